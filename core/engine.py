@@ -13,6 +13,7 @@ import numpy as np
 from . import versions
 from .grad_mode import state as grad_state
 from .node import FREED, KIND_LEAF, KIND_NODE
+from .tensor import Tensor
 
 __all__ = ["run_backward"]
 
@@ -38,7 +39,6 @@ def run_backward(
     `.grad` of the leaves; with it (edge key -> position) they are put into `captured` instead.
     """
     from .ops import arrays, tensors
-    from .tensor import Tensor
 
     m = tensors if create_graph else arrays
     sum_to = m.sum_to
@@ -50,15 +50,15 @@ def run_backward(
     def arrive(edge: Any, g: Any, fresh: bool) -> None:
         """Adds `g` to what has arrived at `edge`; `fresh` says that nobody else holds the array."""
         kind = edge.kind
-        shape, dtype = (edge._array.shape, edge._array.dtype) if kind == KIND_LEAF else (edge.shape, edge.dtype)
-        if g.shape != shape:
-            g = sum_to(g, shape)
+        target = edge._array if kind == KIND_LEAF else edge
+        if g.shape != target.shape:
+            g = sum_to(g, target.shape)
             fresh = not create_graph and g.base is None
         if create_graph:
-            if g._array.dtype != dtype:
-                g = m.cast(g, dtype)
-        elif g.dtype != dtype:
-            g, fresh = g.astype(dtype), True
+            if g._array.dtype != target.dtype:
+                g = m.cast(g, target.dtype)
+        elif g.dtype is not target.dtype and g.dtype != target.dtype:
+            g, fresh = g.astype(target.dtype), True
         if kind == KIND_LEAF:
             if captures is None:
                 _accumulate(edge, g, fresh, create_graph)
@@ -109,7 +109,7 @@ def run_backward(
             if saved is FREED:
                 raise RuntimeError(_SECOND_TIME)
             if saved:
-                values = _values(node, saved, create_graph, Tensor)
+                values = _values(node, saved, create_graph)
                 grads = node.backward(m, g, *values)
                 if not retain_graph:
                     node.saved = FREED
@@ -126,9 +126,9 @@ def run_backward(
         grad_state.enabled = grad_enabled_before
 
 
-def _values(node: Any, saved: tuple[Any, ...], create_graph: bool, tensor: type) -> list[Any]:
+def _values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
     """What backward gets for `saved`, after checking that none of it was changed in place since."""
-    values = [s._array if isinstance(s, tensor) else s for s in saved]
+    values = [s._array if isinstance(s, Tensor) else s for s in saved]
     if versions.last_change > node.seq:
         for value in values:
             if hasattr(value, "base") and versions.changed_since(value, node.seq):
@@ -140,13 +140,11 @@ def _values(node: Any, saved: tuple[Any, ...], create_graph: bool, tensor: type)
     if create_graph:
         out, values = values[-1], list(saved)
         if node.saves_output:
-            values[-1] = tensor._recorded(out, node)  # type: ignore[attr-defined]
+            values[-1] = Tensor._recorded(out, node)
     return values
 
 
 def _run_hooks(node: Any, g: Any, create_graph: bool) -> Any:
-    from .tensor import Tensor
-
     t = g if create_graph else Tensor._wrap(g)
     for hook in tuple(node.hooks):
         replaced = hook(t)
@@ -156,8 +154,6 @@ def _run_hooks(node: Any, g: Any, create_graph: bool) -> Any:
 
 
 def _accumulate(leaf: Any, g: Any, fresh: bool, create_graph: bool) -> None:
-    from .tensor import Tensor
-
     cold = leaf._cold
     if cold is not None and cold.hooks:
         t = g if create_graph else Tensor._wrap(g)

@@ -26,7 +26,9 @@ arrays: Any = SimpleNamespace()
 tensors: Any = SimpleNamespace()
 
 O = TypeVar("O", bound=type[Op])
-_SCALARS = (int, float, bool)
+_SCALARS = frozenset((int, float, bool))
+_BOTH = (0, 1)
+_new = object.__new__
 
 
 def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[O], O]:
@@ -67,29 +69,29 @@ def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) ->
 
 def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tensor:
     """The tensor of `out`, with a node that leads back to `inputs` (tensors or Python scalars)."""
-    result = Tensor._wrap(out)
-    out = result._array
+    if out.__class__ is not np.ndarray and isinstance(out, np.generic):
+        out = np.asarray(out)
     if out.dtype.kind != "f":
-        return result  # no gradient flows through integers and bools
-    node = op.__new__(op)
-    edges = []
-    for t in inputs:
-        if t.__class__ in _SCALARS or not t._requires_grad:
-            edges.append(None)
-        else:
-            if versions.last_rewrite:
+        return Tensor._wrap(out)  # no gradient flows through integers and bools
+    if versions.last_rewrite:
+        for t in inputs:
+            if isinstance(t, Tensor) and t._requires_grad:
                 versions.check_place(t)
-            edges.append(t._node or t)
-    node.edges = tuple(edges)
+    node: Any = _new(op)
+    node.edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
     save = op.save
-    node.saved = tuple([out if s == "out" else inputs[s] for s in save]) if save else ()
+    node.saved = inputs if save == _BOTH else tuple([out if s == "out" else inputs[s] for s in save])  # type: ignore[index]
     node.attrs = attrs
     node.seq = next_seq()
     node.shape = out.shape
     node.dtype = out.dtype
     node.hooks = None
+    result: Tensor = _new(Tensor)
+    result._array = out
     result._node = node
     result._requires_grad = True
+    result._cold = None
+    result.grad = None
     return result
 
 
