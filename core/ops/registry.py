@@ -80,7 +80,7 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
     node: Any = _new(op)
     node.edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
     save = op.save
-    node.saved = inputs if save == _BOTH else tuple([out if s == "out" else inputs[s] for s in save])  # type: ignore[index]
+    node.saved = inputs if save == _BOTH and len(inputs) == 2 else tuple([out if s == "out" else inputs[s] for s in save])  # type: ignore[index]
     node.attrs = attrs
     node.seq = next_seq()
     node.shape = out.shape
