@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -10,6 +11,8 @@ from .node import KIND_LEAF, KIND_SLOT
 from .tensor import Tensor
 
 __all__ = ["to_dot", "to_svg"]
+
+_BACKWARD = re.compile(r"Backward\d*$")
 
 
 class _Vertex:
@@ -41,7 +44,7 @@ def _collect(tensor: Tensor, names: Mapping[str, Tensor] | None) -> list[_Vertex
     vertices: dict[int, _Vertex] = {}
     nodes = sorted((n for n in found.values() if n.kind != KIND_LEAF), key=lambda n: n.seq)
     for node in nodes:
-        label = node.name().removesuffix("Backward0")
+        label = _BACKWARD.sub("", node.name())
         if id(node) in made:
             label += f" → {made[id(node)]}"
         vertex = _Vertex(label, False)

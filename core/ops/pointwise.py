@@ -39,6 +39,9 @@ class Sub(Op):
     def backward(self, m: Any, g: Any) -> Any:
         return g, -g if self.edges[1] is not None else None
 
+    def name(self) -> str:
+        return "SubBackward0" if self.attrs[0] else "RsubBackward1"
+
 
 @register("mul", inputs=2, promotes=True)
 class Mul(Op):
@@ -113,6 +116,9 @@ class Pow(Op):
                 log_a = m.log(m.where(defined, m.ones_like(a), a))
                 gb = g * m.where(defined, m.zeros_like(a), out * log_a)
         return ga, gb
+
+    def name(self) -> str:
+        return {(True, False): "PowBackward0", (False, True): "PowBackward2"}.get(self.attrs, "PowBackward1")
 
 
 class _Flat(Op):

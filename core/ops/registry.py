@@ -124,7 +124,7 @@ def binary(op: type[Op], a: Any, b: Any) -> Tensor:
     except ValueError:
         raise _shapes_differ(x, y) from None
     if grad_state.enabled and ((a_is and a._requires_grad) or (b_is and b._requires_grad)):
-        return record(op, (a, b), None, out)
+        return record(op, (a, b), (a_is, b_is), out)
     return Tensor._wrap(out)
 
 
