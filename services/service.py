@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
 from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
 from gradwire.services.feed import EventFeed
 from gradwire.services.front_end import BlobsFace, JobsFace, Readers
@@ -26,8 +29,6 @@ from gradwire.services.launcher import Launcher
 from gradwire.services.records import JobSpec
 from gradwire.services.runner import Runner
 from gradwire.services.store import Change, Store
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 log = logging.getLogger(__name__)
 MESSAGE_BYTES = 4 * 1024 * 1024
