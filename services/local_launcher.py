@@ -20,7 +20,7 @@ POLL_S = 0.02
 BATCH = 1000
 STOP_GRACE_S = 3.0
 OUTPUT_SHOWN = 400
-PROGRAM = (sys.executable, "-m", "gradwire.services.local_program")
+PROGRAM = (sys.executable, "-m", "gradwire.services.local_training")
 
 
 class LocalHandle:
