@@ -29,11 +29,13 @@ from gradwire.services import messages
 from gradwire.services import records as r
 from gradwire.services.errors import (
     DrainingError,
+    InvalidRequestError,
     ServiceError,
     StorageError,
     TooManyError,
     UnexpectedError,
     UnreachableError,
+    Violation,
     from_rpc_error,
 )
 from gradwire.services.sources import collect
@@ -122,14 +124,14 @@ class Client:
         name: str = "",
         overrides: Mapping[str, str] | None = None,
         workers: int = 1,
-        shards: int = 0,
+        shards: int = r.DEFAULT_SHARDS,
         device: str = "cpu",
-        threads_per_worker: int = 0,
+        threads_per_worker: int = 1,
         priority: int = 0,
         labels: Mapping[str, str] | None = None,
         request_id: str = "",
     ) -> "RemoteJob":
-        """Stores a job and returns it, waiting in the queue. Zeros stand for the service's defaults.
+        """Stores a job and returns it, waiting in the queue.
 
         `program` is a job file (sent with the modules beside it that it imports) or code made by hand. Raises
         SourceError, InvalidRequestError, UnreachableError.
@@ -146,9 +148,206 @@ class Client:
             priority=priority,
             labels=dict(labels or {}),
         )
-        # proto's 0 means "the default"; here 0 workers is the mistake that it looks like.
+        # In the message 0 means "the default"; here 0 workers is the mistake that it looks like.
+        counts = {"workers": workers, "shards": shards, "threads_per_worker": threads_per_worker}
+        zeros = [
+            Violation(f"spec.{field}", "expected 1 or more, not 0") for field, n in counts.items() if n == 0
+        ]
+        if zeros:
+            raise InvalidRequestError(zeros)
         message = messages.spec_to_message(spec)
-        message.workers = workers if workers != 0 else -1
+        request = pb.SubmitJobRequest(spec=message, request_id=request_id or str(uuid.uuid4()))
+        answer = self._call(self._jobs.SubmitJob, request)
+        return RemoteJob(self, answer.job.id)
+
+    def job(self, job_id: str) -> "RemoteJob":
+        """A job by its id; whether it exists is seen when it is asked for something."""
+        return RemoteJob(self, job_id)
+
+    def jobs(self, states: Sequence[JobState] = (), limit: int | None = None) -> Iterator[r.Job]:
+        """Jobs in one of `states` (none means all), newest first, fetched page by page."""
+        token, left = "", limit
+        wanted = [messages.state_to_message(state) for state in states]
+        while left is None or left > 0:
+            size = 200 if left is None else min(left, 200)
+            request = pb.ListJobsRequest(page_size=size, page_token=token, states=wanted)
+            answer = self._call(self._jobs.ListJobs, request)
+            yield from (messages.job_from_message(job) for job in answer.jobs)
+            token = answer.next_page_token
+            if not token:
+                return
+            left = None if left is None else left - len(answer.jobs)
+
+    def _call(self, method: Callable[..., T], request: object) -> T:
+        patience = _Patience(self._retry_for_s)
+        while True:
+            try:
+                return method(request, timeout=CALL_TIMEOUT_S)
+            except grpc.RpcError as problem:
+                error = from_rpc_error(problem, self.address)
+                if not isinstance(error, _AWAY) or not patience.wait():
+                    raise error from None
+
+    def _stream(
+        self, open_stream: Callable[[], Any], patience: _Patience, interrupted: Callable[[ServiceError], None]
+    ) -> Iterator[Any]:
+        """Messages of a stream that is opened again, where it stopped, until it ends by itself."""
+        while True:
+            stream = open_stream()
+            try:
+                for message in stream:
+                    patience.renew()
+                    yield message
+                return
+            except grpc.RpcError as problem:
+                error = from_rpc_error(problem, self.address)
+                if not isinstance(error, _AWAY):
+                    raise error from None
+                interrupted(error)
+                if not patience.wait():
+                    raise error from None
+            finally:
+                stream.cancel()
+
+
+class RemoteJob:
+    """One job of a service."""
+
+    def __init__(self, client: Client, job_id: str) -> None:
+        self._client = client
+        self.id = job_id
+
+    def get(self) -> r.Job:
+        """The job as it stands. Raises JobNotFoundError."""
+        answer = self._client._call(self._client._jobs.GetJob, pb.GetJobRequest(job_id=self.id))
+        return messages.job_from_message(answer.job)
+
+    def code(self) -> r.Code:
+        """The program it was submitted with."""
+        request = pb.GetJobRequest(job_id=self.id, include_code=True)
+        return messages.code_from_message(
+            self._client._call(self._client._jobs.GetJob, request).job.spec.code
+        )
+
+    def cancel(self) -> r.Job:
+        """Asks it to stop, and returns it as it stands; one that has ended is left as it is."""
+        answer = self._client._call(self._client._jobs.CancelJob, pb.CancelJobRequest(job_id=self.id))
+        return messages.job_from_message(answer.job)
+
+    def watch(
+        self,
+        after: int = 0,
+        reconnect_for_s: float = 60.0,
+        interrupted: Callable[[ServiceError], None] = lambda error: None,
+    ) -> Iterator[r.Event]:
+        """Its events after number `after`, as they come, each once and in order; ends with the terminal state.
+
+        When the connection or the service is lost it goes on from the last event, for `reconnect_for_s` seconds
+        of silence, calling `interrupted` each time. Raises JobNotFoundError, CursorAheadError, UnreachableError.
+        """
+        cursor = after
+        patience = _Patience(reconnect_for_s)
+
+        def open_stream() -> Any:
+            return self._client._jobs.WatchJob(pb.WatchJobRequest(job_id=self.id, after=cursor))
+
+        while True:
+            for answer in self._client._stream(open_stream, patience, interrupted):
+                if not answer.HasField("event") or answer.event.number <= cursor:
+                    continue
+                if answer.event.number != cursor + 1:
+                    raise UnexpectedError(
+                        f"job {self.id}: event {answer.event.number} came after event {cursor}"
+                    )
+                cursor = answer.event.number
+                event = messages.event_from_message(answer.event)
+                if event is not None:
+                    yield event
+                    if isinstance(event.kind, r.StateChanged) and event.kind.state.terminal:
+                        return
+            job = self.get()
+            if job.state.terminal and cursor >= job.last_event:
+                return
+
+    def wait(self) -> bool:
+        """Pauses and returns True, or returns False where it is over."""
+        pause_s = self._pause_s * random.uniform(0.5, 1.0)
+        if time.monotonic() + pause_s > self._deadline:
+            return False
+        time.sleep(pause_s)
+        self._pause_s = min(self._pause_s * 2, LAST_PAUSE_S)
+        return True
+
+
+class Client:
+    """A connection to the service at `address`. May be used from several threads."""
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, retry_for_s: float = 10.0) -> None:
+        """`retry_for_s`: how long a call is tried again while nobody answers; 0 for one try."""
+        self.address = address
+        self._retry_for_s = retry_for_s
+        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._jobs = jobs_pb2_grpc.JobsStub(self._channel)  # type: ignore[no-untyped-call]
+        self._blobs = blobs_pb2_grpc.BlobsStub(self._channel)  # type: ignore[no-untyped-call]
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    def close(self) -> None:
+        """Ends the connection and every watch on it."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def serving(self) -> bool:
+        """True where the service answers and takes jobs. Raises UnreachableError where nobody answers."""
+        request = health_pb2.HealthCheckRequest()
+        answer = self._call(self._health.Check, request)
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def submit(
+        self,
+        program: str | os.PathLike[str] | r.Code,
+        *,
+        name: str = "",
+        overrides: Mapping[str, str] | None = None,
+        workers: int = 1,
+        shards: int = r.DEFAULT_SHARDS,
+        device: str = "cpu",
+        threads_per_worker: int = 1,
+        priority: int = 0,
+        labels: Mapping[str, str] | None = None,
+        request_id: str = "",
+    ) -> "RemoteJob":
+        """Stores a job and returns it, waiting in the queue.
+
+        `program` is a job file (sent with the modules beside it that it imports) or code made by hand. Raises
+        SourceError, InvalidRequestError, UnreachableError.
+        """
+        code = program if isinstance(program, r.Code) else collect(Path(program))
+        spec = r.JobSpec(
+            name=name,
+            code=code,
+            overrides=dict(overrides or {}),
+            workers=workers,
+            shards=shards,
+            device=device,
+            threads_per_worker=threads_per_worker,
+            priority=priority,
+            labels=dict(labels or {}),
+        )
+        # In the message 0 means "the default"; here 0 workers is the mistake that it looks like.
+        counts = {"workers": workers, "shards": shards, "threads_per_worker": threads_per_worker}
+        zeros = [
+            Violation(f"spec.{field}", "expected 1 or more, not 0") for field, n in counts.items() if n == 0
+        ]
+        if zeros:
+            raise InvalidRequestError(zeros)
+        message = messages.spec_to_message(spec)
         request = pb.SubmitJobRequest(spec=message, request_id=request_id or str(uuid.uuid4()))
         answer = self._call(self._jobs.SubmitJob, request)
         return RemoteJob(self, answer.job.id)

@@ -27,6 +27,14 @@ def train(launch: Launch, tell: Tell) -> None:
     """Trains the job to its end, reporting as it goes; a failure is a report too."""
     try:
         job = load_job(launch.job_file, launch.overrides)
+    except JobFileError as error:
+        tell(w.Failed("INVALID_JOB_FILE", str(error), ""))
+        return
+    except Exception as error:
+        message = f"{launch.entrypoint} could not be imported: {type(error).__name__}: {error}"
+        tell(w.Failed("INVALID_JOB_FILE", message, _user_traceback(error)))
+        return
+    try:
         started, last = False, time.perf_counter()
 
         def on_step(plan: Plan, step: int, metrics: dict[str, float]) -> None:
@@ -51,11 +59,7 @@ def train(launch: Launch, tell: Tell) -> None:
         path = _write_checkpoint(launch, result.steps, state_arrays(result.model), result.parameters_sha256)
         tell(w.CheckpointWritten(result.steps, str(path), result.parameters_sha256))
         tell(w.Finished(result.parameters_sha256, str(path)))
-    except (JobFileError, SyntaxError, ImportError) as error:
-        own = "" if isinstance(error, JobFileError) else _user_traceback(error)
-        message = str(error) if isinstance(error, JobFileError) else f"{launch.entrypoint}: {error}"
-        tell(w.Failed("INVALID_JOB_FILE", message, own))
-    except LossError as error:
+    except (JobFileError, LossError) as error:
         tell(w.Failed("INVALID_JOB_FILE", str(error), ""))
     except NonFiniteLoss as error:
         tell(w.Failed("NON_FINITE_LOSS", str(error), ""))

@@ -5,6 +5,7 @@ killed leaves nothing half; line k is report number k.
 """
 
 import json
+import os
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -31,14 +32,14 @@ class ReportWriter:
     """Appends reports to `path`; any thread may write."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "ab", buffering=0)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._lock = threading.Lock()
 
     def write(self, report: reports.Report) -> None:
         """Appends one report in one write, so that a reader never sees two mixed."""
         line = json.dumps({"kind": type(report).__name__, **asdict(report)}).encode() + b"\n"
         with self._lock:
-            self._file.write(line)
+            os.write(self._file, line)
 
 
 class ReportReader:
