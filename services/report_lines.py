@@ -66,7 +66,7 @@ class ReportReader:
         try:
             with open(self._path, "rb") as source:
                 source.seek(self._offset)
-                found = []
+                found: list[bytes] = []
                 while len(found) < most and (line := source.readline()).endswith(b"\n"):
                     found.append(line)
         except FileNotFoundError:
