@@ -262,6 +262,22 @@ class Job(google.protobuf.message.Message):
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class EvaluationMetricsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     ID_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
@@ -279,6 +295,9 @@ class Job(google.protobuf.message.Message):
     ATTEMPT_FIELD_NUMBER: builtins.int
     WAITING_REASON_FIELD_NUMBER: builtins.int
     FIRST_STEP_SECONDS_FIELD_NUMBER: builtins.int
+    EVALUATION_METRICS_FIELD_NUMBER: builtins.int
+    EPOCHS_FIELD_NUMBER: builtins.int
+    CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique name, given by the service."""
     state: global___JobState.ValueType
@@ -301,6 +320,10 @@ class Job(google.protobuf.message.Message):
     """Why it waits, while QUEUED; empty otherwise."""
     first_step_seconds: builtins.float
     """Seconds from its submission to its first finished step; 0 before that."""
+    epochs: builtins.int
+    """Epochs in all, 0 while unknown."""
+    cancel_requested: builtins.bool
+    """It was asked to stop; the state follows when its workers are gone."""
     @property
     def spec(self) -> global___JobSpec:
         """What was asked for. Code is left out except in GetJob with include_code."""
@@ -319,11 +342,15 @@ class Job(google.protobuf.message.Message):
 
     @property
     def metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
-        """Newest value of each metric."""
+        """Newest value of each metric over a global training batch."""
 
     @property
     def error(self) -> global___JobError:
         """Set when FAILED."""
+
+    @property
+    def evaluation_metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """Newest value of each metric over the held-out data; empty before the first evaluation."""
 
     def __init__(
         self,
@@ -345,9 +372,12 @@ class Job(google.protobuf.message.Message):
         attempt: builtins.int = ...,
         waiting_reason: builtins.str = ...,
         first_step_seconds: builtins.float = ...,
+        evaluation_metrics: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+        epochs: builtins.int = ...,
+        cancel_requested: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "spec", b"spec", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "checkpoint", b"checkpoint", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "first_step_seconds", b"first_step_seconds", "id", b"id", "last_event", b"last_event", "metrics", b"metrics", "parameters_sha256", b"parameters_sha256", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waiting_reason", b"waiting_reason", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "checkpoint", b"checkpoint", "create_time", b"create_time", "end_time", b"end_time", "epochs", b"epochs", "error", b"error", "evaluation_metrics", b"evaluation_metrics", "first_step_seconds", b"first_step_seconds", "id", b"id", "last_event", b"last_event", "metrics", b"metrics", "parameters_sha256", b"parameters_sha256", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waiting_reason", b"waiting_reason", "workers", b"workers"]) -> None: ...
 
 global___Job = Job
 
@@ -772,7 +802,7 @@ class WatchJobRequest(google.protobuf.message.Message):
     job_id: builtins.str
     """Its id."""
     after: builtins.int
-    """Number of the last event already seen; 0 for all."""
+    """Number of the last event already seen; 0 for all. Above Job.last_event is OUT_OF_RANGE."""
     def __init__(
         self,
         *,

@@ -1,0 +1,108 @@
+"""The files by which a job's own process and the service know of each other, across a kill of either.
+
+    <job>/running.lock         held by the process of an attempt as long as it lives; holds its pid
+    <job>/newest               number of the newest attempt; an older one that starts late gives way
+    <job>/attempts/<n>/        launch.json, reports.jsonl, output.log
+
+A held lock says "it lives" without a race and without trusting a pid. Used by local_launcher.py and local_program.py.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from gradwire.services.launcher import Launch
+
+POLL_S = 0.01
+
+
+class AttemptFolder:
+    """The files of one attempt."""
+
+    def __init__(self, job: Path, attempt: int) -> None:
+        self.job, self.attempt = job, attempt
+        self.path = job / "attempts" / str(attempt)
+
+    @property
+    def reports(self) -> Path:
+        """Where the attempt's reports are appended."""
+        return self.path / "reports.jsonl"
+
+    @property
+    def output(self) -> Path:
+        """What the process prints outside of Python's streams, and the interpreter's own last words."""
+        return self.path / "output.log"
+
+    def prepare(self, launch: Launch) -> None:
+        """Makes the folder and says that this attempt is the newest."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fields = {**asdict(launch), "directory": str(launch.directory)}
+        (self.path / "launch.json").write_text(json.dumps(fields))
+        aside = self.job / ".tmp-newest"
+        aside.write_text(str(self.attempt))
+        aside.rename(self.job / "newest")
+
+    def launch(self) -> Launch:
+        """What was asked for."""
+        fields = json.loads((self.path / "launch.json").read_text())
+        return Launch(**{**fields, "directory": Path(fields["directory"])})
+
+    @property
+    def newest(self) -> bool:
+        """True where no later attempt was prepared."""
+        return (self.job / "newest").read_text() == str(self.attempt)
+
+    def hold(self) -> bool:
+        """Takes the job's lock for the life of this process; False where this attempt is to give way."""
+        descriptor = os.open(self.job / "running.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        while self.newest:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(POLL_S)
+                continue
+            if not self.newest:
+                break
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()} {self.attempt}".encode(), 0)
+            return True
+        os.close(descriptor)
+        return False
+
+
+def holder(job: Path) -> tuple[int, int] | None:
+    """(pid, attempt) of the process that runs the job now, or None where none does."""
+    try:
+        descriptor = os.open(job / "running.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        words = os.pread(descriptor, 100, 0).split()
+        # Between taking the lock and writing its pid there is an instant; the caller looks again.
+        return (int(words[0]), int(words[1])) if len(words) == 2 else (0, 0)
+    finally:
+        os.close(descriptor)
+
+
+def end_holder(job: Path, grace_s: float) -> None:
+    """Ends the process that runs the job, with its children: asked first, killed after `grace_s` seconds."""
+    deadline = time.monotonic() + grace_s
+    asked = False
+    while (found := holder(job)) is not None:
+        pid = found[0]
+        late = time.monotonic() > deadline
+        if pid and (late or not asked):
+            try:
+                # The process leads a session of its own, so its group is its children and nobody else.
+                os.killpg(pid, signal.SIGKILL if late else signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+            asked = True
+        time.sleep(POLL_S)

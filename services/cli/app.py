@@ -1,0 +1,46 @@
+"""The Typer application: which function is which command."""
+
+from typing import Annotated
+
+import typer
+
+import gradwire
+from gradwire.services.cli import doctor, follow, jobs, serve, train
+from gradwire.services.cli.output import stdout
+
+app = typer.Typer(
+    name="gradwire",
+    help="Reproducible, elastic training: the same job ends with the same bits on any number of workers.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        stdout.print(f"gradwire {gradwire.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (
+    train.train,
+    serve.serve,
+    follow.submit,
+    jobs.jobs,
+    follow.watch,
+    follow.logs,
+    jobs.cancel,
+    jobs.download,
+    doctor.doctor,
+):
+    app.command()(command)

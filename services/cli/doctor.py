@@ -1,0 +1,139 @@
+"""`gradwire doctor`: what this installation has, and what is wrong with it."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+import gradwire
+from gradwire.services.cli import options as o
+from gradwire.services.cli.output import print_json, stdout
+from gradwire.services.client import Client
+from gradwire.services.errors import ServiceError
+
+_PACKAGES = ("numpy", "ray", "grpcio", "protobuf", "sqlalchemy", "safetensors")
+_CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
+SHM_WANTED = 512 * 1024 * 1024
+REACH_S = 1.0
+
+
+def doctor(
+    address: Annotated[
+        str,
+        typer.Option(
+            "--address", metavar="HOST:PORT", envvar="GRADWIRE_ADDRESS", help="The service to look for."
+        ),
+    ] = "",
+    home: o.HomeFolder = o.DEFAULT_HOME,
+    as_json: o.AsJson = False,
+) -> None:
+    """Say what is installed, which devices there are, and whether the service answers."""
+    found: dict[str, Any] = {
+        "gradwire": gradwire.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: _version(name) for name in _PACKAGES},
+        "cupy": next((v for name in _CUPY if (v := _version(name)) is not None), None),
+        "cpus": len(os.sched_getaffinity(0)),
+        "cuda": _cuda(),
+        "shared_memory": _shared_memory(),
+        "home": _home(home),
+        "service": _service(address),
+    }
+    well = bool(found["home"]["writable"]) and (not address or bool(found["service"]["answers"]))
+    if as_json:
+        print_json({**found, "well": well})
+    else:
+        table = Table(show_header=False, box=None)
+        for name, value in found.items():
+            told = value["message"] if isinstance(value, dict) else value
+            table.add_row(Text(name.replace("_", " ")), Text("not installed" if told is None else str(told)))
+        stdout.print(table)
+    raise typer.Exit(0 if well else 1)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cuda() -> dict[str, Any]:
+    """What the driver says (nvidia-smi), and whether CuPy, which uses it, can."""
+    devices: list[str] = []
+    if shutil.which("nvidia-smi"):
+        try:
+            asked = subprocess.run(
+                ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
+            )
+            devices = [line.strip() for line in asked.stdout.splitlines() if line.strip()]
+        except (subprocess.SubprocessError, OSError) as error:
+            return {"devices": [], "usable": False, "message": f"nvidia-smi does not work: {error}"}
+    if not devices:
+        return {"devices": [], "usable": False, "message": "no CUDA device: --device cpu only"}
+    try:
+        import cupy
+
+        count = int(cupy.cuda.runtime.getDeviceCount())
+        usable = count > 0
+        message = f"{count} usable of {len(devices)}: {'; '.join(devices)}"
+    except ImportError:
+        usable = False
+        message = f"{'; '.join(devices)}: present, but CuPy is not installed (pip install 'gradwire[cuda12]' or [cuda13])"
+    except Exception as error:
+        usable = False
+        message = f"{'; '.join(devices)}: present, but CuPy can't use it: {error}"
+    return {"devices": devices, "usable": usable, "message": message}
+
+
+def _shared_memory() -> dict[str, Any]:
+    try:
+        size, _, free = shutil.disk_usage("/dev/shm")
+    except OSError as error:
+        return {"size": 0, "free": 0, "message": f"/dev/shm: {error.strerror}"}
+    note = (
+        ""
+        if size >= SHM_WANTED
+        else ", small: Ray falls back to files, which is slower (docker run --shm-size=2g)"
+    )
+    text = f"/dev/shm: {size / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB free{note}"
+    return {"size": size, "free": free, "message": text}
+
+
+def _home(home: Path) -> dict[str, Any]:
+    path = home.expanduser().absolute()
+    nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        message = f"{path}: can't be written ({error.strerror}): name another with --home or GRADWIRE_HOME"
+        return {"path": str(path), "writable": False, "message": message}
+    made = "" if nearest == path else " (made when it is needed)"
+    return {"path": str(path), "writable": True, "message": f"{path}: writable{made}"}
+
+
+def _service(address: str) -> dict[str, Any]:
+    if not address:
+        message = "none named (GRADWIRE_ADDRESS or --address)"
+        return {"address": None, "answers": None, "message": message}
+    try:
+        with Client(address, retry_for_s=REACH_S) as client:
+            serving = client.serving()
+    except ServiceError as error:
+        return {"address": address, "answers": False, "message": str(error)}
+    message = f"{address} answers" + ("" if serving else ", and is stopping")
+    return {"address": address, "answers": True, "message": message}

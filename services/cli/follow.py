@@ -1,0 +1,131 @@
+"""Commands that follow a job on a service: `submit`, `watch`, `logs`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradwire.services import records as r
+from gradwire.services.cli import options as o
+from gradwire.services.cli.endings import INTERRUPTED, endings, exit_code, interrupt_on_signals
+from gradwire.services.cli.output import event_fields, print_json, say
+from gradwire.services.cli.progress import Display
+from gradwire.services.cli.summary import print_end
+from gradwire.services.client import Client, RemoteJob
+from gradwire.services.errors import ServiceError
+
+RETRY_S = 2.0
+"""How long commands try to reach a service at first; a watch that was under way tries for much longer."""
+
+
+def follow(job: RemoteJob, display: Display) -> r.Job:
+    """Shows a job's events until its end, and returns it."""
+    lost = False
+
+    def interrupted(error: ServiceError) -> None:
+        nonlocal lost
+        if not lost:
+            display.line(f"the connection was lost, going on when it is back: {error}", "yellow")
+        lost = True
+
+    for event in job.watch(interrupted=interrupted):
+        lost = False
+        display.show(event)
+    return job.get()
+
+
+def submit(
+    file: o.JobFile,
+    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    workers: o.Workers = 1,
+    shards: o.Shards = 8,
+    device: o.Device = o.DeviceKind.cpu,
+    threads: o.Threads = 1,
+    set_: o.Overrides = None,
+    name: o.Name = "",
+    priority: o.Priority = 0,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Print the job's id and don't follow it.")
+    ] = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Send FILE to a service and follow the job; Ctrl-C leaves the job alone."""
+    overrides = o.parse_overrides(set_)
+    with endings(), Client(address, RETRY_S) as client:
+        interrupt_on_signals()
+        job = client.submit(
+            file,
+            name=name,
+            overrides=overrides,
+            workers=workers,
+            shards=shards,
+            device=device.value,
+            threads_per_worker=threads,
+            priority=priority,
+        )
+        if detach:
+            if as_json:
+                print_json({"job": job.id})
+            else:
+                sys.stdout.write(f"{job.id}\n")
+                say(f"follow it with: gradwire watch {job.id} --address {address}")
+            return
+        _follow_or_detach(job, address, file, as_json)
+
+
+def watch(
+    job: o.JobId,
+    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    after: Annotated[int, typer.Option("--after", help="Number of the last event seen already.")] = 0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Show a job's events until it ends; with --json one event a line."""
+    with endings(), Client(address, RETRY_S) as client:
+        interrupt_on_signals()
+        followed = client.job(job)
+        if not as_json:
+            _follow_or_detach(followed, address, None, False)
+            return
+        cursor = after
+        try:
+            for event in followed.watch(after):
+                print_json(event_fields(event))
+                cursor = event.number
+        except KeyboardInterrupt:
+            say(f"go on with: gradwire watch {job} --after {cursor} --json --address {address}")
+            raise
+        code = exit_code(followed.get())
+    raise typer.Exit(code)
+
+
+def logs(
+    job: o.JobId,
+    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    following: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the job ends; may be asked before it starts.")
+    ] = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Print what a job's code printed."""
+    with endings(), Client(address, RETRY_S) as client:
+        for line in client.job(job).logs(following):
+            if as_json:
+                print_json(line)
+            else:
+                out = sys.stderr if line.stream == "stderr" else sys.stdout
+                out.write(line.text + "\n")
+                out.flush()
+
+
+def _follow_or_detach(job: RemoteJob, address: str, file: Path | None, as_json: bool) -> None:
+    try:
+        with Display() as display:
+            display.line(f"job {job.id}")
+            ended = follow(job, display)
+    except KeyboardInterrupt:
+        say(f"the job goes on. Come back with: gradwire watch {job.id} --address {address}")
+        say(f"Stop it with: gradwire cancel {job.id} --address {address}")
+        raise typer.Exit(INTERRUPTED) from None
+    print_end(ended, file, as_json)
+    raise typer.Exit(exit_code(ended))

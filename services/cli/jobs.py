@@ -1,0 +1,114 @@
+"""Commands on jobs of a service: `jobs`, `cancel`, `download`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+from gradwire.services.cli import options as o
+from gradwire.services.cli.endings import endings
+from gradwire.services.cli.follow import RETRY_S
+from gradwire.services.cli.output import job_fields, print_json, say, stderr, stdout
+from gradwire.services.client import Client
+from gradwire.services.records import Job
+from gradwire.services.states import JobState
+
+
+def jobs(
+    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only jobs in this state; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.")] = 50,
+    as_json: o.AsJson = False,
+) -> None:
+    """List the jobs of a service, newest first."""
+    states = [_state(name) for name in state or []]
+    with endings(), Client(address, RETRY_S) as client:
+        found = list(client.jobs(states, limit))
+    if as_json:
+        print_json([job_fields(job) for job in found])
+    elif found:
+        stdout.print(_table(found))
+    else:
+        say("no jobs")
+
+
+def cancel(job: o.JobId, address: o.ServiceAddress = o.DEFAULT_ADDRESS, as_json: o.AsJson = False) -> None:
+    """Ask a job to stop; one that has ended is left as it is."""
+    with endings(), Client(address, RETRY_S) as client:
+        now = client.job(job).cancel()
+    if as_json:
+        print_json(job_fields(now))
+    elif now.state.terminal:
+        say(f"job {job} is {now.state.name.lower()}")
+    else:
+        say(f"job {job} is asked to stop")
+
+
+def download(
+    job: o.JobId,
+    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="The new folder.  [default: JOB-step-N]")
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option("--step", help="The checkpoint of this step.  [default: the newest]")
+    ] = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Bring a checkpoint of a job here, checked against its sha256 sums."""
+    with endings(), Client(address, RETRY_S) as client:
+        remote = client.job(job)
+        target = to
+        if target is None:
+            newest = step if step is not None else max((c.step for c in remote.checkpoints()), default=0)
+            target = Path(f"{job}-step-{newest}")
+        with Progress(
+            BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=stderr, transient=True
+        ) as progress:
+            task = progress.add_task("", total=None)
+            checkpoint = remote.download(
+                target, step, lambda got, of: progress.update(task, completed=got, total=of)
+            )
+    if as_json:
+        print_json(
+            {
+                "job": job,
+                "step": checkpoint.step,
+                "path": str(target.absolute()),
+                "parameters_sha256": checkpoint.parameters_sha256,
+                "files": checkpoint.files,
+            }
+        )
+    else:
+        size = sum(file.size for file in checkpoint.files)
+        say(f"checkpoint of step {checkpoint.step}, {size:,} bytes, in {target}")
+
+
+def _state(name: str) -> JobState:
+    try:
+        return JobState[name.upper()]
+    except KeyError:
+        known = ", ".join(state.name.lower() for state in JobState)
+        raise typer.BadParameter(f"expected one of {known}, not {name!r}", param_hint="--state") from None
+
+
+def _table(found: list[Job]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("JOB", "STATE"):
+        table.add_column(name, no_wrap=True)
+    for name in ("STEP", "WORKERS", "SECONDS"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("NOTE", overflow="ellipsis", no_wrap=True)
+    for job in found:
+        note = job.waiting_reason or (job.error.message if job.error else "")
+        if job.cancel_requested and not job.state.terminal:
+            note = "stopping"
+        step = f"{job.step}/{job.total_steps}" if job.total_steps else str(job.step)
+        cells = (job.id, job.state.name.lower(), step, str(job.spec.workers), f"{job.seconds:.1f}", note)
+        table.add_row(*(Text(cell) for cell in cells))
+    return table

@@ -1,0 +1,79 @@
+"""The options that several commands share, and how their text is read."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradwire.services.client import DEFAULT_ADDRESS as DEFAULT_ADDRESS
+
+
+class DeviceKind(StrEnum):
+    """Kinds of device a job can ask for."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class RuntimeKind(StrEnum):
+    """What runs the workers."""
+
+    ray = "ray"
+    process = "process"
+
+
+JobFile = Annotated[Path, typer.Argument(metavar="FILE", help="The job file.", show_default=False)]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
+ServiceAddress = Annotated[
+    str,
+    typer.Option("--address", metavar="HOST:PORT", envvar="GRADWIRE_ADDRESS", help="Where the service is."),
+]
+HomeFolder = Annotated[
+    Path,
+    typer.Option(
+        "--home", metavar="DIR", envvar="GRADWIRE_HOME", help="Where jobs and checkpoints are kept."
+    ),
+]
+Workers = Annotated[int, typer.Option("--workers", "-w", metavar="N", help="Workers to train with.")]
+Shards = Annotated[
+    int, typer.Option("--shards", metavar="V", help="Fixed parts of each batch; part of the bits.")
+]
+Device = Annotated[DeviceKind, typer.Option("--device", help="What a worker computes on.")]
+Threads = Annotated[
+    int, typer.Option("--threads", metavar="N", help="Threads within an operation; part of the bits.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Changes a setting of the job; may be repeated."),
+]
+Priority = Annotated[int, typer.Option("--priority", help="Larger runs earlier.")]
+Name = Annotated[str, typer.Option("--name", help="A name for people.  [default: the job file's]")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+Runtime = Annotated[
+    RuntimeKind,
+    typer.Option(
+        "--runtime",
+        envvar="GRADWIRE_RUNTIME",
+        help="What runs workers: Ray, or one plain process a job, for debugging.",
+    ),
+]
+
+DEFAULT_HOME = Path("~/.gradwire")
+DEFAULT_RUNTIME = RuntimeKind.process
+
+
+def parse_overrides(items: list[str] | None) -> dict[str, str]:
+    """Reads NAME=VALUE items. Raises typer.BadParameter naming every wrong one."""
+    overrides = {}
+    wrong = []
+    for item in items or []:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip():
+            wrong.append(repr(item))
+        overrides[name.strip()] = value
+    if wrong:
+        raise typer.BadParameter(
+            f"expected NAME=VALUE, like lr=0.01, not {', '.join(wrong)}", param_hint="--set"
+        )
+    return overrides

@@ -1,0 +1,85 @@
+"""What commands print: JSON on standard output, everything that is no result on standard error."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from gradwire.services.records import Event, Job
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stdout = Console(highlight=False)
+
+
+def say(text: str, style: str = "") -> None:
+    """A line for people on standard error; `text` is shown as it is, whatever brackets it has."""
+    stderr.print(Text(text, style=style))
+
+
+def say_error(text: str) -> None:
+    """An error on standard error."""
+    stderr.print(Text.assemble(("error: ", "bold red"), text))
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on standard output, at once."""
+    sys.stdout.write(json.dumps(plain(value), allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    """A record as values that JSON has. NaN and infinities become the strings that protobuf's JSON has for them."""
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def job_fields(job: Job) -> dict[str, Any]:
+    """A job for programs. `metrics` are those of the held-out data where there are any, else the last step's."""
+    return {
+        "job": job.id,
+        "name": job.spec.name,
+        "state": job.state.name,
+        "steps": job.step,
+        "total_steps": job.total_steps,
+        "seconds": round(job.seconds, 6),
+        "first_step_seconds": job.first_step_seconds,
+        "metrics": dict(job.evaluation_metrics or job.metrics),
+        "train_metrics": dict(job.metrics),
+        "parameters_sha256": job.parameters_sha256,
+        "checkpoint": job.checkpoint,
+        "workers": job.spec.workers,
+        "shards": job.spec.shards,
+        "device": job.spec.device,
+        "threads_per_worker": job.spec.threads_per_worker,
+        "overrides": dict(job.spec.overrides),
+        "priority": job.spec.priority,
+        "attempt": job.attempt,
+        "waiting_reason": job.waiting_reason,
+        "cancel_requested": job.cancel_requested,
+        "created": job.create_time,
+        "error": job.error,
+    }
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """An event for programs: its number, time, kind, and that kind's own fields."""
+    kind = type(event.kind).__name__
+    return {"number": event.number, "time": event.time, "kind": kind, **plain(event.kind)}

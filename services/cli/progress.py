@@ -1,0 +1,97 @@
+"""Shows a job's events as they come, on standard error: a live bar on a terminal, plain lines elsewhere."""
+
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from gradwire.services import records as r
+from gradwire.services.cli.output import say, stderr
+from gradwire.services.states import JobState
+
+RATE_WINDOW = 50
+"""Steps over which samples/s is taken."""
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """Metrics in one line, the loss first."""
+    ordered = sorted(metrics.items(), key=lambda item: (item[0] != "loss", item[0]))
+    return "  ".join(f"{name} {value:.4f}" for name, value in ordered)
+
+
+class Display:
+    """A context that shows events until it is left."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._live = stderr.is_terminal and not quiet
+        self._recent: deque[tuple[int, float]] = deque(maxlen=RATE_WINDOW)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeRemainingColumn(compact=True),
+            console=stderr,
+            transient=True,
+            disable=not self._live,
+        )
+        self._task: TaskID = self._progress.add_task("submitted", total=None, detail="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def line(self, text: str, style: str = "") -> None:
+        """A line above the bar."""
+        if self._live:
+            self._progress.console.print(Text(text, style=style))
+        elif not self._quiet:
+            say(text, style)
+
+    def show(self, event: r.Event) -> None:
+        """Shows one event."""
+        match event.kind:
+            case r.StateChanged(state, reason):
+                self._state(state, reason)
+            case r.StepFinished() as step:
+                self._step(step)
+            case r.EvaluationFinished(_, epoch, metrics, samples):
+                self.line(f"epoch {epoch}: {metrics_text(metrics)} on {samples} held-out samples")
+            case r.CheckpointWritten(step_number, path, _):
+                if self._live:
+                    self._progress.update(self._task, checkpoint=path)
+                else:
+                    self.line(f"checkpoint of step {step_number}: {path}")
+            case r.LogLine(rank, stream, text):
+                self.line(f"[{rank}] {text}", "red" if stream == "stderr" else "")
+            case r.Warned(reason, message):
+                self.line(f"warning: {message} ({reason})", "yellow")
+
+    def _state(self, state: JobState, reason: str) -> None:
+        self._progress.update(self._task, description=state.name.lower())
+        if not self._live or state == JobState.RECOVERING:
+            self.line(f"{state.name.lower()}: {reason}")
+
+    def _step(self, step: r.StepFinished) -> None:
+        self._recent.append((step.samples, step.seconds))
+        if not self._live:
+            return
+        seconds = sum(took for _, took in self._recent)
+        rate = sum(samples for samples, _ in self._recent) / seconds if seconds > 0 else 0.0
+        workers = "1 worker" if step.workers == 1 else f"{step.workers} workers"
+        self._progress.update(
+            self._task,
+            completed=step.step,
+            total=step.total_steps or None,
+            description=f"epoch {step.epoch}/{step.epochs}  step {step.step}/{step.total_steps}",
+            detail=f"{metrics_text(step.metrics)}  {rate:,.0f} samples/s  {workers}",
+        )

@@ -1,0 +1,70 @@
+"""`gradwire train`: a service for one job, in this process, from start to end."""
+
+import typer
+
+from gradwire.services.cli import options as o
+from gradwire.services.cli.endings import INTERRUPTED, endings, exit_code, interrupt_on_signals
+from gradwire.services.cli.follow import follow
+from gradwire.services.cli.progress import Display
+from gradwire.services.cli.summary import print_end
+from gradwire.services.client import Client, RemoteJob
+from gradwire.services.records import Job, JobSpec
+from gradwire.services.runtimes import launcher
+from gradwire.services.service import Address, Service, new_job_id
+from gradwire.services.sources import collect
+
+
+def train(
+    file: o.JobFile,
+    workers: o.Workers = 1,
+    shards: o.Shards = 8,
+    device: o.Device = o.DeviceKind.cpu,
+    threads: o.Threads = 1,
+    set_: o.Overrides = None,
+    home: o.HomeFolder = o.DEFAULT_HOME,
+    runtime: o.Runtime = o.DEFAULT_RUNTIME,
+    as_json: o.AsJson = False,
+) -> None:
+    """Train FILE on this machine and show the result; everything that is started is stopped."""
+    overrides = o.parse_overrides(set_)
+    with endings():
+        interrupt_on_signals()
+        code = collect(file)
+        # The run's folder has the job's id, so the id is made here and given to the service.
+        job_id = new_job_id(JobSpec(file.stem, code))
+        service = Service(
+            home.expanduser() / "runs" / job_id,
+            launcher(runtime.value, embedded=True, ray_address=None),
+            Address("127.0.0.1", 0),
+            new_id=lambda spec: job_id,
+        )
+        with Display() as display:
+            display.line(f"starting job {job_id}")
+            address = service.start()
+            # A launcher may have put its own signal handlers in place.
+            interrupt_on_signals()
+            try:
+                with Client(str(address)) as client:
+                    job = client.submit(
+                        code,
+                        overrides=overrides,
+                        workers=workers,
+                        shards=shards,
+                        device=device.value,
+                        threads_per_worker=threads,
+                    )
+                    ended, interrupted = _followed(job, display)
+            finally:
+                service.stop()
+        print_end(ended, file, as_json)
+    raise typer.Exit(INTERRUPTED if interrupted else exit_code(ended))
+
+
+def _followed(job: RemoteJob, display: Display) -> tuple[Job, bool]:
+    """The job at its end, and True where that end was Ctrl-C."""
+    try:
+        return follow(job, display), False
+    except KeyboardInterrupt:
+        display.line("stopping (Ctrl-C) …")
+        job.cancel()
+        return job.wait(), True

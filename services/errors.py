@@ -1,0 +1,223 @@
+"""What can go wrong between a client and the service, as one tree and one table to gRPC status codes.
+
+    ServiceError
+    ├── InvalidRequestError     every wrong field at once
+    ├── RequestReusedError      a request_id was used before, for another job
+    ├── JobNotFoundError
+    ├── FileNotFoundInJobError  no checkpoint file of that sha256
+    ├── CursorAheadError        a watch from an event that does not exist yet
+    ├── TooManyError            a limit of the service is reached
+    ├── DrainingError           the service is stopping; come back soon
+    ├── StorageError            the store could not write (disk full, …)
+    ├── UnreachableError        raised by the client alone: nobody answered
+    └── UnexpectedError         anything else the service answered
+
+The front end turns them into google.rpc.Status with details, the client turns that back into the same classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+DOMAIN = "gradwire"
+# gRPC allows about 8 KiB of trailing metadata; beyond that the client sees RESOURCE_EXHAUSTED and not the error.
+MESSAGE_LIMIT = 1500
+VIOLATIONS_LIMIT = 16
+DESCRIPTION_LIMIT = 240
+
+
+class ServiceError(Exception):
+    """One clear sentence, a stable reason for programs, and every value of the sentence as metadata."""
+
+    reason: ClassVar[str] = "UNEXPECTED"
+
+    def __init__(self, message: str, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = dict(metadata or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One wrong field: its path in the request, and what was expected, what came, what to do."""
+
+    field: str
+    description: str
+
+
+class InvalidRequestError(ServiceError):
+    """A request with wrong fields; names all of them."""
+
+    reason = "INVALID_REQUEST"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = tuple(violations)
+
+
+class RequestReusedError(ServiceError):
+    """A request_id that was already used for a job with another spec."""
+
+    reason = "REQUEST_ID_REUSED"
+
+
+class JobNotFoundError(ServiceError):
+    """No job has that id."""
+
+    reason = "JOB_NOT_FOUND"
+
+    @classmethod
+    def of(cls, job_id: str) -> "JobNotFoundError":
+        """The error for one id."""
+        message = f"no job {job_id!r} on this service: `gradwire jobs` lists those it has"
+        return cls(message, {"job": job_id})
+
+
+class FileNotFoundInJobError(ServiceError):
+    """The job's checkpoints hold no file with that sha256."""
+
+    reason = "FILE_NOT_FOUND"
+
+
+class CursorAheadError(ServiceError):
+    """A watch was asked to go on after an event that does not exist."""
+
+    reason = "CURSOR_AHEAD"
+
+
+class TooManyError(ServiceError):
+    """A limit of the service is reached."""
+
+    reason = "TOO_MANY"
+
+
+class DrainingError(ServiceError):
+    """The service is stopping. `metadata["cursor"]` is where a watch can go on."""
+
+    reason = "DRAINING"
+
+
+class StorageError(ServiceError):
+    """The store could not write; nothing of the request was kept."""
+
+    reason = "STORAGE_FAILED"
+
+
+class UnreachableError(ServiceError):
+    """Nobody answered at the address."""
+
+    reason = "UNREACHABLE"
+
+
+class UnexpectedError(ServiceError):
+    """An answer that has no class of its own here."""
+
+
+STATUS: dict[type[ServiceError], grpc.StatusCode] = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    RequestReusedError: grpc.StatusCode.INVALID_ARGUMENT,
+    JobNotFoundError: grpc.StatusCode.NOT_FOUND,
+    FileNotFoundInJobError: grpc.StatusCode.NOT_FOUND,
+    CursorAheadError: grpc.StatusCode.OUT_OF_RANGE,
+    TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    DrainingError: grpc.StatusCode.UNAVAILABLE,
+    StorageError: grpc.StatusCode.UNAVAILABLE,
+    UnreachableError: grpc.StatusCode.UNAVAILABLE,
+    UnexpectedError: grpc.StatusCode.INTERNAL,
+}
+_BY_REASON: dict[str, type[ServiceError]] = {kind.reason: kind for kind in STATUS}
+
+
+def _shorten(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _details(error: ServiceError) -> list[Message]:
+    metadata = {key: _shorten(value, DESCRIPTION_LIMIT) for key, value in error.metadata.items()}
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
+    ]
+    match error:
+        case InvalidRequestError(violations=violations):
+            fields = [
+                error_details_pb2.BadRequest.FieldViolation(
+                    field=_shorten(v.field, DESCRIPTION_LIMIT),
+                    description=_shorten(v.description, DESCRIPTION_LIMIT),
+                )
+                for v in violations[:VIOLATIONS_LIMIT]
+            ]
+            details.append(error_details_pb2.BadRequest(field_violations=fields))
+        case JobNotFoundError():
+            details.append(
+                error_details_pb2.ResourceInfo(resource_type="Job", resource_name=metadata.get("job", ""))
+            )
+        case TooManyError():
+            quota = error_details_pb2.QuotaFailure.Violation(
+                subject=metadata.get("limit", ""), description=_shorten(error.message, DESCRIPTION_LIMIT)
+            )
+            details.append(error_details_pb2.QuotaFailure(violations=[quota]))
+            details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1)))
+        case DrainingError() | StorageError():
+            details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1)))
+        case _:
+            pass
+    return details
+
+
+def to_status(error: ServiceError) -> grpc.Status:
+    """The gRPC status of an error, with its google.rpc details."""
+    packed = []
+    for detail in _details(error):
+        holder = Any()
+        holder.Pack(detail)
+        packed.append(holder)
+    code: int = STATUS[type(error)].value[0]
+    status = status_pb2.Status(code=code, message=_shorten(error.message, MESSAGE_LIMIT), details=packed)
+    return rpc_status.to_status(status)
+
+
+def from_rpc_error(error: grpc.RpcError, address: str) -> ServiceError:
+    """The error that the service at `address` answered; UnreachableError where none did."""
+    code = error.code()
+    status = rpc_status.from_call(cast(grpc.Call, error))
+    if status is not None:
+        found = _unpack(status)
+        if found is not None:
+            return found
+    text = error.details() or code.name
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return UnreachableError(
+            f"no gradwire service answers at {address} ({text}): start one with `gradwire serve --address {address}`, "
+            "or name another with --address or GRADWIRE_ADDRESS",
+            {"address": address},
+        )
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return UnreachableError(
+            f"the service at {address} did not answer in time: is it overloaded?", {"address": address}
+        )
+    if code == grpc.StatusCode.UNIMPLEMENTED:
+        return UnexpectedError(f"{address} is no gradwire service, or one of another version ({text})")
+    return UnexpectedError(f"the service at {address} answered {code.name}: {text}")
+
+
+def _unpack(status: status_pb2.Status) -> ServiceError | None:
+    info = error_details_pb2.ErrorInfo()
+    request = error_details_pb2.BadRequest()
+    for detail in status.details:
+        if detail.Is(info.DESCRIPTOR):
+            detail.Unpack(info)
+        elif detail.Is(request.DESCRIPTOR):
+            detail.Unpack(request)
+    if info.domain != DOMAIN:
+        return None
+    kind = _BY_REASON.get(info.reason, UnexpectedError)
+    if kind is InvalidRequestError:
+        return InvalidRequestError([Violation(v.field, v.description) for v in request.field_violations])
+    return kind(status.message, dict(info.metadata))

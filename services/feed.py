@@ -1,0 +1,120 @@
+"""Brings new events to everyone who watches, from one reading of the log. Used by front_end.py, on its loop.
+
+Each watched job has a tail of its newest events, filled as they are committed, and shared by its watchers; a
+watcher that is further behind reads the store. No lock is held and no transaction is open while it waits.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from gradwire.services.errors import DrainingError, TooManyError
+from gradwire.services.store import Change, StoredEvent
+
+TAIL = 1024
+"""Events of a watched job kept in memory."""
+WATCHERS_LIMIT = 10_000
+
+ReadEvents = Callable[[str, int], Awaitable[tuple[list[StoredEvent], bool]]]
+
+
+class _Tail:
+    """The newest events of one job, since someone began to watch it."""
+
+    def __init__(self) -> None:
+        self.events: deque[StoredEvent] = deque(maxlen=TAIL)
+        self.ended = False
+        self.watchers = 0
+        self.news = asyncio.Event()
+
+    def after(self, number: int) -> list[StoredEvent] | None:
+        """The events after `number`, [] where there are none, None where the tail does not reach back so far."""
+        if not self.events or self.events[-1].number <= number:
+            return []
+        skip = number + 1 - self.events[0].number
+        if skip < 0:
+            return None
+        return [event for event in self.events if event.number > number]
+
+
+class EventFeed:
+    """`publish` takes what the store has committed; `batches` is what a watcher gets."""
+
+    def __init__(self, read: ReadEvents) -> None:
+        """`read` is Store.events, run aside; it must see everything that was published before it was called."""
+        self._read = read
+        self._tails: dict[str, _Tail] = {}
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._watchers = 0
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Takes committed changes, in order."""
+        for change in changes:
+            tail = self._tails.get(change.job.id)
+            if tail is not None and change.events:
+                tail.events.extend(change.events)
+                tail.ended = change.job.state.terminal
+                tail.news.set()
+                tail.news = asyncio.Event()
+
+    async def batches(
+        self, job_id: str, after: int, heartbeat_s: float
+    ) -> AsyncIterator[tuple[list[StoredEvent], int]]:
+        """Yields (events, cursor) in order without gaps, and ([], cursor) when none came for `heartbeat_s` seconds.
+
+        Ends after the event of the terminal state. Raises DrainingError when the service stops, and what
+        Store.events raises.
+        """
+        if self._watchers >= WATCHERS_LIMIT:
+            raise TooManyError(
+                f"{WATCHERS_LIMIT} clients watch already: try again later", {"limit": "watchers"}
+            )
+        tail = self._tails.setdefault(job_id, _Tail())
+        tail.watchers += 1
+        self._watchers += 1
+        self._idle.clear()
+        try:
+            # The tail exists before the store is read, so an event is in one of them at least.
+            cursor, behind = after, True
+            while True:
+                if self._draining:
+                    raise DrainingError(
+                        f"the service is stopping: watch again from event {cursor} when it is back",
+                        {"job": job_id, "cursor": str(cursor)},
+                    )
+                events, ended = None if behind else tail.after(cursor), False
+                if events is None:
+                    events, ended = await self._read(job_id, cursor)
+                    behind = bool(events) and not ended
+                elif events:
+                    ended = tail.ended
+                if events:
+                    cursor = events[-1].number
+                    yield events, cursor
+                if ended:
+                    return
+                if not events and tail.after(cursor) == []:
+                    news = tail.news
+                    try:
+                        await asyncio.wait_for(news.wait(), heartbeat_s)
+                    except TimeoutError:
+                        yield [], cursor
+        finally:
+            tail.watchers -= 1
+            self._watchers -= 1
+            if tail.watchers == 0:
+                self._tails.pop(job_id, None)
+            if self._watchers == 0:
+                self._idle.set()
+
+    async def drain(self, wait_s: float) -> None:
+        """Ends every watch with DrainingError, and returns when they have ended, after `wait_s` seconds at most."""
+        self._draining = True
+        for tail in self._tails.values():
+            tail.news.set()
+        try:
+            await asyncio.wait_for(self._idle.wait(), wait_s)
+        except TimeoutError:
+            pass

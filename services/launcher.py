@@ -1,0 +1,121 @@
+"""The seam between the job service and whatever runs a job's workers. Read by runner.py; written by launchers.
+
+Two implementations stand beside this file: `ray_launcher.py` (workers on a Ray cluster) and
+`local_launcher.py` (one child process a job). Both pass the same tests.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gradwire.services.records import Job
+from gradwire.workers.reports import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Workers the launcher can ever give at one time, by device kind."""
+
+    cpu: int
+    cuda: int
+
+    def of(self, device: str) -> int:
+        """Workers of one kind; 0 for a kind it does not know."""
+        return {"cpu": self.cpu, "cuda": self.cuda}.get(device, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything needed to run one attempt of a job.
+
+    `directory` is the job's own; its code lies in `directory/code`, its checkpoints belong in
+    `directory/checkpoints`. An attempt begins from the newest valid checkpoint there, or from step 0.
+    """
+
+    job_id: str
+    attempt: int
+    directory: Path
+    entrypoint: str
+    overrides: Mapping[str, str]
+    workers: int
+    shards: int
+    device: str
+    threads_per_worker: int
+
+    @property
+    def code(self) -> Path:
+        """Root of the user's files."""
+        return self.directory / "code"
+
+    @property
+    def job_file(self) -> Path:
+        """The user's job file."""
+        return self.code / self.entrypoint
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints are written."""
+        return self.directory / "checkpoints"
+
+    @classmethod
+    def of(cls, job: Job, directory: Path) -> "Launch":
+        """The launch of a job's present attempt."""
+        spec = job.spec
+        return cls(
+            job_id=job.id,
+            attempt=job.attempt,
+            directory=directory,
+            entrypoint=spec.code.entrypoint,
+            overrides=dict(spec.overrides),
+            workers=spec.workers,
+            shards=spec.shards,
+            device=spec.device,
+            threads_per_worker=spec.threads_per_worker,
+        )
+
+
+class CannotPlaceError(Exception):
+    """The launcher can't give this job its workers, now and later; the message says why."""
+
+
+class AttemptLostError(Exception):
+    """An attempt's processes are gone without having said how the job ended."""
+
+
+class Handle(Protocol):
+    """A running attempt. Every method may be called from any thread."""
+
+    def reports(self, after: int, wait_s: float) -> tuple[int, Sequence[tuple[int, Report]]]:
+        """Reports numbered above `after`, in order, waiting at most `wait_s` for the first.
+
+        Returns them with the incarnation of their numbering: when the controller was restarted its incarnation is
+        higher and its reports are numbered from 1 again (ask again with after=0). Asking acknowledges all up to
+        `after`. Raises AttemptLostError where there will be no further report and the last was neither Finished
+        nor Failed.
+        """
+        ...
+
+    def stop(self, reason: str) -> None:
+        """Ends the attempt's processes and returns when they are gone. Idempotent; reports() ends soon after."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts attempts and finds those that outlived the service that started them."""
+
+    def capacity(self) -> Capacity:
+        """What it can ever give."""
+        ...
+
+    def launch(self, launch: Launch) -> Handle:
+        """Starts an attempt, after any older one of the same job is surely gone. Raises CannotPlaceError."""
+        ...
+
+    def adopt(self, launch: Launch) -> Handle | None:
+        """The handle of an attempt that still runs or has unread reports; None where nothing is left of it."""
+        ...
+
+    def close(self) -> None:
+        """Ends every attempt and gives everything back."""
+        ...

@@ -1,0 +1,170 @@
+"""Runs each attempt of a job in one child process on this machine, without Ray: for tests and for debugging.
+
+The process speaks through files (attempt_folder.py), so it outlives a service that is killed and is adopted by
+the next one; with `outlive=False` it ends with the service, however that ends.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+from gradwire.services.attempt_folder import AttemptFolder, end_holder, holder
+from gradwire.services.launcher import AttemptLostError, Capacity, Launch
+from gradwire.services.report_lines import ReportReader
+from gradwire.workers.reports import Failed, Finished, Report
+
+POLL_S = 0.02
+BATCH = 1000
+STOP_GRACE_S = 3.0
+OUTPUT_SHOWN = 400
+PROGRAM = (sys.executable, "-m", "gradwire.services.local_training")
+
+
+class LocalHandle:
+    """An attempt in a process of its own."""
+
+    def __init__(self, folder: AttemptFolder, process: "subprocess.Popen[bytes] | None") -> None:
+        """`process` is None for an attempt that an earlier service started."""
+        self._folder, self._process = folder, process
+        self._reader = ReportReader(folder.reports)
+        self._lock = threading.Lock()
+        self._last: Report | None = None
+
+    def reports(self, after: int, wait_s: float) -> tuple[int, Sequence[tuple[int, Report]]]:
+        """See launcher.Handle."""
+        deadline = time.monotonic() + wait_s
+        with self._lock:
+            self._reader.seek(after)
+            while True:
+                # Alive before the last look: whatever it wrote before its end is read.
+                alive = self._alive()
+                found = self._reader.read(BATCH)
+                if found:
+                    self._last = found[-1][1]
+                    return 1, found
+                if not alive and not isinstance(self._last, Finished | Failed):
+                    raise AttemptLostError(f"the job's process ended without a result{self._last_words()}")
+                if time.monotonic() >= deadline:
+                    return 1, ()
+                time.sleep(POLL_S)
+
+    def stop(self, reason: str) -> None:
+        """See launcher.Handle."""
+        if self._process is None:
+            found = holder(self._folder.job)
+            if found is not None and found[1] == self._folder.attempt:
+                end_holder(self._folder.job, STOP_GRACE_S)
+            return
+        # It may not hold the lock yet: the process itself is known here.
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_GRACE_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, 9)
+                self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _alive(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is None
+        found = holder(self._folder.job)
+        return found is not None and found[1] in (0, self._folder.attempt)
+
+    def _last_words(self) -> str:
+        how = ""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            how = f" (killed by signal {-code})" if code < 0 else f" (exit status {code})"
+        try:
+            text = self._folder.output.read_text(errors="replace").strip()
+        except OSError:
+            text = ""
+        return how + (f": {text[-OUTPUT_SHOWN:]}" if text else "")
+
+
+class LocalLauncher:
+    """Starts child processes; `program` is the command that gets the job's folder and attempt as arguments."""
+
+    def __init__(
+        self,
+        capacity: Capacity | None = None,
+        program: Sequence[str] = PROGRAM,
+        outlive: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._capacity = capacity or Capacity(cpu=max(8, os.cpu_count() or 1), cuda=0)
+        self._program = tuple(program)
+        self._outlive = outlive
+        self._environment = dict(environment or {})
+        self._lock = threading.Lock()
+        self._handles: dict[str, LocalHandle] = {}
+
+    def capacity(self) -> Capacity:
+        """See launcher.Launcher."""
+        return self._capacity
+
+    def launch(self, launch: Launch) -> LocalHandle:
+        """See launcher.Launcher."""
+        folder = AttemptFolder(launch.directory, launch.attempt)
+        folder.prepare(launch)
+        end_holder(launch.directory, STOP_GRACE_S)
+        threads = str(launch.threads_per_worker)
+        environment = {
+            **os.environ,
+            **self._environment,
+            "PYTHONHASHSEED": "0",
+            **{f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
+        }
+        if launch.device == "cpu":
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        with open(folder.output, "ab") as output:
+            process = subprocess.Popen(
+                [*self._program, str(launch.directory), str(launch.attempt)],
+                # The end of this pipe is the end of the service, however it ended.
+                stdin=subprocess.DEVNULL if self._outlive else subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                cwd=launch.code,
+                start_new_session=True,
+            )
+        handle = LocalHandle(folder, process)
+        with self._lock:
+            self._handles[launch.job_id] = handle
+        return handle
+
+    def adopt(self, launch: Launch) -> LocalHandle | None:
+        """See launcher.Launcher."""
+        folder = AttemptFolder(launch.directory, launch.attempt)
+        found = holder(launch.directory)
+        deadline = time.monotonic() + 1.0
+        while found == (0, 0) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            found = holder(launch.directory)
+        lives = found is not None and found[1] == launch.attempt
+        if not lives and not _ended(folder):
+            return None
+        handle = LocalHandle(folder, None)
+        with self._lock:
+            self._handles[launch.job_id] = handle
+        return handle
+
+    def close(self) -> None:
+        """See launcher.Launcher."""
+        with self._lock:
+            handles = list(self._handles.values())
+            self._handles.clear()
+        for handle in handles:
+            handle.stop("the service stops")
+
+
+def _ended(folder: AttemptFolder) -> bool:
+    """True where the attempt has said how it ended, while nobody listened."""
+    reader, last = ReportReader(folder.reports), None
+    while found := reader.read(BATCH):
+        last = found[-1][1]
+    return isinstance(last, Finished | Failed)

@@ -1,0 +1,79 @@
+"""The process in which local_launcher.py runs one attempt of a job.
+
+It holds the job's lock, takes the user's output line by line as reports, and runs a `train` function that is
+given a Launch and a function to report with. SIGTERM ends it at once: checkpoints are whole or not there.
+"""
+
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from gradwire.services.attempt_folder import AttemptFolder
+from gradwire.services.launcher import Launch
+from gradwire.services.report_lines import ReportWriter
+from gradwire.workers.reports import Failed, Finished, LogLine, Report
+
+Tell = Callable[[Report], None]
+
+
+class _Lines(io.TextIOBase):
+    """A text stream whose lines become reports."""
+
+    def __init__(self, stream: str, tell: Tell) -> None:
+        self._stream, self._tell, self._rest = stream, tell, ""
+        self._lock = threading.RLock()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *lines, self._rest = (self._rest + text).split("\n")
+            for line in lines:
+                self._tell(LogLine(0, self._stream, line))
+        return len(text)
+
+    def end(self) -> None:
+        """Reports a last line without an end."""
+        if self._rest:
+            self.write("\n")
+
+
+def _end_with_the_service() -> None:
+    """Ends this process when the service's end of the pipe is closed."""
+
+    def wait() -> None:
+        os.read(0, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    if not os.path.samestat(os.fstat(0), os.stat(os.devnull)):
+        threading.Thread(target=wait, daemon=True).start()
+
+
+def run(train: Callable[[Launch, Tell], None], job: Path, attempt: int) -> int:
+    """Runs `train` as the attempt's process; returns its exit status."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with_the_service()
+    folder = AttemptFolder(job, attempt)
+    if not folder.hold():
+        return 0
+    writer = ReportWriter(folder.reports)
+    out, err = _Lines("stdout", writer.write), _Lines("stderr", writer.write)
+
+    def tell(report: Report) -> None:
+        if isinstance(report, Finished | Failed):
+            # Nothing is taken after the end, so the last line goes before it.
+            out.end()
+            err.end()
+        writer.write(report)
+
+    sys.stdout, sys.stderr = out, err
+    try:
+        train(folder.launch(), tell)
+    finally:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    return 0

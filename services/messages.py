@@ -1,0 +1,229 @@
+"""Records to protobuf and back. The only place that knows both; used by the store, front end and client."""
+
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gradwire.proto.v1 import jobs_pb2 as pb
+from gradwire.services import records as r
+from gradwire.services.states import JobState
+
+
+def to_timestamp(time: datetime) -> Timestamp:
+    """An aware time as a protobuf Timestamp, to the microsecond."""
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp
+
+
+def from_timestamp(stamp: Timestamp) -> datetime:
+    """A protobuf Timestamp as an aware time in UTC."""
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def code_to_message(code: r.Code) -> pb.Code:
+    """A program with its files."""
+    return pb.Code(
+        entrypoint=code.entrypoint,
+        files=[pb.SourceFile(path=file.path, content=file.content) for file in code.files],
+    )
+
+
+def code_from_message(message: pb.Code) -> r.Code:
+    """A program with its files, in path order."""
+    files = sorted((r.SourceFile(f.path, f.content) for f in message.files), key=lambda file: file.path)
+    return r.Code(entrypoint=message.entrypoint, files=tuple(files))
+
+
+def spec_to_message(spec: r.JobSpec) -> pb.JobSpec:
+    """A spec, with its code's files where it has them."""
+    return pb.JobSpec(
+        name=spec.name,
+        code=code_to_message(spec.code),
+        overrides=spec.overrides,
+        workers=spec.workers,
+        shards=spec.shards,
+        device=spec.device,
+        threads_per_worker=spec.threads_per_worker,
+        priority=spec.priority,
+        labels=spec.labels,
+    )
+
+
+def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
+    """A spec as it stands: `validation.py` fills the defaults and checks it."""
+    return r.JobSpec(
+        name=message.name,
+        code=code_from_message(message.code),
+        overrides=dict(message.overrides),
+        workers=message.workers,
+        shards=message.shards,
+        device=message.device,
+        threads_per_worker=message.threads_per_worker,
+        priority=message.priority,
+        labels=dict(message.labels),
+    )
+
+
+def error_to_message(error: r.JobError) -> pb.JobError:
+    """Why a job failed."""
+    return pb.JobError(reason=error.reason, message=error.message, traceback=error.traceback)
+
+
+def error_from_message(message: pb.JobError) -> r.JobError:
+    """Why a job failed."""
+    return r.JobError(message.reason, message.message, message.traceback)
+
+
+def state_to_message(state: JobState) -> pb.JobState.ValueType:
+    """The numbers are the same on both sides; this tells the type checker."""
+    return pb.JobState.ValueType(int(state))
+
+
+def job_to_message(job: r.Job) -> pb.Job:
+    """A whole job."""
+    message = pb.Job(
+        id=job.id,
+        spec=spec_to_message(job.spec),
+        state=state_to_message(job.state),
+        create_time=to_timestamp(job.create_time),
+        workers=job.workers,
+        step=job.step,
+        total_steps=job.total_steps,
+        last_event=job.last_event,
+        metrics=job.metrics,
+        parameters_sha256=job.parameters_sha256,
+        checkpoint=job.checkpoint,
+        attempt=job.attempt,
+        waiting_reason=job.waiting_reason,
+        first_step_seconds=job.first_step_seconds,
+        evaluation_metrics=job.evaluation_metrics,
+        epochs=job.epochs,
+        cancel_requested=job.cancel_requested,
+    )
+    if job.start_time is not None:
+        message.start_time.CopyFrom(to_timestamp(job.start_time))
+    if job.end_time is not None:
+        message.end_time.CopyFrom(to_timestamp(job.end_time))
+    if job.error is not None:
+        message.error.CopyFrom(error_to_message(job.error))
+    return message
+
+
+def job_from_message(message: pb.Job) -> r.Job:
+    """A whole job."""
+    return r.Job(
+        id=message.id,
+        spec=spec_from_message(message.spec),
+        state=JobState(message.state),
+        create_time=from_timestamp(message.create_time),
+        start_time=from_timestamp(message.start_time) if message.HasField("start_time") else None,
+        end_time=from_timestamp(message.end_time) if message.HasField("end_time") else None,
+        workers=message.workers,
+        step=message.step,
+        total_steps=message.total_steps,
+        epochs=message.epochs,
+        last_event=message.last_event,
+        metrics=dict(message.metrics),
+        evaluation_metrics=dict(message.evaluation_metrics),
+        parameters_sha256=message.parameters_sha256,
+        error=error_from_message(message.error) if message.HasField("error") else None,
+        checkpoint=message.checkpoint,
+        attempt=message.attempt,
+        waiting_reason=message.waiting_reason,
+        first_step_seconds=message.first_step_seconds,
+        cancel_requested=message.cancel_requested,
+    )
+
+
+def event_to_message(event: r.Event) -> pb.Event:
+    """One line of a job's history."""
+    message = pb.Event(number=event.number, time=to_timestamp(event.time))
+    match event.kind:
+        case r.StateChanged(state, reason, error):
+            message.state_changed.state = state_to_message(state)
+            message.state_changed.reason = reason
+            if error is not None:
+                message.state_changed.error.CopyFrom(error_to_message(error))
+        case r.StepFinished() as step:
+            message.step_finished.CopyFrom(
+                pb.StepFinished(
+                    step=step.step,
+                    total_steps=step.total_steps,
+                    epoch=step.epoch,
+                    epochs=step.epochs,
+                    metrics=step.metrics,
+                    samples=step.samples,
+                    seconds=step.seconds,
+                    workers=step.workers,
+                )
+            )
+        case r.EvaluationFinished(step_number, epoch, metrics, samples):
+            message.evaluation_finished.CopyFrom(
+                pb.EvaluationFinished(step=step_number, epoch=epoch, metrics=metrics, samples=samples)
+            )
+        case r.CheckpointWritten(step_number, path, sha256):
+            message.checkpoint_written.CopyFrom(
+                pb.CheckpointWritten(step=step_number, path=path, parameters_sha256=sha256)
+            )
+        case r.LogLine(rank, stream, text):
+            message.log_line.CopyFrom(pb.LogLine(rank=rank, stream=stream, text=text))
+        case r.Warned(reason, text):
+            message.warning.CopyFrom(pb.Warning(reason=reason, message=text))
+    return message
+
+
+def event_from_message(message: pb.Event) -> r.Event | None:
+    """One line of a job's history; None for a kind this version does not know."""
+    kind: r.EventKind
+    match message.WhichOneof("kind"):
+        case "state_changed":
+            state = message.state_changed
+            error = error_from_message(state.error) if state.HasField("error") else None
+            kind = r.StateChanged(JobState(state.state), state.reason, error)
+        case "step_finished":
+            step = message.step_finished
+            kind = r.StepFinished(
+                step.step,
+                step.total_steps,
+                step.epoch,
+                step.epochs,
+                dict(step.metrics),
+                step.samples,
+                step.seconds,
+                step.workers,
+            )
+        case "evaluation_finished":
+            evaluation = message.evaluation_finished
+            kind = r.EvaluationFinished(
+                evaluation.step, evaluation.epoch, dict(evaluation.metrics), evaluation.samples
+            )
+        case "checkpoint_written":
+            written = message.checkpoint_written
+            kind = r.CheckpointWritten(written.step, written.path, written.parameters_sha256)
+        case "log_line":
+            kind = r.LogLine(message.log_line.rank, message.log_line.stream, message.log_line.text)
+        case "warning":
+            kind = r.Warned(message.warning.reason, message.warning.message)
+        case _:
+            return None
+    return r.Event(message.number, from_timestamp(message.time), kind)
+
+
+def checkpoint_to_message(checkpoint: r.Checkpoint) -> pb.Checkpoint:
+    """A checkpoint and its files."""
+    return pb.Checkpoint(
+        step=checkpoint.step,
+        path=checkpoint.path,
+        parameters_sha256=checkpoint.parameters_sha256,
+        files=[pb.CheckpointFile(name=f.name, size=f.size, sha256=f.sha256) for f in checkpoint.files],
+        create_time=to_timestamp(checkpoint.create_time),
+    )
+
+
+def checkpoint_from_message(message: pb.Checkpoint) -> r.Checkpoint:
+    """A checkpoint and its files."""
+    files = tuple(r.CheckpointFile(f.name, f.size, f.sha256) for f in message.files)
+    return r.Checkpoint(
+        message.step, message.path, message.parameters_sha256, files, from_timestamp(message.create_time)
+    )

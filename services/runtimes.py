@@ -1,0 +1,32 @@
+"""Which launcher runs the workers, by name. Used by the commands `train` and `serve`."""
+
+from collections.abc import Callable
+
+from gradwire.services.home import Home
+from gradwire.services.launcher import Launcher
+from gradwire.services.local_launcher import LocalLauncher
+
+
+class RuntimeUnavailableError(Exception):
+    """The runtime that was asked for can't be started here; the message says why."""
+
+
+def launcher(runtime: str, embedded: bool, ray_address: str | None) -> Callable[[Home], Launcher]:
+    """What makes the launcher of a service.
+
+    `embedded`: everything ends with this process, as `train` wants it. `ray_address`: a running Ray cluster.
+    """
+    if runtime == "process":
+        return lambda home: LocalLauncher(outlive=not embedded)
+
+    def make(home: Home) -> Launcher:
+        # Here, and not above: Ray takes a second to import.
+        try:
+            from gradwire.services.ray_launcher import RayLauncher
+        except ImportError as error:
+            raise RuntimeUnavailableError(
+                f"the Ray runtime can't be loaded ({error}): use --runtime process"
+            ) from error
+        return RayLauncher(home, embedded=embedded, address=ray_address)
+
+    return make

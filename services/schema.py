@@ -1,0 +1,136 @@
+"""Tables of the job store and the statements on them, built once. Used by store.py alone.
+
+Code is kept once per content (jobs with equal code share a row), so that a submit is one transaction
+with one sync, whatever its files.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+
+VERSION = 1
+"""Version of these tables; a store of a newer one is refused."""
+
+metadata = MetaData()
+
+store_version = Table("store_version", metadata, Column("version", Integer, primary_key=True))
+
+code = Table(
+    "code",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    # Order of submission; never used twice.
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    # gradwire.v1.JobSpec without the code's files.
+    Column("spec", LargeBinary, nullable=False),
+    Column("code_sha256", ForeignKey("code.sha256"), nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("create_time_us", Integer, nullable=False),
+    Column("start_time_us", Integer),
+    Column("end_time_us", Integer),
+    Column("workers", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("total_steps", Integer, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("evaluated_step", Integer, nullable=False),
+    Column("checkpoint_step", Integer, nullable=False),
+    Column("last_event", Integer, nullable=False),
+    Column("metrics", String, nullable=False),
+    Column("evaluation_metrics", String, nullable=False),
+    Column("parameters_sha256", String(64), nullable=False),
+    Column("error", LargeBinary),
+    Column("checkpoint", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    # Losses of workers or controllers since a step was last finished.
+    Column("losses", Integer, nullable=False),
+    # Last report taken from the attempt's controller.
+    Column("incarnation", Integer, nullable=False),
+    Column("report", Integer, nullable=False),
+    Column("first_step_seconds", Float, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Index("jobs_by_state", "state", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    # One order over all jobs.
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("job", ForeignKey("jobs.sequence"), nullable=False),
+    Column("number", Integer, nullable=False),
+    # gradwire.v1.Event.
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("job", "number"),
+    sqlite_autoincrement=True,
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    # Of the spec that came with it.
+    Column("sha256", String(64), nullable=False),
+    Column("job", ForeignKey("jobs.sequence"), nullable=False),
+)
+
+INSERT_JOB = insert(jobs)
+INSERT_EVENTS = insert(events)
+INSERT_REQUEST = insert(requests)
+INSERT_CODE = insert(code)
+
+_FIXED = {"sequence", "id", "spec", "code_sha256", "create_time_us"}
+UPDATE_JOB = (
+    update(jobs)
+    .where(jobs.c.sequence == bindparam("which"))
+    .values({column.name: bindparam(column.name) for column in jobs.c if column.name not in _FIXED})
+)
+
+SELECT_JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
+SELECT_SEQUENCE = select(jobs.c.sequence, jobs.c.state, jobs.c.last_event).where(
+    jobs.c.id == bindparam("job_id")
+)
+SELECT_PAGE = (
+    select(jobs)
+    .where(jobs.c.sequence < bindparam("before"), jobs.c.state.in_(bindparam("states", expanding=True)))
+    .order_by(jobs.c.sequence.desc())
+    .limit(bindparam("size"))
+)
+SELECT_UNFINISHED = (
+    select(jobs).where(jobs.c.state.in_(bindparam("states", expanding=True))).order_by(jobs.c.sequence)
+)
+SELECT_EVENTS = (
+    select(events.c.number, events.c.body)
+    .where(events.c.job == bindparam("job"), events.c.number > bindparam("after"))
+    .order_by(events.c.number)
+    .limit(bindparam("size"))
+)
+SELECT_REQUEST = (
+    select(requests.c.sha256, jobs)
+    .join(jobs, jobs.c.sequence == requests.c.job)
+    .where(requests.c.request_id == bindparam("request_id"))
+)
+SELECT_CODE = select(code.c.body).where(code.c.sha256 == bindparam("sha256"))
+SELECT_CODE_KNOWN = select(code.c.sha256).where(code.c.sha256 == bindparam("sha256"))

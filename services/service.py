@@ -1,0 +1,192 @@
+"""The whole service in one object: home, store, runner, front end. Used by the command line and by tests.
+
+It runs its asyncio loop in a thread of its own, so that the main thread is free for signals and, in
+`gradwire train`, for the client.
+"""
+
+import asyncio
+import base64
+import ipaddress
+import logging
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
+from gradwire.services.feed import EventFeed
+from gradwire.services.front_end import BlobsFace, JobsFace, Readers
+from gradwire.services.home import Home
+from gradwire.services.launcher import Launcher
+from gradwire.services.records import JobSpec
+from gradwire.services.runner import Runner
+from gradwire.services.store import Change, Store
+
+log = logging.getLogger(__name__)
+MESSAGE_BYTES = 4 * 1024 * 1024
+WATCH_DRAIN_S = 2.0
+STOP_GRACE_S = 1.0
+_SERVICES = tuple(
+    name.full_name
+    for name in (
+        jobs_pb2.DESCRIPTOR.services_by_name["Jobs"],
+        blobs_pb2.DESCRIPTOR.services_by_name["Blobs"],
+    )
+)
+_OPTIONS: list[tuple[str, Any]] = [
+    # Without this a second service on the same port starts silently and takes half of the calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 60_000),
+    # Below the client's 20 s: with an equal figure jitter alone ends connections with "too many pings".
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+
+
+class AddressError(Exception):
+    """The address can't be listened on; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a host (name or number) and a port; port 0 means a free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Reads HOST:PORT or [IPV6]:PORT. Raises AddressError."""
+        host, colon, port = text.rpartition(":")
+        bare = host.removeprefix("[").removesuffix("]")
+        if not colon or not bare or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise AddressError(f"expected HOST:PORT, like 127.0.0.1:7411 or [::1]:7411, not {text!r}")
+        if ":" in bare and not host.startswith("["):
+            raise AddressError(f"expected [{bare}]:{port} for an IPv6 address, not {text!r}")
+        return cls(bare, int(port))
+
+    @property
+    def loopback(self) -> bool:
+        """True where only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def new_job_id(spec: JobSpec) -> str:
+    """A new id: the job's name for people and 50 random bits, like digits-3fkx7q2mba."""
+    name = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:24].rstrip("-") or "job"
+    return f"{name}-{base64.b32encode(secrets.token_bytes(7)).decode().lower()[:10]}"
+
+
+class Service:
+    """A running service. `start` returns when it answers; `stop` when nothing of it is left."""
+
+    def __init__(
+        self,
+        home: Path,
+        launcher: Callable[[Home], Launcher],
+        address: Address,
+        new_id: Callable[[JobSpec], str] = new_job_id,
+    ) -> None:
+        """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs."""
+        self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="front-end", daemon=True)
+
+    def start(self) -> Address:
+        """Takes the home, opens the store, starts the launcher and the front end; returns where it listens.
+
+        Raises HomeInUseError, AddressError, or what the launcher raises; then nothing is left behind.
+        """
+        undo: list[Callable[[], object]] = []
+        try:
+            self._home = Home(self._home_path)
+            undo.append(self._home.close)
+            self._store = Store(self._home.store)
+            undo.append(self._store.close)
+            self._launcher = self._make_launcher(self._home)
+            undo.append(self._launcher.close)
+            self._runner = Runner(self._store, self._home, self._launcher)
+            self._readers = Readers()
+            undo.append(self._readers.close)
+            self._thread.start()
+            undo.append(self._end_loop)
+            self.address = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
+            self._home.say(f"pid {os.getpid()}, at {self.address}")
+            self._runner.start()
+        except BaseException:
+            for step in reversed(undo):
+                step()
+            raise
+        return self.address
+
+    def stop(self) -> None:
+        """Drains and stops: no new jobs, watchers told where to go on, all changes written, workers ended.
+
+        Jobs that were running stay so in the store and go on when a service is started on this home again.
+        """
+        asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
+        self._runner.stop()
+        self._store.close()
+        asyncio.run_coroutine_threadsafe(self._server.stop(STOP_GRACE_S), self._loop).result()
+        self._launcher.close()
+        self._readers.close()
+        self._end_loop()
+        self._home.close()
+
+    async def _serve(self) -> Address:
+        self._feed = EventFeed(lambda job_id, after: self._readers.run(self._store.events, job_id, after))
+        self._store.listen(self._publish)
+        self._jobs = JobsFace(self._store, self._runner, self._home, self._feed, self._readers, self._new_id)
+        self._server = grpc.aio.server(options=_OPTIONS)
+        jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, self._server)  # type: ignore[no-untyped-call]
+        blobs = BlobsFace(self._store, self._home, self._readers)
+        blobs_pb2_grpc.add_BlobsServicer_to_server(blobs, self._server)  # type: ignore[no-untyped-call]
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        for name in ("", *_SERVICES):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        try:
+            port = self._server.add_insecure_port(str(self._wanted))
+        except RuntimeError:
+            port = 0
+        if port == 0:
+            raise AddressError(
+                f"can't listen at {self._wanted}: is the port in use, or the address not this machine's? "
+                "Name another with --address (port 0 takes a free one)"
+            )
+        await self._server.start()
+        return Address(self._wanted.host, port)
+
+    def _publish(self, changes: Sequence[Change]) -> None:
+        self._loop.call_soon_threadsafe(self._feed.publish, changes)
+
+    async def _drain(self) -> None:
+        await self._health.enter_graceful_shutdown()
+        self._jobs.drain()
+        await self._feed.drain(WATCH_DRAIN_S)
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

@@ -1,0 +1,431 @@
+"""The job store: jobs, their events, their code and the request ids, in SQLite. What it answers is on disk.
+
+Every change goes through one writer thread (writer.py) as one transaction of state and events; reads use
+connections of their own and never wait for the writer. Callers: front end, runner, service.
+"""
+
+import base64
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, create_engine, event, insert, select
+
+from gradwire.proto.v1 import jobs_pb2 as pb
+from gradwire.services import messages, schema
+from gradwire.services import records as r
+from gradwire.services.errors import (
+    CursorAheadError,
+    InvalidRequestError,
+    JobNotFoundError,
+    RequestReusedError,
+    Violation,
+)
+from gradwire.services.history import History, StoredJob
+from gradwire.services.states import ACTIVE, JobState
+from gradwire.services.writer import Writer
+from gradwire.workers.reports import Report
+
+log = logging.getLogger(__name__)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALL_STATES = [int(state) for state in JobState]
+EVENTS_PAGE = 512
+
+
+class StaleAttemptError(Exception):
+    """A report of an attempt that is no longer the job's newest: whoever sent it is to be stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it lies in the store: its number and gradwire.v1.Event in bytes."""
+
+    number: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one committed change did to one job. Listeners get these in order of commit."""
+
+    job: r.Job
+    events: tuple[StoredEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job about to be stored. `request_id` may be '' (then a repeat is a second job)."""
+
+    id: str
+    spec: r.JobSpec
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs, newest first, and the token of the next page ('' on the last)."""
+
+    jobs: tuple[r.Job, ...]
+    next_token: str
+
+
+class Store:
+    """Opens (and makes, where there is none) the store at `path`."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._listeners: list[Callable[[Sequence[Change]], None]] = []
+        self._engine = create_engine(
+            f"sqlite:///{path}", isolation_level="AUTOCOMMIT", pool_size=8, max_overflow=8
+        )
+        event.listen(self._engine, "connect", _prepare_connection)
+        _create_tables(self._engine)
+        self._writer = Writer(self._engine, self._tell)
+
+    def listen(self, listener: Callable[[Sequence[Change]], None]) -> None:
+        """Calls `listener` in the writer's thread after each commit; it must be quick and must not raise."""
+        self._listeners.append(listener)
+
+    def close(self) -> None:
+        """Writes all that waits and closes the files."""
+        self._writer.close()
+        self._engine.dispose()
+
+    # Changes: each returns a future, answered when the change is on disk.
+
+    def submit(self, new: NewJob) -> "Future[Change]":
+        """Stores a job as QUEUED; with a request_id seen before, returns that one's job and no events.
+
+        The future raises RequestReusedError where that request_id came with another spec.
+        """
+        code, code_sha256 = encode_code(new.spec.code)
+        spec = replace(new.spec, code=r.Code(new.spec.code.entrypoint))
+        spec_bytes = messages.spec_to_message(spec).SerializeToString(deterministic=True)
+        request_sha256 = hashlib.sha256(spec_bytes + code_sha256.encode()).hexdigest()
+
+        def apply(connection: Connection) -> Change:
+            if new.request_id:
+                earlier = _earlier(connection, new.request_id, request_sha256)
+                if earlier is not None:
+                    return Change(earlier, ())
+            if connection.execute(schema.SELECT_CODE_KNOWN, {"sha256": code_sha256}).first() is None:
+                connection.execute(schema.INSERT_CODE, {"sha256": code_sha256, "body": code})
+            job = r.Job(new.id, spec, JobState.QUEUED, self._now(), last_event=1)
+            row = {**_row(StoredJob(job, 0, code_sha256)), "id": job.id, "spec": spec_bytes}
+            del row["which"]
+            row |= {"code_sha256": code_sha256, "create_time_us": _to_us(job.create_time)}
+            inserted = connection.execute(schema.INSERT_JOB, row).inserted_primary_key
+            sequence = inserted[0] if inserted is not None else 0
+            if new.request_id:
+                request = {"request_id": new.request_id, "sha256": request_sha256, "job": sequence}
+                connection.execute(schema.INSERT_REQUEST, request)
+            queued = r.StateChanged(JobState.QUEUED, "submitted")
+            return Change(job, _add_events(connection, sequence, 0, [queued], job.create_time))
+
+        return self._writer.submit(apply)
+
+    def request_cancel(self, job_id: str) -> "Future[Change]":
+        """Asks a job to stop: one that waits is CANCELLED at once, one with workers is marked. Idempotent."""
+
+        def change(history: History) -> None:
+            if history.job.state.terminal or history.job.cancel_requested:
+                return
+            history.stored = replace(history.stored, job=replace(history.job, cancel_requested=True))
+            if not history.job.state.holds_workers:
+                history.move(JobState.CANCELLED, "cancelled before it was started")
+
+        return self._change(job_id, change)
+
+    def begin_attempt(self, job_id: str, reason: str) -> "Future[Change]":
+        """Gives a waiting or recovering job its next attempt; a job that has ended meanwhile is left as it is."""
+
+        def change(history: History) -> None:
+            if not history.job.state.terminal:
+                history.begin_attempt(reason)
+
+        return self._change(job_id, change)
+
+    def take_reports(
+        self, job_id: str, attempt: int, incarnation: int, numbered: Sequence[tuple[int, Report]]
+    ) -> "Future[Change]":
+        """Takes reports of an attempt, each exactly once. The future raises StaleAttemptError for an older attempt."""
+
+        def change(history: History) -> None:
+            for number, report in numbered:
+                history.take(incarnation, number, report)
+
+        return self._change(job_id, change, attempt)
+
+    def lose_attempt(self, job_id: str, attempt: int, message: str) -> "Future[Change]":
+        """Says that an attempt's processes are gone: RECOVERING, or the end after too many."""
+
+        def change(history: History) -> None:
+            if not history.job.state.terminal:
+                history.lose(message)
+
+        return self._change(job_id, change, attempt)
+
+    def end(
+        self, job_id: str, attempt: int, state: JobState, reason: str, error: r.JobError | None = None
+    ) -> "Future[Change]":
+        """Ends an attempt and its job; a job that has ended already stays as it is."""
+
+        def change(history: History) -> None:
+            if not history.job.state.terminal:
+                history.move(state, reason, error)
+
+        return self._change(job_id, change, attempt)
+
+    def _change(
+        self, job_id: str, change: Callable[[History], None], attempt: int | None = None
+    ) -> "Future[Change]":
+        def apply(connection: Connection) -> Change:
+            before = _find(connection, job_id)
+            if attempt is not None and before.job.attempt != attempt:
+                raise StaleAttemptError(f"job {job_id}: attempt {attempt} is not {before.job.attempt}")
+            now = self._now()
+            history = History(before, now)
+            change(history)
+            after = history.stored
+            added = _add_events(connection, after.sequence, after.job.last_event, history.events, now)
+            if added:
+                after = replace(after, job=replace(after.job, last_event=added[-1].number))
+            if after != before:
+                connection.execute(schema.UPDATE_JOB, _row(after))
+            return Change(after.job, added)
+
+        return self._writer.submit(apply)
+
+    def _tell(self, changes: list[Any]) -> None:
+        for listener in self._listeners:
+            try:
+                listener(changes)
+            except Exception:
+                log.exception("a listener of the job store failed")
+
+    # Reads: any thread, never waiting for the writer.
+
+    def get(self, job_id: str) -> r.Job:
+        """One job, its code's files left out. Raises JobNotFoundError."""
+        with self._engine.connect() as connection:
+            return _find(connection, job_id).job
+
+    def code(self, job_id: str) -> r.Code:
+        """A job's code with its files. Raises JobNotFoundError."""
+        with self._engine.connect() as connection:
+            stored = _find(connection, job_id)
+            row = connection.execute(schema.SELECT_CODE, {"sha256": stored.code_sha256}).one()
+        return messages.code_from_message(pb.Code.FromString(row[0]))
+
+    def page(self, size: int, token: str, states: Sequence[JobState]) -> Page:
+        """At most `size` jobs in one of `states` (none means all), newest first; stable while jobs are added."""
+        wanted = sorted({int(state) for state in states})
+        before = _read_token(token, wanted) if token else 2**62
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                schema.SELECT_PAGE, {"before": before, "states": wanted or _ALL_STATES, "size": size + 1}
+            ).all()
+        found = [_stored(row) for row in rows[:size]]
+        more = len(rows) > size
+        return Page(tuple(s.job for s in found), _write_token(found[-1].sequence, wanted) if more else "")
+
+    def unfinished(self) -> list[r.Job]:
+        """Jobs that wait or have workers, in order of submission."""
+        states = [int(state) for state in (JobState.QUEUED, *ACTIVE)]
+        with self._engine.connect() as connection:
+            rows = connection.execute(schema.SELECT_UNFINISHED, {"states": states}).all()
+        return [_stored(row).job for row in rows]
+
+    def events(self, job_id: str, after: int, size: int = EVENTS_PAGE) -> tuple[list[StoredEvent], bool]:
+        """Events after number `after`, and True where no event can follow these.
+
+        Raises JobNotFoundError, or CursorAheadError where the job has no event `after`.
+        """
+        with self._engine.connect() as connection:
+            # One row says where the job stands before its events are read: it may move on meanwhile, never back.
+            row = connection.execute(schema.SELECT_SEQUENCE, {"job_id": job_id}).first()
+            if row is None:
+                raise JobNotFoundError.of(job_id)
+            if after > row.last_event:
+                raise CursorAheadError(
+                    f"job {job_id} has {row.last_event} events, none after number {after}: was the cursor another job's?",
+                    {"job": job_id, "last_event": str(row.last_event), "after": str(after)},
+                )
+            rows = connection.execute(
+                schema.SELECT_EVENTS, {"job": row.sequence, "after": after, "size": size}
+            ).all()
+        found = [StoredEvent(number, body) for number, body in rows]
+        last = found[-1].number if found else after
+        return found, JobState(row.state).terminal and last >= row.last_event
+
+
+def encode_code(code: r.Code) -> tuple[bytes, str]:
+    """A program in canonical bytes (files in path order) and their sha256 in hex."""
+    ordered = replace(code, files=tuple(sorted(code.files, key=lambda file: file.path)))
+    body = messages.code_to_message(ordered).SerializeToString(deterministic=True)
+    return body, hashlib.sha256(body).hexdigest()
+
+
+def _prepare_connection(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        # With NORMAL a power cut may take back commits that were answered.
+        "synchronous=FULL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        "journal_size_limit=67108864",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _create_tables(engine: Engine) -> None:
+    with engine.connect() as connection:
+        schema.metadata.create_all(connection)
+        version = connection.execute(select(schema.store_version.c.version)).scalar()
+        if version is None:
+            connection.execute(insert(schema.store_version), {"version": schema.VERSION})
+        elif version > schema.VERSION:
+            raise RuntimeError(
+                f"the job store {engine.url.database} has version {version}, this gradwire knows {schema.VERSION}: "
+                "use the gradwire that wrote it, or another --home"
+            )
+
+
+def _earlier(connection: Connection, request_id: str, request_sha256: str) -> r.Job | None:
+    row = connection.execute(schema.SELECT_REQUEST, {"request_id": request_id}).first()
+    if row is None:
+        return None
+    if row.sha256 != request_sha256:
+        raise RequestReusedError(
+            f"request_id {request_id} was used before, for job {row.id} with another spec: use a new one for a new job",
+            {"request_id": request_id, "job": row.id},
+        )
+    return _stored(row).job
+
+
+def _find(connection: Connection, job_id: str) -> StoredJob:
+    row = connection.execute(schema.SELECT_JOB, {"job_id": job_id}).first()
+    if row is None:
+        raise JobNotFoundError.of(job_id)
+    return _stored(row)
+
+
+def _add_events(
+    connection: Connection, sequence: int, last: int, kinds: Iterable[r.EventKind], now: datetime
+) -> tuple[StoredEvent, ...]:
+    added = tuple(
+        StoredEvent(number, messages.event_to_message(r.Event(number, now, kind)).SerializeToString())
+        for number, kind in enumerate(kinds, start=last + 1)
+    )
+    if added:
+        rows = [{"job": sequence, "number": each.number, "body": each.body} for each in added]
+        connection.execute(schema.INSERT_EVENTS, rows)
+    return added
+
+
+def _to_us(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def _from_us(time_us: int | None) -> datetime | None:
+    return None if time_us is None else _EPOCH + timedelta(microseconds=time_us)
+
+
+def _row(stored: StoredJob) -> dict[str, object]:
+    job = stored.job
+    return {
+        "which": stored.sequence,
+        "state": int(job.state),
+        "priority": job.spec.priority,
+        "start_time_us": None if job.start_time is None else _to_us(job.start_time),
+        "end_time_us": None if job.end_time is None else _to_us(job.end_time),
+        "workers": job.workers,
+        "step": job.step,
+        "total_steps": job.total_steps,
+        "epochs": job.epochs,
+        "evaluated_step": stored.evaluated_step,
+        "checkpoint_step": stored.checkpoint_step,
+        "last_event": job.last_event,
+        "metrics": _write_metrics(job.metrics),
+        "evaluation_metrics": _write_metrics(job.evaluation_metrics),
+        "parameters_sha256": job.parameters_sha256,
+        "error": None if job.error is None else messages.error_to_message(job.error).SerializeToString(),
+        "checkpoint": job.checkpoint,
+        "attempt": job.attempt,
+        "losses": stored.losses,
+        "incarnation": stored.incarnation,
+        "report": stored.report,
+        "first_step_seconds": job.first_step_seconds,
+        "cancel_requested": job.cancel_requested,
+    }
+
+
+def _stored(row: Row[Any]) -> StoredJob:
+    spec = messages.spec_from_message(pb.JobSpec.FromString(row.spec))
+    error = None if row.error is None else messages.error_from_message(pb.JobError.FromString(row.error))
+    job = r.Job(
+        id=row.id,
+        spec=spec,
+        state=JobState(row.state),
+        create_time=_from_us(row.create_time_us) or _EPOCH,
+        start_time=_from_us(row.start_time_us),
+        end_time=_from_us(row.end_time_us),
+        workers=row.workers,
+        step=row.step,
+        total_steps=row.total_steps,
+        epochs=row.epochs,
+        last_event=row.last_event,
+        metrics=json.loads(row.metrics),
+        evaluation_metrics=json.loads(row.evaluation_metrics),
+        parameters_sha256=row.parameters_sha256,
+        error=error,
+        checkpoint=row.checkpoint,
+        attempt=row.attempt,
+        first_step_seconds=row.first_step_seconds,
+        cancel_requested=bool(row.cancel_requested),
+    )
+    return StoredJob(
+        job=job,
+        sequence=row.sequence,
+        code_sha256=row.code_sha256,
+        evaluated_step=row.evaluated_step,
+        checkpoint_step=row.checkpoint_step,
+        losses=row.losses,
+        incarnation=row.incarnation,
+        report=row.report,
+    )
+
+
+def _write_metrics(metrics: Mapping[str, float]) -> str:
+    # Python's own NaN and Infinity are kept as such: nobody else reads this column.
+    return json.dumps(dict(metrics))
+
+
+def _write_token(sequence: int, states: Sequence[int]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([sequence, list(states)]).encode()).decode().rstrip("=")
+
+
+def _read_token(token: str, states: Sequence[int]) -> int:
+    try:
+        sequence, stored_states = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        if isinstance(sequence, int) and stored_states == list(states):
+            return sequence
+    except (ValueError, TypeError):
+        pass
+    raise InvalidRequestError(
+        [
+            Violation(
+                "page_token",
+                "not a token of a list with these states: repeat the request with the same states, "
+                "or leave page_token out to begin anew",
+            )
+        ]
+    )

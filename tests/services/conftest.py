@@ -1,0 +1,46 @@
+"""A real service for tests: real gRPC on loopback, real SQLite, real processes that run small scripted jobs."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from serving_harness import ServerProcess, scripted
+
+from gradwire.services.attempt_folder import end_holder
+from gradwire.services.client import Client
+from gradwire.services.service import Address, Service
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service on a free port."""
+    running = Service(tmp_path / "home", scripted, Address("127.0.0.1", 0))
+    running.start()
+    yield running
+    for job in list(running._store.unfinished()):
+        running._store.request_cancel(job.id).result()
+    running.stop()
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[Client]:
+    """A client of that service."""
+    with Client(str(service.address)) as connected:
+        yield connected
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts services in processes on one home; what is left of them and of their jobs is ended."""
+    started: list[ServerProcess] = []
+
+    def start(port: int = 0) -> ServerProcess:
+        started.append(ServerProcess(tmp_path / "home", port))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.kill()
+    for lock in (tmp_path / "home").glob("jobs/*/running.lock"):
+        end_holder(lock.parent, 0.0)

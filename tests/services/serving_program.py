@@ -1,0 +1,20 @@
+"""A service in a process of its own: `serving_program.py HOME PORT`. Prints its address; SIGTERM drains it."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from serving_harness import scripted
+
+from gradwire.services.service import Address, Service
+
+if __name__ == "__main__":
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    service = Service(Path(sys.argv[1]), scripted, Address("127.0.0.1", int(sys.argv[2])))
+    print(service.start(), flush=True)
+    stop.wait()
+    service.stop()

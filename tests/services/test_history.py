@@ -1,0 +1,107 @@
+"""What reports make of a job, without a store."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from serving_harness import spec
+
+from gradwire.services import records as r
+from gradwire.services.history import LOSSES_LIMIT, History, StoredJob
+from gradwire.services.states import MOVES, IllegalMoveError, JobState
+from gradwire.workers import reports as w
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = CREATED + timedelta(seconds=5)
+
+
+def started() -> History:
+    history = History(StoredJob(r.Job("a", spec(), JobState.QUEUED, CREATED), 1, ""), NOW)
+    history.begin_attempt("room")
+    history.take(1, 1, w.Started(10, 2))
+    return history
+
+
+def step(number: int) -> w.StepFinished:
+    return w.StepFinished(number, 1, {"loss": 1.0}, 8, 0.1)
+
+
+def test_terminal_states_have_no_moves_and_every_state_can_be_reached() -> None:
+    assert all(not MOVES[state] for state in JobState if state.terminal)
+    reached = {JobState.QUEUED}.union(*MOVES.values())
+    assert reached == set(JobState)
+
+
+def test_a_report_that_comes_twice_adds_nothing() -> None:
+    history = started()
+    for _ in range(3):
+        history.take(1, 2, step(1))
+    assert [e.step for e in history.events if isinstance(e, r.StepFinished)] == [1]
+
+
+def test_steps_that_a_recovery_makes_again_add_nothing() -> None:
+    history = started()
+    for number in (1, 2, 3):
+        history.take(1, number + 1, step(number))
+    history.lose("killed")
+    history.begin_attempt("again")
+    history.take(1, 1, w.Started(10, 2))
+    for number in (2, 3, 4):
+        history.take(1, number, step(number))
+    assert [e.step for e in history.events if isinstance(e, r.StepFinished)] == [1, 2, 3, 4]
+    states = [e.state for e in history.events if isinstance(e, r.StateChanged)]
+    assert states == [JobState.STARTING, JobState.RUNNING, JobState.RECOVERING, JobState.RUNNING]
+    assert history.job.attempt == 2
+
+
+def test_a_restarted_controller_numbers_from_one_in_a_higher_incarnation() -> None:
+    history = started()
+    history.take(1, 2, step(1))
+    history.take(2, 1, step(2))
+    history.take(1, 3, step(3))
+    assert history.job.step == 2
+
+
+def test_nothing_follows_the_end() -> None:
+    history = started()
+    history.take(1, 2, w.Finished("abc", "/somewhere"))
+    before = list(history.events)
+    history.take(1, 3, w.LogLine(0, "stdout", "late"))
+    assert history.events == before
+    assert history.job.state == JobState.SUCCEEDED
+    assert history.job.end_time == NOW
+    with pytest.raises(IllegalMoveError, match="no move from SUCCEEDED"):
+        history.move(JobState.RUNNING, "no")
+
+
+def test_a_failure_after_a_cancellation_is_the_cancellation() -> None:
+    history = started()
+    history._set(cancel_requested=True)
+    history.take(1, 2, w.Failed("WORKERS_LOST", "gone", ""))
+    assert history.job.state == JobState.CANCELLED
+
+
+def test_too_many_losses_without_a_step_between_end_the_job() -> None:
+    history = started()
+    for _ in range(LOSSES_LIMIT):
+        history.lose("killed")
+        history.begin_attempt("again")
+    assert history.job.state == JobState.RECOVERING
+    history.lose("killed")
+    assert history.job.state == JobState.FAILED
+    assert history.job.error is not None
+    assert history.job.error.reason == "WORKERS_LOST"
+
+
+def test_a_finished_step_forgives_the_losses_before_it() -> None:
+    history = started()
+    for number in range(1, 3 * LOSSES_LIMIT):
+        history.lose("killed")
+        history.begin_attempt("again")
+        history.take(1, 1, step(number))
+    assert history.job.state == JobState.RUNNING
+
+
+def test_the_time_to_the_first_step_counts_from_submission() -> None:
+    history = started()
+    history.take(1, 2, step(1))
+    assert history.job.first_step_seconds == 5.0

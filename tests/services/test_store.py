@@ -1,0 +1,184 @@
+"""The job store on a real file."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from serving_harness import spec
+
+from gradwire.proto.v1 import jobs_pb2 as pb
+from gradwire.services import records as r
+from gradwire.services.errors import (
+    CursorAheadError,
+    InvalidRequestError,
+    JobNotFoundError,
+    RequestReusedError,
+)
+from gradwire.services.states import JobState
+from gradwire.services.store import Change, NewJob, StaleAttemptError, Store
+from gradwire.workers import reports as w
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "jobs.db")
+    yield opened
+    opened.close()
+
+
+def test_what_was_answered_is_there_after_opening_again(tmp_path: Path) -> None:
+    first = Store(tmp_path / "jobs.db")
+    job = replace(spec("x", lr="0.1"), labels={"team": "a"}, priority=3)
+    first.submit(NewJob("a", job)).result()
+    first.begin_attempt("a", "room").result()
+    first.take_reports(
+        "a", 1, 1, [(1, w.Started(4, 2)), (2, w.StepFinished(1, 1, {"loss": float("inf")}, 8, 0.5))]
+    ).result()
+    expected, events = first.get("a"), first.events("a", 0)
+    first.close()
+    second = Store(tmp_path / "jobs.db")
+    assert second.get("a") == expected
+    assert second.events("a", 0) == events
+    assert second.code("a") == job.code
+    assert expected.metrics == {"loss": float("inf")}
+    assert replace(expected.spec, code=job.code) == job
+    second.close()
+
+
+def test_a_request_id_names_one_job_however_many_race(store: Store) -> None:
+    answers: list[Change] = []
+
+    def submit(k: int) -> None:
+        answers.append(store.submit(NewJob(f"j{k}", spec(), "request")).result())
+
+    threads = [threading.Thread(target=submit, args=(k,)) for k in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({answer.job.id for answer in answers}) == 1
+    assert sum(bool(answer.events) for answer in answers) == 1
+    assert len(store.page(50, "", []).jobs) == 1
+
+
+def test_a_request_id_with_another_spec_is_refused(store: Store) -> None:
+    store.submit(NewJob("a", spec(lr="1"), "request")).result()
+    with pytest.raises(RequestReusedError, match="for job a with another spec"):
+        store.submit(NewJob("b", spec(lr="2"), "request")).result()
+    assert [job.id for job in store.page(50, "", []).jobs] == ["a"]
+
+
+def test_a_change_that_fails_undoes_itself_and_not_its_neighbours(store: Store) -> None:
+    futures = [store.submit(NewJob("same" if k % 3 == 0 else f"j{k}", spec())) for k in range(12)]
+    failed = [k for k, future in enumerate(futures) if future.exception() is not None]
+    assert failed == [3, 6, 9]
+    assert len(store.page(50, "", []).jobs) == 9
+
+
+def test_pages_do_not_move_while_jobs_are_added(store: Store) -> None:
+    for k in range(7):
+        store.submit(NewJob(f"j{k}", spec())).result()
+    first = store.page(3, "", [])
+    store.submit(NewJob("new", spec())).result()
+    second = store.page(3, first.next_token, [])
+    third = store.page(3, second.next_token, [])
+    assert [job.id for page in (first, second, third) for job in page.jobs] == [
+        f"j{k}" for k in range(6, -1, -1)
+    ]
+    assert third.next_token == ""
+
+
+@pytest.mark.parametrize("token", ["x", "W10", "é", "W251bGwsIFtdXQ"])
+def test_a_page_token_that_is_none_is_refused(store: Store, token: str) -> None:
+    with pytest.raises(InvalidRequestError, match="page_token"):
+        store.page(3, token, [])
+
+
+def test_a_page_token_of_other_states_is_refused(store: Store) -> None:
+    for k in range(3):
+        store.submit(NewJob(f"j{k}", spec())).result()
+    token = store.page(1, "", [JobState.QUEUED]).next_token
+    with pytest.raises(InvalidRequestError):
+        store.page(1, token, [JobState.FAILED])
+
+
+def test_cancelling_is_idempotent_and_ends_a_waiting_job_at_once(store: Store) -> None:
+    store.submit(NewJob("a", spec())).result()
+    first = store.request_cancel("a").result()
+    assert first.job.state == JobState.CANCELLED
+    assert store.request_cancel("a").result() == Change(first.job, ())
+
+
+def test_a_running_job_is_marked_and_not_ended_by_a_cancellation(store: Store) -> None:
+    store.submit(NewJob("a", spec())).result()
+    store.begin_attempt("a", "room").result()
+    job = store.request_cancel("a").result().job
+    assert (job.state, job.cancel_requested) == (JobState.STARTING, True)
+
+
+def test_reports_of_an_older_attempt_are_refused(store: Store) -> None:
+    store.submit(NewJob("a", spec())).result()
+    store.begin_attempt("a", "room").result()
+    store.lose_attempt("a", 1, "killed").result()
+    store.begin_attempt("a", "again").result()
+    with pytest.raises(StaleAttemptError):
+        store.take_reports("a", 1, 1, [(1, w.Finished("x", "y"))]).result()
+    assert store.get("a").state == JobState.RECOVERING
+
+
+def test_event_numbers_have_no_gaps_and_the_listener_sees_them_in_order(store: Store) -> None:
+    heard: list[int] = []
+    store.listen(lambda changes: heard.extend(e.number for c in changes for e in c.events))
+    store.submit(NewJob("a", spec())).result()
+    store.begin_attempt("a", "room").result()
+    futures = [store.take_reports("a", 1, 1, [(k, w.LogLine(0, "stdout", str(k)))]) for k in range(1, 200)]
+    for future in futures:
+        future.result()
+    numbers = []
+    after, ended = 0, False
+    while found := store.events("a", after, 50)[0]:
+        numbers += [event.number for event in found]
+        after = numbers[-1]
+    assert numbers == heard == list(range(1, 202))
+    assert not ended
+    assert pb.Event.FromString(store.events("a", 200)[0][0].body).log_line.text == "199"
+
+
+def test_events_end_with_the_terminal_state(store: Store) -> None:
+    store.submit(NewJob("a", spec())).result()
+    assert store.events("a", 1) == ([], False)
+    store.request_cancel("a").result()
+    assert store.events("a", 0)[1]
+    assert store.events("a", 0, 1)[1] is False
+    assert store.events("a", 2) == ([], True)
+
+
+def test_unknown_jobs_and_cursors_are_named(store: Store) -> None:
+    store.submit(NewJob("a", spec())).result()
+    with pytest.raises(JobNotFoundError, match="no job 'b'"):
+        store.get("b")
+    with pytest.raises(JobNotFoundError):
+        store.request_cancel("b").result()
+    with pytest.raises(CursorAheadError, match="has 1 events, none after number 9"):
+        store.events("a", 9)
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path / "jobs.db").close()
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "jobs.db") as connection:
+        connection.execute("update store_version set version = 99")
+    connection.close()
+    with pytest.raises(RuntimeError, match="version 99"):
+        Store(tmp_path / "jobs.db")
+
+
+def test_equal_code_is_kept_once(store: Store, tmp_path: Path) -> None:
+    big = r.Code("job.py", (r.SourceFile("job.py", b"#" * 500_000),))
+    for k in range(20):
+        store.submit(NewJob(f"j{k}", replace(spec(), code=big))).result()
+    size = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert size < 5_000_000
