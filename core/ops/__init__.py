@@ -1,0 +1,9 @@
+"""All operations, by family. `arrays` and `tensors` are the two faces that backward rules are run with."""
+
+from . import activation, convolution, indexing, matrix, normalization, pointwise, reduction, shape
+from .registry import arrays, index, tensors
+
+__all__ = [
+    "activation", "arrays", "convolution", "index", "indexing", "matrix", "normalization", "pointwise", "reduction",
+    "shape", "tensors",
+]  # fmt: skip

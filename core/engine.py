@@ -1,0 +1,181 @@
+"""The backward pass: walks the recorded graph from its roots in descending order of creation.
+
+One heap, no recursion: a graph may be as deep as memory permits. Called by Tensor.backward and autograd.grad.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from . import versions
+from .grad_mode import state as grad_state
+from .node import FREED, KIND_LEAF, KIND_NODE
+
+__all__ = ["run_backward"]
+
+_SECOND_TIME = (
+    "Trying to backward through the graph a second time, but the buffers have already been freed: the saved "
+    "intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+    "retain_graph=True when calling backward the first time."
+)
+
+
+def run_backward(
+    roots: list[Any],
+    root_grads: list[Any],
+    *,
+    retain_graph: bool,
+    create_graph: bool,
+    captures: dict[Any, int] | None = None,
+    captured: list[Any] | None = None,
+) -> None:
+    """Propagates `root_grads` from the edges `roots`.
+
+    Gradients are raw arrays, or tensors when create_graph is set. Without `captures` they are added into the
+    `.grad` of the leaves; with it (edge key -> position) they are put into `captured` instead.
+    """
+    from .ops import arrays, tensors
+    from .tensor import Tensor
+
+    m = tensors if create_graph else arrays
+    sum_to = m.sum_to
+    pending: dict[int, Any] = {}
+    nodes: dict[int, Any] = {}
+    owned: set[int] = set()  # keys of `pending` whose buffer was made here, so that adding in place is safe
+    heap: list[int] = []
+
+    def arrive(edge: Any, g: Any, fresh: bool) -> None:
+        """Adds `g` to what has arrived at `edge`; `fresh` says that nobody else holds the array."""
+        kind = edge.kind
+        shape, dtype = (edge._array.shape, edge._array.dtype) if kind == KIND_LEAF else (edge.shape, edge.dtype)
+        if g.shape != shape:
+            g = sum_to(g, shape)
+            fresh = not create_graph and g.base is None
+        if create_graph:
+            if g._array.dtype != dtype:
+                g = m.cast(g, dtype)
+        elif g.dtype != dtype:
+            g, fresh = g.astype(dtype), True
+        if kind == KIND_LEAF:
+            if captures is None:
+                _accumulate(edge, g, fresh, create_graph)
+            elif id(edge) in captures:
+                at = captures[id(edge)]
+                before = captured[at]  # type: ignore[index]
+                captured[at] = g if before is None else before + g  # type: ignore[index]
+            return
+        if kind == KIND_NODE:
+            key = edge.seq
+            before = pending.get(key)
+            if before is None:
+                pending[key], nodes[key] = g, edge
+                heappush(heap, -key)
+            elif key in owned:
+                before += g
+                pending[key] = before  # a 0-d sum is an immutable scalar: `+=` made a new one
+            else:
+                pending[key] = before + g
+                if not create_graph:
+                    owned.add(key)
+            return
+        key = edge.node.seq
+        buffers = pending.get(key)
+        if buffers is None:
+            buffers = pending[key] = [None] * edge.node.n_outputs
+            nodes[key] = edge.node
+            heappush(heap, -key)
+        before = buffers[edge.index]
+        buffers[edge.index] = g if before is None else before + g
+
+    for root, g in zip(roots, root_grads, strict=True):
+        arrive(root, g, False)
+
+    grad_enabled_before, grad_state.enabled = grad_state.enabled, create_graph
+    quiet = np.errstate(all="ignore")
+    quiet.__enter__()
+    try:
+        while heap:
+            key = -heappop(heap)
+            node = nodes.pop(key)
+            g = pending.pop(key)
+            if node.hooks is not None:
+                g = _run_hooks(node, g, create_graph)
+            if captures is not None and -key in captures:
+                captured[captures[-key]] = g  # type: ignore[index]
+            saved = node.saved
+            if saved is FREED:
+                raise RuntimeError(_SECOND_TIME)
+            if saved:
+                values = _values(node, saved, create_graph, Tensor)
+                grads = node.backward(m, g, *values)
+                if not retain_graph:
+                    node.saved = FREED
+            else:
+                grads = node.backward(m, g)
+            last = None
+            for edge, gi in zip(node.edges, grads, strict=True):
+                if edge is None or gi is None:
+                    continue
+                arrive(edge, gi, not create_graph and gi is not g and gi is not last and gi.base is None and node.fresh)
+                last = gi
+    finally:
+        quiet.__exit__(None, None, None)
+        grad_state.enabled = grad_enabled_before
+
+
+def _values(node: Any, saved: tuple[Any, ...], create_graph: bool, tensor: type) -> list[Any]:
+    """What backward gets for `saved`, after checking that none of it was changed in place since."""
+    values = [s._array if isinstance(s, tensor) else s for s in saved]
+    if versions.last_change > node.seq:
+        for value in values:
+            if hasattr(value, "base") and versions.changed_since(value, node.seq):
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"{node.name()} saved a tensor of shape {list(value.shape)} that was changed afterwards. "
+                    "Use the out-of-place form, or clone() it first."
+                )
+    if create_graph:
+        out, values = values[-1], list(saved)
+        if node.saves_output:
+            values[-1] = tensor._recorded(out, node)  # type: ignore[attr-defined]
+    return values
+
+
+def _run_hooks(node: Any, g: Any, create_graph: bool) -> Any:
+    from .tensor import Tensor
+
+    t = g if create_graph else Tensor._wrap(g)
+    for hook in tuple(node.hooks):
+        replaced = hook(t)
+        if replaced is not None:
+            t = replaced
+    return t if create_graph else t._array
+
+
+def _accumulate(leaf: Any, g: Any, fresh: bool, create_graph: bool) -> None:
+    from .tensor import Tensor
+
+    cold = leaf._cold
+    if cold is not None and cold.hooks:
+        t = g if create_graph else Tensor._wrap(g)
+        for hook in tuple(cold.hooks):
+            replaced = hook(t)
+            if replaced is not None:
+                t, fresh = replaced, False
+        g = t if create_graph else t._array
+    before = leaf.grad
+    if create_graph:
+        leaf.grad = g if before is None else before + g
+    elif before is None:
+        leaf.grad = Tensor._wrap(g if fresh else g.copy())
+    elif before._node is not None or before.requires_grad:
+        leaf.grad = Tensor._wrap(before._array + g)
+    else:
+        array = before._array
+        array += g
+    if cold is not None and cold.post_accumulate_hooks:
+        for hook in tuple(cold.post_accumulate_hooks):
+            hook(leaf)

@@ -1,0 +1,149 @@
+"""autograd.Function: the user's own operations, with forward and backward as static methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .grad_mode import state as grad_state
+from .node import Node, OutputSlot, next_seq
+from .tensor import Tensor
+
+__all__ = ["Function"]
+
+
+class _Context(Node):
+    """The `ctx` of a Function, which is also its node in the graph."""
+
+    __slots__ = ("__dict__", "_dirty", "_function", "_none_as_zeros", "_not_differentiable", "_single", "needs_input_grad")
+    fresh = False
+
+    def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
+        self.needs_input_grad = needs_input_grad
+        self.saved, self.hooks, self.attrs = (), None, None
+        self._function, self._not_differentiable, self._none_as_zeros = function, (), True
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keeps tensors for backward, where they are `ctx.saved_tensors`."""
+        for t in tensors:
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(f"save_for_backward can only save variables, but an argument is of type {type(t).__name__}")
+        self.saved = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        saved: tuple[Any, ...] = self.__dict__.get("_given", self.saved)
+        return saved
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        self._not_differentiable = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        self._none_as_zeros = value
+
+    def name(self) -> str:
+        return self._function.__name__ + "Backward"
+
+    @property
+    def n_outputs(self) -> int:  # type: ignore[override]
+        return len(self.attrs)
+
+    def backward(self, m: Any, g: Any, *saved: Any) -> tuple[Any, ...]:
+        on_tensors = grad_state.enabled
+
+        def lifted(x: Any) -> Any:
+            return x if x is None or isinstance(x, Tensor) else Tensor._wrap(x)
+
+        grads = [lifted(x) for x in g] if isinstance(g, list) else [lifted(g)]
+        if self._none_as_zeros:
+            for i, (shape, like) in enumerate(self.attrs):
+                if grads[i] is None:
+                    grads[i] = Tensor._wrap(like(shape))
+        self.__dict__["_given"] = tuple(lifted(s) for s in saved)
+        try:
+            result = self._function.backward(self, *grads)
+        finally:
+            del self.__dict__["_given"]
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) < len(self.needs_input_grad):
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of gradients "
+                f"(expected {len(self.needs_input_grad)}, got {len(results)})"
+            )
+        kept = results[: len(self.needs_input_grad)]
+        for i, (edge, r) in enumerate(zip(self.edges, kept, strict=True)):
+            if edge is not None and r is not None:
+                if not isinstance(r, Tensor):
+                    raise TypeError(f"{self.name()}: gradient {i} must be a tensor or None, got {type(r).__name__}")
+        return tuple(r if r is None or on_tensors else r._array for r in kept)
+
+
+class Function:
+    """Base of one's own differentiable operations; see PyTorch's torch.autograd.Function.
+
+    `forward(ctx, *args)` (or `forward(*args)` with `setup_context(ctx, inputs, output)`) computes the output;
+    `backward(ctx, *grad_outputs)` returns one gradient for each argument. Used through `apply`.
+    """
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        raise NotImplementedError("setup_context is not defined")
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Runs forward and records it."""
+        needs = tuple(isinstance(a, Tensor) and a._requires_grad and grad_state.enabled for a in args)
+        ctx = _Context(cls, needs)
+        before, grad_state.enabled = grad_state.enabled, False
+        try:
+            if cls.setup_context is not Function.setup_context:
+                output = cls.forward(*args)
+                cls.setup_context(ctx, args, output)
+            else:
+                output = cls.forward(ctx, *args)
+        finally:
+            grad_state.enabled = before
+        if not any(needs):
+            return output
+        outputs = output if isinstance(output, tuple) else (output,)
+        ctx.edges = tuple((a._node or a) if need else None for a, need in zip(args, needs, strict=True))
+        ctx.seq = next_seq()
+        ctx.attrs = tuple(_zeros_like(o) for o in outputs)
+        if len(outputs) == 1 and isinstance(outputs[0], Tensor):
+            ctx.shape, ctx.dtype = outputs[0]._array.shape, outputs[0]._array.dtype
+            results = [_recorded(outputs[0], ctx, ctx, args)]
+        else:
+            results = [_recorded(o, ctx, _slot(ctx, i, o), args) for i, o in enumerate(outputs)]
+        return tuple(results) if isinstance(output, tuple) else results[0]
+
+
+def _zeros_like(o: Any) -> tuple[Any, Any]:
+    if not isinstance(o, Tensor):
+        return (), lambda shape: None
+    from .backends import module_of
+
+    xp, dtype = module_of(o._array), o._array.dtype
+    return o._array.shape, lambda shape: xp.zeros(shape, dtype)
+
+
+def _slot(ctx: _Context, i: int, o: Any) -> Any:
+    return OutputSlot(ctx, i, o._array.shape, o._array.dtype) if isinstance(o, Tensor) else None
+
+
+def _recorded(o: Any, ctx: _Context, place: Any, args: tuple[Any, ...]) -> Any:
+    """Output `o` at `place` in the graph; an input returned as it is becomes a new tensor first."""
+    if not isinstance(o, Tensor) or o._array.dtype.kind != "f" or any(o is n for n in ctx._not_differentiable):
+        return o
+    t = Tensor._wrap(o._array) if o._requires_grad or any(o is a for a in args) else o
+    if any(s is o for s in ctx.saved):
+        # a saved output would hold its own node: keep a plain alias instead
+        ctx.saved = tuple(Tensor._wrap(o._array) if s is o else s for s in ctx.saved)
+    t._node, t._requires_grad = place, True
+    return t

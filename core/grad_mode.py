@@ -1,0 +1,109 @@
+"""Whether operations are recorded, per thread: no_grad, enable_grad, set_grad_enabled."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _State(threading.local):
+    enabled = True  # a plain attribute of the thread: read once by every operation
+    outer: list[bool]  # what `with no_grad:` (the class itself) goes back to
+
+    def __init__(self) -> None:
+        self.outer = []
+
+
+state = _State()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations in this thread are recorded."""
+    return state.enabled
+
+
+class _GradMode:
+    """A context manager and decorator that sets the mode and puts back what was there."""
+
+    _mode = True
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(state.enabled)
+        state.enabled = self._mode
+
+    def __exit__(self, *exc: object) -> None:
+        state.enabled = self._before.pop()
+
+    def __call__(self, function: F) -> F:
+        mode = self._mode
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            before, state.enabled = state.enabled, mode
+            try:
+                return function(*args, **kwargs)
+            finally:
+                state.enabled = before
+
+        return wrapped  # type: ignore[return-value]
+
+
+class _ClassIsContext(type):
+    """Lets the class itself stand in a `with`: `with no_grad:` beside `with no_grad():`; and `@no_grad`."""
+
+    _mode: bool
+
+    def __enter__(cls) -> None:
+        state.outer.append(state.enabled)
+        state.enabled = cls._mode
+
+    def __exit__(cls, *exc: object) -> None:
+        state.enabled = state.outer.pop()
+
+    def __call__(cls, function: Callable[..., Any] | None = None) -> Any:
+        instance = super().__call__()
+        return instance if function is None else instance(function)
+
+
+class no_grad(_GradMode, metaclass=_ClassIsContext):
+    """Operations within are not recorded: `with no_grad():`, `with no_grad:`, `@no_grad()`, `@no_grad`."""
+
+    _mode = False
+
+
+class enable_grad(_GradMode, metaclass=_ClassIsContext):
+    """Operations within are recorded, also inside a no_grad."""
+
+    _mode = True
+
+
+class set_grad_enabled(_GradMode):
+    """Sets the mode at once; as a context manager it puts back what was there before."""
+
+    def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled: expected a bool, got {type(mode).__name__}")
+        self._before = [state.enabled]
+        self._mode = mode
+        state.enabled = mode
+
+    def __enter__(self) -> None:
+        state.enabled = self._mode
+        if not self._before:
+            self._before.append(state.enabled)
+
+
+def inference_mode(mode: bool = True) -> _GradMode:
+    """Like no_grad (mode=True): operations are not recorded."""
+    if callable(mode):
+        return no_grad(mode)  # type: ignore[no-any-return]
+    return no_grad() if mode else enable_grad()  # type: ignore[no-any-return]

@@ -1,0 +1,118 @@
+"""Graph nodes: one instance of an `Op` subclass is one recorded application of that operation.
+
+An op declares forward and backward side by side. `forward` sees raw arrays. `backward` is written once with
+operators and the functions of `m`, and is run either on raw arrays (m = ops.arrays, the ordinary path) or on
+tensors (m = ops.tensors, when the gradient itself is to be differentiated).
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, ClassVar
+
+__all__ = ["FREED", "Node", "Op", "OutputSlot", "next_seq"]
+
+next_seq = itertools.count(1).__next__
+
+
+class _Freed:
+    def __repr__(self) -> str:
+        return "<freed>"
+
+
+FREED: Any = _Freed()
+
+# What an edge leads to; a class attribute, so that the engine asks with one load.
+KIND_NODE, KIND_LEAF, KIND_SLOT = 0, 1, 2
+
+
+class Node:
+    """A recorded operation.
+
+    edges: for each input a node, an output slot, a leaf tensor, or None where no gradient is wanted.
+    saved: what backward needs; FREED once used.
+    seq: rises with creation; inputs of a node always have smaller ones, so descending order is a valid order.
+    shape, dtype: of the output (its gradient must have the same).
+    """
+
+    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "hooks", "saved", "seq", "shape")
+    kind: ClassVar[int] = KIND_NODE
+    saves_output: ClassVar[bool] = False
+    fresh: ClassVar[bool] = True  # backward returns arrays that nobody else holds (but for views and the incoming gradient)
+    n_outputs: ClassVar[int] = 1
+
+    edges: tuple[Any, ...]
+    saved: Any
+    attrs: Any
+    hooks: list[Any] | None
+
+    def backward(self, m: Any, g: Any, *saved: Any) -> tuple[Any, ...]:
+        raise NotImplementedError(f"{self.name()} has no backward")
+
+    def input_shape(self, i: int = 0) -> tuple[int, ...]:
+        """Shape of the recorded input number `i` (which must have an edge)."""
+        edge = self.edges[i]
+        shape: tuple[int, ...] = edge._array.shape if edge.kind == KIND_LEAF else edge.shape
+        return shape
+
+    def name(self) -> str:
+        """PyTorch's name of the node, such as MulBackward0."""
+        return type(self).__name__ + "Backward0"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """For each input its node (AccumulateGrad for a leaf, None where no gradient flows) and output number."""
+        result: list[tuple[Any, int]] = []
+        for e in self.edges:
+            if e is None:
+                result.append((None, 0))
+            elif e.kind == KIND_LEAF:
+                result.append((AccumulateGrad(e), 0))
+            elif e.kind == KIND_SLOT:
+                result.append((e.node, e.index))
+            else:
+                result.append((e, 0))
+        return tuple(result)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+
+class Op(Node):
+    """Base of all built-in operations.
+
+    save: which inputs backward gets, by position, and/or "out" for the output, in that order.
+    """
+
+    __slots__ = ()
+    save: ClassVar[tuple[int | str, ...]] = ()
+
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        raise NotImplementedError
+
+
+class OutputSlot:
+    """Output number `index` of a node with several outputs."""
+
+    __slots__ = ("dtype", "index", "node", "shape")
+    kind = KIND_SLOT
+
+    def __init__(self, node: Node, index: int, shape: tuple[int, ...], dtype: Any) -> None:
+        self.node, self.index, self.shape, self.dtype = node, index, shape, dtype
+
+
+class AccumulateGrad:
+    """What `next_functions` shows for a leaf: the place where its gradient is added into `.grad`."""
+
+    __slots__ = ("variable",)
+    next_functions: tuple[Any, ...] = ()
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        return "struct torch::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self):#x}>"

@@ -1,0 +1,145 @@
+"""Activations and the softmax family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..backends import module_of
+from ..node import Op
+from .registry import register
+
+
+@register("relu")
+class Relu(Op):
+    __slots__ = ()
+    save = ("out",)
+
+    @staticmethod
+    def forward(a: Any) -> Any:
+        return module_of(a).maximum(a, a.dtype.type(0))
+
+    def backward(self, m: Any, g: Any, out: Any) -> Any:
+        return (g * (out > 0),)
+
+
+@register("sigmoid")
+class Sigmoid(Op):
+    __slots__ = ()
+    save = ("out",)
+
+    @staticmethod
+    def forward(a: Any) -> Any:
+        xp = module_of(a)
+        if a.dtype.kind != "f":
+            a = a.astype(np.float32)
+        # exp of what is never positive: no overflow on either side
+        e = xp.exp(-abs(a))
+        return xp.where(a >= 0, a.dtype.type(1), e) / (1 + e)
+
+    def backward(self, m: Any, g: Any, out: Any) -> Any:
+        return (g * ((1 - out) * out),)
+
+
+@register("softplus")
+class Softplus(Op):
+    """log(1 + exp(a)), stable for large |a|."""
+
+    __slots__ = ()
+    save = (0,)
+
+    @staticmethod
+    def forward(a: Any) -> Any:
+        xp = module_of(a)
+        return xp.maximum(a, a.dtype.type(0)) + xp.log1p(xp.exp(-abs(a)))
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g * m.sigmoid(a),)
+
+
+@register("erf")
+class Erf(Op):
+    """The error function."""
+
+    __slots__ = ()
+    save = (0,)
+
+    @staticmethod
+    def forward(a: Any) -> Any:
+        return _erf(a if a.dtype.kind == "f" else a.astype(np.float32))
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g * (m.exp(-(a * a)) * (2 / np.pi**0.5).item()),)
+
+
+def _erf(a: Any) -> Any:
+    """W. J. Cody, Rational Chebyshev approximation for the error function, Math. Comp. 23 (1969); in float64."""
+    xp = module_of(a)
+    x = a.astype(np.float64)
+    y = xp.minimum(abs(x), 30.0)
+    z = y * y
+    p = (3.20937758913846947e03, 3.77485237685302021e02, 1.13864154151050156e02, 3.16112374387056560e00, 1.85777706184603153e-1)  # fmt: skip
+    q = (2.84423683343917062e03, 1.28261652607737228e03, 2.44024637934444173e02, 2.36012909523441209e01, 1.0)
+    small = x * _ratio(z, p, q)
+    p = (1.23033935479799725e03, 2.05107837782607147e03, 1.71204761263407058e03, 8.81952221241769090e02,
+         2.98635138197400131e02, 6.61191906371416295e01, 8.88314979438837594e00, 5.64188496988670089e-1, 2.15311535474403846e-8)  # fmt: skip
+    q = (1.23033935480374942e03, 3.43936767414372164e03, 4.36261909014324716e03, 3.29079923573345963e03,
+         1.62138957456669019e03, 5.37181101862009858e02, 1.17693950891312499e02, 1.57449261107098347e01, 1.0)  # fmt: skip
+    middle = 1 - xp.exp(-z) * _ratio(y, p, q)
+    p = (6.58749161529837803e-4, 1.60837851487422766e-2, 1.25781726111229246e-1, 3.60344899949804439e-1, 3.05326634961232344e-1, 1.63153871373020978e-2)  # fmt: skip
+    q = (2.33520497626869185e-3, 6.05183413124413191e-2, 5.27905102951428412e-1, 1.87295284992346047e00, 2.56852019228982242e00, 1.0)  # fmt: skip
+    safe = xp.maximum(y, 1.0)
+    w = 1 / (safe * safe)
+    large = 1 - xp.exp(-z) * ((0.5641895835477563 - w * _ratio(w, p, q)) / safe)
+    out = xp.where(y <= 0.46875, small, xp.sign(x) * xp.where(y <= 4.0, middle, large))
+    return out.astype(a.dtype)
+
+
+def _ratio(x: Any, p: tuple[float, ...], q: tuple[float, ...]) -> Any:
+    """p(x) / q(x), coefficients from the constant up."""
+    top = bottom = 0.0
+    for c in reversed(p):
+        top = top * x + c
+    for c in reversed(q):
+        bottom = bottom * x + c
+    return top / bottom
+
+
+@register("softmax")
+class Softmax(Op):
+    """softmax(a, dim): dim is non-negative."""
+
+    __slots__ = ()
+    save = ("out",)
+
+    @staticmethod
+    def forward(a: Any, dim: int) -> Any:
+        xp = module_of(a)
+        e = xp.exp(a - a.max(axis=dim, keepdims=True))
+        e /= e.sum(axis=dim, keepdims=True)
+        return e
+
+    def backward(self, m: Any, g: Any, out: Any) -> Any:
+        (dim,) = self.attrs
+        weighted = g * out
+        return (weighted - out * m.sum(weighted, (dim,), True, weighted.shape),)
+
+
+@register("log_softmax")
+class LogSoftmax(Op):
+    """log_softmax(a, dim): dim is non-negative."""
+
+    __slots__ = ()
+    save = ("out",)
+
+    @staticmethod
+    def forward(a: Any, dim: int) -> Any:
+        xp = module_of(a)
+        shifted = a - a.max(axis=dim, keepdims=True)
+        shifted -= xp.log(xp.exp(shifted).sum(axis=dim, keepdims=True))
+        return shifted
+
+    def backward(self, m: Any, g: Any, out: Any) -> Any:
+        (dim,) = self.attrs
+        return (g - m.exp(out) * m.sum(g, (dim,), True, g.shape),)

@@ -1,0 +1,105 @@
+"""Reading parts of a tensor, and the scatter that is its gradient.
+
+Positions that are read twice get both gradients added, in order of position (np.add.at and its CuPy kin are
+sums without atomics on the CPU; on the GPU the sorted segment form below is used, for the same bits every time).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..backends import module_of
+from ..node import Op
+from .registry import register
+
+
+def _is_basic(index: Any) -> bool:
+    items = index if isinstance(index, tuple) else (index,)
+    return all(i is None or i is Ellipsis or isinstance(i, (int, slice)) for i in items)
+
+
+@register("getitem")
+class Getitem(Op):
+    """getitem(a, index): index as NumPy has it, with raw integer or bool arrays for tensors."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any, index: Any) -> Any:
+        return a[index]
+
+    def backward(self, m: Any, g: Any) -> Any:
+        return (m.put_items(g, self.attrs[0], self.input_shape()),)
+
+    def name(self) -> str:
+        return "SliceBackward0" if _is_basic(self.attrs[0]) else "IndexBackward0"
+
+
+@register("put_items")
+class PutItems(Op):
+    """put_items(g, index, shape): zeros of `shape` with g added at `index`; the gradient of getitem."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+        xp = module_of(g)
+        out = xp.zeros(shape, g.dtype)
+        if _is_basic(index):
+            out[index] = g
+            return out
+        # Number the elements of the target, read the numbers through the same index, and sum equal ones in order.
+        numbers = xp.arange(out.size).reshape(shape)[index]
+        return _summed_by_target(xp, out, xp.broadcast_to(g, numbers.shape), numbers)
+
+    def backward(self, m: Any, g: Any) -> Any:
+        return (m.getitem(g, self.attrs[0]),)
+
+    def name(self) -> str:
+        return "IndexPutBackward0"
+
+
+def _summed_by_target(xp: Any, out: Any, g: Any, numbers: Any) -> Any:
+    flat = out.reshape(-1)
+    if xp is np:
+        np.add.at(flat, numbers.reshape(-1), g.reshape(-1))
+        return out
+    # Without float atomics: sort the targets (stable), then add the k-th repeat of each target in round k.
+    numbers, values = numbers.reshape(-1), g.reshape(-1)
+    if not numbers.size:
+        return out
+    order = xp.argsort(numbers, kind="stable")
+    numbers, values = numbers[order], values[order]
+    starts = xp.concatenate((xp.ones(1, bool), numbers[1:] != numbers[:-1]))
+    positions = xp.arange(numbers.size)
+    repeat = positions - positions[starts][xp.cumsum(starts) - 1]
+    for k in range(int(repeat.max()) + 1):
+        chosen = repeat == k
+        flat[numbers[chosen]] += values[chosen]
+    return out
+
+
+@register("gather", inputs=2)
+class Gather(Op):
+    """gather(a, index, dim): out[i][j][k] = a[index[i][j][k]][j][k] for dim 0, and so on."""
+
+    __slots__ = ()
+
+    save = (1,)
+
+    @staticmethod
+    def forward(a: Any, index: Any, dim: int) -> Any:
+        return a[_grid(index, dim)]
+
+    def backward(self, m: Any, g: Any, index: Any) -> Any:
+        raw = index if not hasattr(index, "_array") else index._array
+        return m.put_items(g, _grid(raw, self.attrs[0]), self.input_shape()), None
+
+
+def _grid(index: Any, dim: int) -> tuple[Any, ...]:
+    xp = module_of(index)
+    grid = [xp.arange(n).reshape((1,) * i + (n,) + (1,) * (index.ndim - 1 - i)) for i, n in enumerate(index.shape)]
+    grid[dim] = index
+    return tuple(grid)

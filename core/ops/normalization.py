@@ -1,0 +1,44 @@
+"""Normalisation over a set of dimensions: what LayerNorm and BatchNorm in training share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backends import module_of
+from ..node import Op
+from .registry import register
+
+
+@register("standardize")
+class Standardize(Op):
+    """standardize(x, dims, eps): (x - mean) / sqrt(var + eps) over `dims` (all non-negative), var without Bessel."""
+
+    __slots__ = ()
+    save = (0,)
+
+    @staticmethod
+    def forward(x: Any, dims: tuple[int, ...], eps: float) -> Any:
+        centered, scale = _parts(x, dims, eps)
+        return centered * scale
+
+    def backward(self, m: Any, g: Any, x: Any) -> Any:
+        dims, eps = self.attrs
+        shape = x.shape
+        centered = x - m.mean(x, dims, True, shape)
+        scale = m.div(m.ones_like(eps_like := m.sqrt(m.mean(centered * centered, dims, True, shape) + eps)), eps_like)
+        normal = centered * scale
+        dot = m.mean(g * normal, dims, True, shape)
+        return ((g - m.mean(g, dims, True, shape) - normal * dot) * scale,)
+
+    def name(self) -> str:
+        return "NativeLayerNormBackward0"
+
+
+def _parts(x: Any, dims: tuple[int, ...], eps: float) -> tuple[Any, Any]:
+    n = 1
+    for d in dims:
+        n *= x.shape[d]
+    count = x.dtype.type(n)
+    centered = x - x.sum(axis=dims, keepdims=True) / count
+    var = (centered * centered).sum(axis=dims, keepdims=True) / count
+    return centered, 1 / module_of(x).sqrt(var + x.dtype.type(eps))

@@ -1,0 +1,193 @@
+"""The one index of operations, and how an operation is applied to tensors.
+
+`@register("exp")` on an Op puts it into `index` and gives both namespaces a function of that name:
+`arrays.exp(array)` is the bare forward, `tensors.exp(tensor)` the recorded operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import versions
+from ..dtypes import dtype as DType
+from ..dtypes import from_numpy_dtype, resolve
+from ..grad_mode import state as grad_state
+from ..node import Op, next_seq
+from ..tensor import Tensor
+
+__all__ = ["apply", "arrays", "as_tensor", "binary", "index", "register", "tensors"]
+
+index: dict[str, type[Op]] = {}
+arrays: Any = SimpleNamespace()
+tensors: Any = SimpleNamespace()
+
+O = TypeVar("O", bound=type[Op])
+_SCALARS = (int, float, bool)
+
+
+def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[O], O]:
+    """Enters an Op under `name`.
+
+    inputs: how many leading arguments are tensors (-1: all but the last); the rest are attributes.
+    promotes: a binary operation whose operands may be numbers or of different dtypes.
+    """
+
+    def enter(op: O) -> O:
+        if name in index:
+            raise ValueError(f"operation {name} is declared twice")
+        index[name] = op
+        op.saves_output = "out" in op.save
+        if op.saves_output and op.save[-1] != "out":
+            raise TypeError(f"operation {name}: 'out' must come last in save")
+        setattr(arrays, name, op.forward)
+
+        def recorded(*args: Any) -> Tensor:
+            return binary(op, *args) if promotes else apply(op, args[:inputs], args[inputs:])
+
+        recorded.__name__ = recorded.__qualname__ = name
+        setattr(tensors, name, recorded)
+        return op
+
+    return enter
+
+
+def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) -> Tensor:
+    """Runs `op` on tensors of one device (dtypes as they are) and records it where a gradient may be wanted."""
+    out = op.forward(*[t._array for t in inputs], *attrs)
+    if grad_state.enabled:
+        for t in inputs:
+            if t._requires_grad:
+                return record(op, inputs, attrs, out)
+    return Tensor._wrap(out)
+
+
+def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tensor:
+    """The tensor of `out`, with a node that leads back to `inputs` (tensors or Python scalars)."""
+    result = Tensor._wrap(out)
+    out = result._array
+    if out.dtype.kind != "f":
+        return result  # no gradient flows through integers and bools
+    node = op.__new__(op)
+    edges = []
+    for t in inputs:
+        if t.__class__ in _SCALARS or not t._requires_grad:
+            edges.append(None)
+        else:
+            if versions.last_rewrite:
+                versions.check_place(t)
+            edges.append(t._node or t)
+    node.edges = tuple(edges)
+    save = op.save
+    node.saved = tuple([out if s == "out" else inputs[s] for s in save]) if save else ()
+    node.attrs = attrs
+    node.seq = next_seq()
+    node.shape = out.shape
+    node.dtype = out.dtype
+    node.hooks = None
+    result._node = node
+    result._requires_grad = True
+    return result
+
+
+def binary(op: type[Op], a: Any, b: Any) -> Tensor:
+    """An elementwise operation of two tensors or a tensor and a number, with PyTorch's promotion."""
+    a_is, b_is = isinstance(a, Tensor), isinstance(b, Tensor)
+    if a_is and b_is:
+        x, y = a._array, b._array
+        if x.__class__ is not y.__class__:
+            a, b = _one_device(op, a, b)
+            x, y = a._array, b._array
+        if x.dtype != y.dtype:
+            x, y = _promoted(a, b)
+    elif a_is:
+        x, y = a._array, b
+        if y.__class__ not in _SCALARS:
+            y = b = as_number(op, b)
+        if x.dtype.kind != "f":
+            x, y = _promoted_scalar(a, y)
+    elif b_is:
+        x, y = a, b._array
+        if x.__class__ not in _SCALARS:
+            x = a = as_number(op, a)
+        if y.dtype.kind != "f":
+            y, x = _promoted_scalar(b, x)
+    else:
+        return binary(op, as_tensor(a), b)
+    try:
+        out = op.forward(x, y)
+    except ValueError:
+        raise _shapes_differ(x, y) from None
+    if grad_state.enabled and ((a_is and a._requires_grad) or (b_is and b._requires_grad)):
+        return record(op, (a, b), None, out)
+    return Tensor._wrap(out)
+
+
+def as_number(op: type[Op], x: Any) -> Any:
+    """A Python number of `x`, or TypeError: what stands beside a tensor in arithmetic is a tensor or a number."""
+    if isinstance(x, (np.generic, np.ndarray)) and np.ndim(x) == 0:
+        return x.item()
+    raise TypeError(
+        f"{op.__name__.lower()}: expected a tensor or a number, got {type(x).__name__}; convert it with torch.as_tensor"
+    )
+
+
+def as_tensor(x: Any) -> Tensor:
+    """`x` itself if it is a tensor, else a tensor of the number or array."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, float):
+        return Tensor._wrap(np.asarray(x, resolve((), (), (x,)).numpy))
+    return Tensor._wrap(np.asarray(x))
+
+
+def _one_device(op: type[Op], a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """A 0-d CPU tensor may stand beside a GPU tensor; everything else must be on one device."""
+    for x, y, swap in ((a, b, False), (b, a, True)):
+        if x._array.ndim == 0 and x.device.type == "cpu":
+            moved = x.to(y.device)
+            return (y, moved) if swap else (moved, y)
+    raise RuntimeError(
+        "Expected all tensors to be on the same device, but found at least two devices, "
+        f"{a.device} and {b.device}! ({op.__name__.lower()}; move one with .to(device))"
+    )
+
+
+def _promoted(a: Tensor, b: Tensor) -> tuple[Any, Any]:
+    x, y = a._array, b._array
+    dims = [from_numpy_dtype(z.dtype) for z in (x, y) if z.ndim]
+    zeros = [from_numpy_dtype(z.dtype) for z in (x, y) if not z.ndim]
+    to = resolve(dims, zeros, ()).numpy
+    return x.astype(to, copy=False), y.astype(to, copy=False)
+
+
+def _promoted_scalar(t: Tensor, scalar: Any) -> tuple[Any, Any]:
+    x = t._array
+    own = from_numpy_dtype(x.dtype)
+    to = resolve((own,) if x.ndim else (), () if x.ndim else (own,), (scalar,))
+    if to is own and isinstance(scalar, int) and own.name != "bool":
+        limits = np.iinfo(own.numpy)
+        if not limits.min <= scalar <= limits.max:
+            raise RuntimeError(f"value cannot be converted to type {own.name} without overflow: {scalar}")
+    return x.astype(to.numpy, copy=False), scalar
+
+
+def _shapes_differ(x: Any, y: Any) -> RuntimeError:
+    a, b = np.shape(x), np.shape(y)
+    n = max(len(a), len(b))
+    wide_a, wide_b = (1,) * (n - len(a)) + a, (1,) * (n - len(b)) + b
+    for i in reversed(range(n)):
+        if wide_a[i] != wide_b[i] and 1 not in (wide_a[i], wide_b[i]):
+            return RuntimeError(
+                f"The size of tensor a ({wide_a[i]}) must match the size of tensor b ({wide_b[i]}) "
+                f"at non-singleton dimension {i} (shapes {list(a)} and {list(b)})"
+            )
+    return RuntimeError(f"shapes {list(a)} and {list(b)} do not broadcast")
+
+
+def cast_inputs(x: Tensor, to: DType) -> Tensor:
+    """`x` in dtype `to`, recorded."""
+    return x if x._array.dtype == to.numpy else tensors.cast(x, to.numpy)  # type: ignore[no-any-return]

@@ -1,0 +1,527 @@
+"""Tensor: an array, and where a gradient is wanted the node that made it.
+
+Arithmetic and the other methods are attached by `functions.py`, which knows the operations; this file holds
+what a tensor is: storage, graph attributes, version bookkeeping, conversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .backends import Device, device_of, module_of, to_device, to_numpy
+from .dtypes import dtype as DType
+from .dtypes import from_numpy_dtype
+from .grad_mode import state as grad_state
+from .node import KIND_LEAF, KIND_SLOT, Node
+from .versions import note_change, owner_of, version_of
+
+__all__ = ["Cold", "RemovableHandle", "Size", "Tensor"]
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple with PyTorch's printing and `numel()`."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        n = 1
+        for k in self:
+            n *= k
+        return n
+
+    def __repr__(self) -> str:
+        return f"torch.Size([{', '.join(map(str, self))}])"
+
+
+class Cold:
+    """What most tensors never have: hooks. Made at the first use."""
+
+    __slots__ = ("hooks", "post_accumulate_hooks", "retains_grad")
+
+    def __init__(self) -> None:
+        self.hooks: list[Any] = []
+        self.post_accumulate_hooks: list[Any] = []
+        self.retains_grad = False
+
+
+class RemovableHandle:
+    """Returned by register_hook: `remove()` takes the hook away again."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+
+class Tensor:
+    """An n-dimensional array that can record what is computed from it. See PyTorch's torch.Tensor.
+
+    `Tensor(3, 5)` is an uninitialised float32 tensor of that shape, `Tensor([1, 2])` one of those values.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_array", "_cold", "_node", "_requires_grad", "grad")
+    __array_priority__ = 1000  # NumPy leaves `ndarray + tensor` to the tensor
+    kind = KIND_LEAF
+
+    _array: Any
+    _node: Any
+    _requires_grad: bool
+    _cold: Cold | None
+    grad: Tensor | None
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        if len(args) == 1 and isinstance(args[0], (list, tuple, np.ndarray, Tensor)) and not isinstance(args[0], Size):
+            data = args[0]
+            array = data._array.astype(np.float32) if isinstance(data, Tensor) else np.array(data, np.float32)
+        else:
+            shape = args[0] if len(args) == 1 and isinstance(args[0], Size) else args
+            if not all(isinstance(n, int) and n >= 0 for n in shape):
+                raise TypeError(f"{cls.__name__}: expected sizes (non-negative int) or one sequence of numbers, got {args}")
+            array = np.empty(shape, np.float32)
+        return cls._from_array(array)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass  # all is done in __new__, so that subclasses may take other arguments
+
+    @classmethod
+    def _from_array(cls, array: Any, requires_grad: bool = False) -> Any:
+        t = object.__new__(cls)
+        t._array = array
+        t._node = None
+        t._requires_grad = requires_grad
+        t._cold = None
+        t.grad = None
+        return t
+
+    @staticmethod
+    def _wrap(array: Any) -> Tensor:
+        """A tensor of a raw array, not recorded. NumPy's scalars become 0-d arrays."""
+        t: Tensor = _new(Tensor)
+        t._array = array if not isinstance(array, np.generic) else np.asarray(array)
+        t._node = None
+        t._requires_grad = False
+        t._cold = None
+        t.grad = None
+        return t
+
+    @staticmethod
+    def _recorded(array: Any, node: Any) -> Tensor:
+        """A tensor of an array that `node` computed."""
+        t = Tensor._wrap(array)
+        t._node = node
+        t._requires_grad = True
+        return t
+
+    # Shape and kind
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._array.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        return Size(self._array.shape) if dim is None else self._array.shape[dim]
+
+    @property
+    def ndim(self) -> int:
+        n: int = self._array.ndim
+        return n
+
+    def dim(self) -> int:
+        return self.ndim
+
+    def numel(self) -> int:
+        return int(self._array.size)
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return int(self._array.itemsize)
+
+    def stride(self, dim: int | None = None) -> Any:
+        strides = tuple(s // self._array.itemsize for s in self._array.strides)
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        return bool(self._array.flags.c_contiguous)
+
+    @property
+    def dtype(self) -> DType:
+        return from_numpy_dtype(self._array.dtype)
+
+    @property
+    def device(self) -> Device:
+        return device_of(self._array)
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    def is_floating_point(self) -> bool:
+        return bool(self._array.dtype.kind == "f")
+
+    def __len__(self) -> int:
+        if not self._array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._array.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self._array.shape[0]))
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise RuntimeError(f"Boolean value of Tensor with {'more than one' if self._array.size else 'no'} value is ambiguous")
+        return bool(self._array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype.kind not in "iu" or self._array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # Graph
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        if self._node is not None and not requires_grad:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
+                "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        if requires_grad and self._array.dtype.kind != "f":
+            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, got {self.dtype}")
+        if self._node is None:
+            self._requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the operation that made this tensor; None for leaves."""
+        node = self._node
+        return node.node if node is not None and node.kind == KIND_SLOT else node
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the user made it, or nothing it came from requires grad."""
+        return self._node is None
+
+    @property
+    def _version(self) -> int:
+        return version_of(self._array)
+
+    @property
+    def data(self) -> Tensor:
+        """The same storage without the graph."""
+        return Tensor._wrap(self._array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data: expected a tensor, got {type(value).__name__}")
+        self._array = value._array
+
+    def detach(self) -> Tensor:
+        """A view that is not part of the graph; writing to it counts as writing to this tensor."""
+        return Tensor._wrap(self._array)
+
+    def detach_(self) -> Tensor:
+        self._node, self._requires_grad = None, False
+        return self
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
+        """Adds the gradient of this tensor to `.grad` of the leaves it was computed from.
+
+        gradient: of the tensor's shape; may be left out for a single element. Raises RuntimeError for a tensor
+        that does not require grad, and for a second pass over a graph whose buffers were freed.
+        """
+        from .autograd import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Calls `hook(grad)` when this tensor's gradient is computed; a returned tensor replaces it."""
+        if not self._requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._node is None:
+            hooks = self._make_cold().hooks
+        elif self._node.kind == KIND_SLOT:
+            raise RuntimeError("register_hook: outputs of a Function with several outputs take no hooks; hook what is computed from them")
+        else:
+            if self._node.hooks is None:
+                self._node.hooks = []
+            hooks = self._node.hooks
+        hooks.append(hook)
+        return RemovableHandle(hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Calls `hook(tensor)` after this leaf's `.grad` was updated."""
+        if not self._requires_grad or self._node is not None:
+            raise RuntimeError("post accumulate grad hooks can only be registered on leaf tensors that require grad")
+        hooks = self._make_cold().post_accumulate_hooks
+        hooks.append(hook)
+        return RemovableHandle(hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Has `.grad` filled in for a tensor that is not a leaf."""
+        if not self._requires_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        cold = self._make_cold()
+        if self._node is None or cold.retains_grad:
+            return
+        cold.retains_grad = True
+        import weakref
+
+        me = weakref.ref(self)
+
+        def keep(g: Tensor) -> None:
+            t = me()
+            if t is not None:
+                t.grad = g.detach().clone() if t.grad is None else t.grad + g
+
+        self.register_hook(keep)
+
+    @property
+    def retains_grad(self) -> bool:
+        return self._cold is not None and self._cold.retains_grad
+
+    def _make_cold(self) -> Cold:
+        if self._cold is None:
+            self._cold = Cold()
+        return self._cold
+
+    # Values
+
+    def item(self) -> Any:
+        """The value of a single-element tensor as a Python number."""
+        if self._array.size != 1:
+            raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        return to_numpy(self._array).tolist()
+
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """A NumPy array that shares this CPU tensor's memory (force=True: a copy from wherever it is)."""
+        if force:
+            return to_numpy(self._array)
+        if self._requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.device.type != "cpu":
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+            )
+        array: np.ndarray[Any, Any] = self._array
+        return array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        array = self.numpy()
+        return array if dtype is None and not copy else np.array(array, dtype=dtype, copy=True if copy else None)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        if self._requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self._array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._node is not None:
+            raise RuntimeError("only leaf tensors can be pickled or deep-copied; detach() it first")
+        return (_rebuild, (type(self), self._array, self._requires_grad, dict(self.__dict__)))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if id(self) in memo:
+            return memo[id(self)]  # type: ignore[no-any-return]
+        if self._node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            )
+        copied: Tensor = _rebuild(type(self), self._array.copy(), self._requires_grad, dict(self.__dict__))
+        copied.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
+        memo[id(self)] = copied
+        return copied
+
+    def __repr__(self, *args: Any) -> str:
+        from .printing import tensor_repr
+
+        return tensor_repr(self)
+
+    def __format__(self, spec: str) -> str:
+        if self._array.ndim == 0 and spec:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
+
+    # Moving and casting
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """to(dtype), to(device), to(device, dtype) or to(other): this tensor itself where nothing changes."""
+        from .ops.registry import apply, index
+
+        to_dtype, device = _to_target(args, kwargs)
+        t = self
+        if device is not None and not _same_device(t.device, device):
+            t = apply(index["to_device"], (t,), (device, t.device))
+        if to_dtype is not None and t._array.dtype != to_dtype.numpy:
+            t = apply(index["cast"], (t,), (to_dtype.numpy,))
+        return t.clone() if t is self and kwargs.get("copy") else t
+
+    def cpu(self) -> Tensor:
+        return self.to("cpu")
+
+    def cuda(self, device: int | None = None) -> Tensor:
+        return self.to(Device("cuda", device))
+
+    def type_as(self, other: Tensor) -> Tensor:
+        return self.to(other.dtype)
+
+    # Writing in place
+
+    def _write(self, array: Any, recorded: Tensor | None = None) -> Tensor:
+        """Puts `array` into this storage; `recorded` is the tensor whose node becomes this one's."""
+        rewrites = recorded is not None and recorded._node is not None
+        note_change(self._array, self if rewrites else None)
+        self._array[...] = array
+        if rewrites:
+            self._node, self._requires_grad = recorded._node, True  # type: ignore[union-attr]
+        return self
+
+    def copy_(self, src: Tensor, non_blocking: bool = False) -> Tensor:
+        """Copies the values of `src` (broadcast, cast, moved to this device) into this tensor."""
+        return in_place(self, lambda old: src.to(self.device, self.dtype).expand(self.shape), "copy_")
+
+    def zero_(self) -> Tensor:
+        return self.fill_(0)
+
+    def fill_(self, value: Any) -> Tensor:
+        number = value.item() if isinstance(value, Tensor) else value
+        return in_place(self, lambda old: Tensor._wrap(module_of(old._array).full_like(old._array, number)), "fill_")
+
+
+_new = object.__new__
+
+
+def _rebuild(cls: type[Tensor], array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:
+    t = cls._from_array(array, requires_grad)
+    t.__dict__.update(attributes)
+    return t
+
+
+def _to_target(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | None, Device | None]:
+    to_dtype, device = kwargs.get("dtype"), kwargs.get("device")
+    for a in args:
+        if isinstance(a, DType):
+            to_dtype = a
+        elif isinstance(a, Tensor):
+            to_dtype, device = a.dtype, a.device
+        elif isinstance(a, (str, Device)):
+            device = a
+        elif isinstance(a, int) and not isinstance(a, bool):
+            device = Device("cuda", a)
+        elif a is not None and not isinstance(a, bool):
+            raise TypeError(f"to: expected a dtype, a device or a tensor, got {a!r}")
+    return to_dtype, None if device is None else Device(device)
+
+
+def _same_device(a: Device, b: Device) -> bool:
+    return a.type == b.type and (b.index is None or a.index == b.index)
+
+
+def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tensor:
+    """The in-place form of an operation: `compute(old)` gives the new value from (a stand-in for) the old tensor.
+
+    Where gradients flow, the old value is kept aside for the graph and `t` becomes the result's place in it.
+    """
+    array = t._array
+    if not array.flags.c_contiguous and array.size and 0 in array.strides:
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+    if not grad_state.enabled:
+        return t._write(_checked(t, compute(t), name)._array)
+    if t._requires_grad and t._node is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    if t._requires_grad and _views_leaf(t):
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if not t._requires_grad:
+        old = Tensor._wrap(array)
+    else:
+        old = Tensor._recorded(array.copy(), t._node)
+    new = _checked(t, compute(old), name)
+    if not t._requires_grad and new._requires_grad:
+        old._array = array.copy()  # what the graph keeps of the old value must not change below
+    t._write(new._array, new)
+    if not new._requires_grad and t._requires_grad:
+        t._node, t._requires_grad = None, False
+    return t
+
+
+def _views_leaf(t: Tensor) -> bool:
+    """Whether `t` shares its storage with a leaf that its node was made from."""
+    edges = getattr(t._node, "edges", ())
+    return any(e is not None and e.kind == KIND_LEAF and owner_of(e._array) is owner_of(t._array) for e in edges)
+
+
+def _checked(t: Tensor, new: Tensor, name: str) -> Tensor:
+    if new._array.shape != t._array.shape:
+        raise RuntimeError(
+            f"output with shape {list(t._array.shape)} doesn't match the broadcast shape {list(new._array.shape)} ({name})"
+        )
+    if new._array.dtype.kind == "f" and t._array.dtype.kind != "f":
+        raise RuntimeError(f"result type {new.dtype} can't be cast to the desired output type {t.dtype} ({name})")
+    return new
+
+
+def wrap_device(array: Any, device: Any) -> Any:
+    """The raw array on `device` (None: where it is)."""
+    return array if device is None else to_device(array, Device(device))

@@ -1,0 +1,151 @@
+"""ShardStep: forward and backward of one shard of one step. The only code that runs the user's model in training.
+
+Every way of running a job (alone, in threads, on a cluster) calls exactly this, shard by shard, never on more than
+one shard at once: the batch's shape is part of the bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random as python_random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..backends import to_device
+from ..data import TensorDataset, fetch
+from ..grad_mode import no_grad
+from ..nn import Module
+from ..random import keyed
+from ..tensor import Tensor
+from .job import Job
+from .layout import ParameterLayout
+
+__all__ = ["Leaf", "LossError", "ShardStep", "metrics_of", "seeded"]
+
+
+class LossError(ValueError):
+    """What the user's `loss` or `evaluate` returned can't be used; the message says why."""
+
+
+@dataclass
+class Leaf:
+    """What one shard contributes to a step.
+
+    vector: like `layout.flat`: gradients of weight * loss, then the floating buffers after this shard. None in evaluation.
+    scalars: float64 [weight, samples, 1, weight * metric, …] in order of `names`.
+    used: one byte for each parameter, 1 where the shard's graph reached it.
+    integers: the integer buffers after this shard.
+    """
+
+    vector: Any
+    scalars: np.ndarray[Any, np.dtype[np.float64]]
+    names: tuple[str, ...]
+    used: bytes = b""
+    integers: bytes = b""
+
+
+@contextmanager
+def seeded(*key: int | str) -> Iterator[None]:
+    """All random numbers within (gradwire's, NumPy's global and Python's) follow from `key`."""
+    digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=16, person=b"global").digest()
+    np.random.seed(np.frombuffer(digest, "<u4"))
+    python_random.seed(digest)
+    with keyed(*key):
+        yield
+
+
+class ShardStep:
+    """Runs shards of `job` on a model whose parameters lie in `layout`."""
+
+    def __init__(self, job: Job, model: Module, layout: ParameterLayout) -> None:
+        self.job, self.model, self.layout = job, model, layout
+        own_collate = type(job).collate is not Job.collate
+        self._collate = job.collate if own_collate else None
+
+    def run(self, dataset: Any, step: int, shard: int, rows: Any, integers: bytes = b"") -> Leaf:
+        """Forward, loss and backward of the rows of one shard, from the parameters and buffers of `layout.flat`."""
+        layout = self.layout
+        for p in layout.parameters:
+            p.grad = None
+        layout.write_buffers(integers)
+        self.model.train()
+        with seeded(self.job.seed, "step", step, shard):
+            batch = self._batch(dataset, rows)
+            loss, weight, names, values = _parts(self.job.loss(self.model, batch), "loss", type(self.job).__name__, len(rows))
+            if not loss.requires_grad:
+                raise LossError(f"{type(self.job).__name__}.loss() returned a tensor that does not depend on the model's parameters")
+            loss.backward(gradient=weight)
+        vector = layout.device.module.empty(layout.size, layout.dtype)
+        vector[layout.parameter_segments[-1].stop : layout.buffer_start] = 0
+        used = layout.read_gradients(vector)
+        end = layout.buffer_segments[-1].stop if layout.buffer_segments else layout.buffer_start
+        layout.read_buffers(vector)
+        vector[end:] = 0
+        for p in layout.parameters:
+            p.grad = None
+        return Leaf(vector, _scalars(weight, len(rows), values), names, bytes(used), layout.integer_buffers())
+
+    def evaluate(self, dataset: Any, epoch: int, batch: int, shard: int, rows: Any) -> Leaf:
+        """Metrics of one shard of one batch of held-out data."""
+        self.model.eval()
+        with seeded(self.job.seed, "eval", epoch, batch, shard), no_grad():
+            data = self._batch(dataset, rows)
+            _, weight, names, values = _parts(self.job.evaluate(self.model, data), "evaluate", type(self.job).__name__, len(rows))
+        return Leaf(None, _scalars(weight, len(rows), values), names)
+
+    def _batch(self, dataset: Any, rows: Any) -> Any:
+        if self._collate is not None or not isinstance(dataset, TensorDataset):
+            batch = fetch(dataset, rows, self._collate or self.job.collate)
+        else:
+            batch = fetch(dataset, rows)
+        return batch if self.layout.device.type == "cpu" else _on_device(batch, self.layout.device)
+
+
+def _on_device(batch: Any, device: Any) -> Any:
+    if isinstance(batch, Tensor):
+        return Tensor._wrap(to_device(batch._array, device))
+    if isinstance(batch, Mapping):
+        return {k: _on_device(v, device) for k, v in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(_on_device(v, device) for v in batch))
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(_on_device(v, device) for v in batch)
+    return batch
+
+
+def _scalars(weight: float, samples: int, values: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array([weight, samples, 1.0, *(weight * v for v in values)], np.float64)
+
+
+def _parts(result: Any, method: str, job: str, samples: int) -> tuple[Tensor, float, tuple[str, ...], list[float]]:
+    """Loss, weight, metric names and values of what the user's method returned, checked."""
+    where = f"{job}.{method}()"
+    given = dict(result) if isinstance(result, Mapping) else {"loss": result}
+    loss = given.get("loss")
+    if not isinstance(loss, Tensor):
+        kind = f"a dict with {', '.join(map(str, given)) or 'nothing'}" if isinstance(result, Mapping) else type(result).__name__
+        raise LossError(f'{where}: expected a scalar tensor, or a dict with one under "loss", got {kind}')
+    weight = given.pop("weight", samples)
+    names, values = [], []
+    for name, value in given.items():
+        number = value._array.size == 1 if isinstance(value, Tensor) else isinstance(value, (int, float, np.generic))
+        if not isinstance(name, str) or not number:
+            shape = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            hint = "; reduce it, for example with .mean()" if isinstance(value, Tensor) else ""
+            raise LossError(f"{where}: expected {name!r} to be a scalar, got {shape}{hint}")
+        names.append(name)
+        values.append(float(value.item() if isinstance(value, Tensor) else value))
+    weight = float(weight.item() if isinstance(weight, Tensor) else weight)
+    if not weight >= 0.0 or weight == float("inf"):
+        raise LossError(f'{where}: expected "weight" to be a finite number of at least 0, got {weight}')
+    return loss, weight, tuple(names), values
+
+
+def metrics_of(scalars: np.ndarray[Any, np.dtype[np.float64]], names: tuple[str, ...]) -> dict[str, float]:
+    """Means from summed scalars."""
+    weight = scalars[0]
+    return {n: float(s / weight) if weight else float("nan") for n, s in zip(names, scalars[3:], strict=True)}
