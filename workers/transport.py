@@ -58,6 +58,7 @@ class Phase(IntEnum):
     REDUCE_SCATTER = 1
     ALL_GATHER = 2
     ALL_GATHER_BYTES = 3
+    GATHER = 4
 
 
 _PHASE_BITS = 4

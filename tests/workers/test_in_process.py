@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from gradwire.workers.in_process import InProcessNetwork
 from gradwire.workers.transport import ExchangeTimeout, PeerLost
 from tests.workers.groups import in_thread, on_all

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from gradwire.workers.sockets import SocketListener, SocketTransport
 from gradwire.workers.transport import ExchangeTimeout, HandshakeRefused, PeerLost
 from tests.workers.groups import SECRET, form_group, in_thread, on_all

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+
 from gradwire.workers.transport import (
     ExchangeAborted,
     ExchangeTimeout,

@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gradwire.workers.tree import (
     Node,
     TreeStack,
@@ -13,8 +16,6 @@ from gradwire.workers.tree import (
     sum_rows,
     tree_sum,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 Leaves = list[np.ndarray[Any, Any] | None]
 

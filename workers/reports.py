@@ -1,0 +1,85 @@
+"""What a worker tells its controller: frozen values that cross processes.
+
+Steps count finished steps, from 1; epochs count from 1. Every rank sends its own LogLine and Failed, rank 0
+the rest. The job service numbers them, keeps them and shows them as events.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The group is whole and about to make its next step."""
+
+    total_steps: int
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """One step: metrics are means over the global batch of `samples`."""
+
+    step: int
+    epoch: int
+    metrics: Mapping[str, float]
+    samples: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFinished:
+    """One pass over the held-out data after `step` steps."""
+
+    step: int
+    epoch: int
+    metrics: Mapping[str, float]
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointWritten:
+    """A checkpoint is whole on storage."""
+
+    step: int
+    path: str
+    parameters_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the user's output, without its end."""
+
+    rank: int
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the owner should know."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Every step was made and the last checkpoint lies at `checkpoint`."""
+
+    parameters_sha256: str
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It can't go on. `traceback` is the user's own, '' where no user code raised."""
+
+    reason: str
+    message: str
+    traceback: str
+
+
+Report = (
+    Started | StepFinished | EvaluationFinished | CheckpointWritten | LogLine | Warned | Finished | Failed
+)
