@@ -4,6 +4,7 @@
       model.safetensors       the state dict: parameters and persistent buffers, by name
       optimizer.safetensors   "<parameter>/<state name>", whole arrays whatever the number of workers was
       buffers.safetensors     buffers that the state dict leaves out; only where there are any
+      recent.json             what the last steps reported, to be told again where the newest reports were lost
       manifest.json           what it is, and size and sha256 of the other files
 
 It is written under a temporary name, synced, and renamed. Whoever reads one checks every sum first.
@@ -18,7 +19,7 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -34,12 +35,8 @@ __all__ = ["Checkpoint", "CheckpointDamagedError", "Saved", "checkpoints", "clea
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 FORMAT = 1
 _PREFIX, _UNFINISHED = "step-", ".tmp-"
-_MODEL, _OPTIMIZER, _BUFFERS, _MANIFEST = (
-    "model.safetensors",
-    "optimizer.safetensors",
-    "buffers.safetensors",
-    "manifest.json",
-)
+_MODEL, _OPTIMIZER, _BUFFERS = "model.safetensors", "optimizer.safetensors", "buffers.safetensors"
+_RECENT, _MANIFEST = "recent.json", "manifest.json"
 
 
 class CheckpointDamagedError(Exception):
@@ -61,6 +58,8 @@ class Checkpoint:
     scheduler: Mapping[str, Any] | None = None
     spec: Mapping[str, Any] = field(default_factory=dict)
     """What was trained, as JSON values."""
+    recent: Sequence[Any] = ()
+    """What the last steps reported, as JSON values."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,8 @@ def write(folder: Path, checkpoint: Checkpoint, keep: int = 3) -> Saved:
         bodies = {_MODEL: save(_contiguous(checkpoint.model)), _OPTIMIZER: save(_contiguous(checkpoint.optimizer))}
         if checkpoint.buffers:
             bodies[_BUFFERS] = save(_contiguous(checkpoint.buffers))
+        if checkpoint.recent:
+            bodies[_RECENT] = json.dumps(checkpoint.recent).encode()
         manifest = {
             "format": FORMAT,
             "step": checkpoint.step,
@@ -149,7 +150,7 @@ def read(path: Path) -> Checkpoint:
     if problem is not None:
         raise CheckpointDamagedError(f"checkpoint {path} is damaged: {problem}")
     manifest = _manifest(path)
-    buffers = path / _BUFFERS
+    buffers, recent = path / _BUFFERS, path / _RECENT
     return Checkpoint(
         step=manifest["step"],
         epoch=manifest["epoch"],
@@ -160,6 +161,7 @@ def read(path: Path) -> Checkpoint:
         step_counts=manifest["step_counts"],
         scheduler=manifest["scheduler"],
         spec=manifest["spec"],
+        recent=json.loads(recent.read_bytes()) if recent.exists() else (),
     )
 
 

@@ -42,7 +42,11 @@ class Exchange:
     @property
     def owned_leaves(self) -> range:
         """The leaves this rank computes."""
-        return owned_range(self.rank, self.world_size, self.leaves)
+        return self.leaves_of(self.rank)
+
+    def leaves_of(self, rank: int) -> range:
+        """The leaves a rank computes."""
+        return owned_range(rank, self.world_size, self.leaves)
 
     def reduce_scatter(
         self, nodes: Sequence[Node[Array]], bounds: Bounds, dtype: np.dtype[Any], note: bytes = b""
@@ -72,7 +76,7 @@ class Exchange:
             notes.append(their_note)
             vectors = np.frombuffer(message, dtype, offset=at).reshape(-1, stop - start) if stop > start else None
             taken = 0
-            places = canonical_nodes(owned_range(source, self.world_size, self.leaves))
+            places = canonical_nodes(self.leaves_of(source))
             for (level, index), mark in zip(places, marks, strict=True):
                 value = None
                 if mark:

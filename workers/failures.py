@@ -22,7 +22,7 @@ _MACHINERY = ("<frozen importlib", "importlib/__init__.py")
 
 
 class UserCodeError(Exception):
-    """The user's code raised `error`, which is also the cause, while `doing` ("loading the job file")."""
+    """The user's code raised `error`, which is also the cause, in loading the job file or later."""
 
     def __init__(self, error: BaseException, loading: bool) -> None:
         super().__init__(str(error))
@@ -43,6 +43,8 @@ def failure_report(error: BaseException) -> Failed:
     """How a worker's end is told to the job's owner."""
     if isinstance(error, UserCodeError):
         return _user_failure(error.error, error.loading)
+    if isinstance(error, LossError):  # seen by all ranks alike, in what the shards returned together
+        return _user_failure(error, loading=False)
     if isinstance(error, NonFiniteLoss):
         return Failed("NON_FINITE_LOSS", str(error), "")
     whole = "".join(traceback.format_exception(error))

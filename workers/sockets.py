@@ -252,17 +252,20 @@ class SocketTransport:
                     self._mailbox.leave(peer)
                     return
                 elif generation == self.generation:
-                    self._mailbox.fail(ExchangeAborted(peer, bytes(payload).decode(errors="replace")))
+                    self._mailbox.fail(ExchangeAborted(tag, bytes(payload).decode(errors="replace")))
                     return
         except (OSError, ValueError) as error:
             if not self._closing:
                 self._mailbox.fail(PeerLost(self.rank, peer, f"its process or the connection ended ({error})"))
 
     def abort(self, reason: str) -> None:
-        if not self._mailbox.fail(ExchangeAborted(self.rank, reason)):
-            return
+        if self._mailbox.fail(ExchangeAborted(self.rank, reason)):
+            self._pass_on(self.rank, reason)
+
+    def _pass_on(self, by: int, reason: str) -> None:
+        """Tells all peers that rank `by` ended the exchange; the tag's field carries the rank."""
         text = reason.encode()
-        frame = _HEADER.pack(_Kind.ABORT, _MAGIC, self.generation, 0, len(text)) + text
+        frame = _HEADER.pack(_Kind.ABORT, _MAGIC, self.generation, by, len(text)) + text
         for peer in self._peers:
             self._send_last(peer, frame)
 
@@ -286,9 +289,15 @@ class SocketTransport:
             if self._closing:
                 return
             self._closing = True
-        failed = self._mailbox.failure is not None
+        failure = self._mailbox.failure
+        if isinstance(failure, ExchangeAborted):
+            # Who has not heard of it yet would take the end of this connection for a death.
+            if failure.by != self.rank:
+                self._pass_on(failure.by, failure.reason)
+        elif failure is not None:
+            self._pass_on(self.rank, str(failure))
         for peer, sock in self._peers.items():
-            if not failed:
+            if failure is None:
                 self._send_last(peer, _HEADER.pack(_Kind.BYE, _MAGIC, self.generation, 0, 0))
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_WR)

@@ -32,7 +32,7 @@ def some(step: int, **fields: Any) -> c.Checkpoint:
 
 
 def test_what_was_written_is_read_again_bit_for_bit(tmp_path: Path) -> None:
-    written = some(4, buffers={"b": np.array([-0.0, 1e-45], np.float32)})
+    written = some(4, buffers={"b": np.array([-0.0, 1e-45], np.float32)}, recent=[{"step": 4}])
     saved = c.write(tmp_path / "made" / "on demand", written)
     again = c.read(saved.path)
     assert saved.path.name == "step-00000004"
@@ -41,6 +41,7 @@ def test_what_was_written_is_read_again_bit_for_bit(tmp_path: Path) -> None:
         assert {n: (a.dtype, a.shape, a.tobytes()) for n, a in ours.items()} == {
             n: (a.dtype, a.shape, a.tobytes()) for n, a in theirs.items()
         }
+    assert again.recent == written.recent
     assert (again.step, again.epoch, again.total_steps) == (4, 1, 9)
     assert (again.step_counts, again.scheduler, again.spec) == (written.step_counts, written.scheduler, written.spec)
 
