@@ -119,7 +119,11 @@ def run_backward(
             for edge, gi in zip(node.edges, grads, strict=True):
                 if edge is None or gi is None:
                     continue
-                arrive(edge, gi, not create_graph and gi is not g and gi is not last and gi.base is None and node.fresh)
+                arrive(
+                    edge,
+                    gi,
+                    not create_graph and gi is not g and gi is not last and gi.base is None and node.fresh,
+                )
                 last = gi
     finally:
         quiet.__exit__(None, None, None)

@@ -34,7 +34,9 @@ _ValuesIndices = {name: namedtuple(name, "values indices") for name in ("max", "
 def _dim(dim: int, ndim: int) -> int:
     n = _builtin_max(ndim, 1)
     if not -n <= dim < n:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
     return dim % n
 
 
@@ -146,7 +148,9 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return input._array.shape == other._array.shape and bool((input._array == other._array).all())
 
 
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     xp = module_of(input._array)
     return bool(xp.allclose(input._array, other._array, rtol=rtol, atol=atol, equal_nan=equal_nan))
 
@@ -158,8 +162,20 @@ def _unary(op: type[Any]) -> Callable[[Tensor], Tensor]:
     return run
 
 
-neg, exp, expm1, log, log1p = _unary(_pw.Neg), _unary(_pw.Exp), _unary(_pw.Expm1), _unary(_pw.Log), _unary(_pw.Log1p)
-sqrt, sin, cos, tanh, abs = _unary(_pw.Sqrt), _unary(_pw.Sin), _unary(_pw.Cos), _unary(_pw.Tanh), _unary(_pw.Abs)
+neg, exp, expm1, log, log1p = (
+    _unary(_pw.Neg),
+    _unary(_pw.Exp),
+    _unary(_pw.Expm1),
+    _unary(_pw.Log),
+    _unary(_pw.Log1p),
+)
+sqrt, sin, cos, tanh, abs = (
+    _unary(_pw.Sqrt),
+    _unary(_pw.Sin),
+    _unary(_pw.Cos),
+    _unary(_pw.Tanh),
+    _unary(_pw.Abs),
+)
 sign, floor, ceil, round = _unary(_pw.Sign), _unary(_pw.Floor), _unary(_pw.Ceil), _unary(_pw.Round)
 relu, sigmoid, erf = _unary(_act.Relu), _unary(_act.Sigmoid), _unary(_act.Erf)
 
@@ -180,7 +196,9 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """`input` where `condition`, else `other`; the three broadcast."""
     a, b = as_tensor(input), as_tensor(other)
     if condition._array.dtype != np.bool_:
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
     to = _common_dtype([input, other])
     return apply(_pw.Where, (condition, cast_inputs(a, to), cast_inputs(b, to)))
 
@@ -238,7 +256,14 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType
     return _reduced(_rd.Mean, input, dim, keepdim, dtype)
 
 
-def var(input: Tensor, dim: Dims = None, *, correction: int = 1, unbiased: bool | None = None, keepdim: bool = False) -> Tensor:
+def var(
+    input: Tensor,
+    dim: Dims = None,
+    *,
+    correction: int = 1,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+) -> Tensor:
     """Variance over `dim`, divided by N - correction."""
     if unbiased is not None:
         correction = int(unbiased)
@@ -251,7 +276,14 @@ def var(input: Tensor, dim: Dims = None, *, correction: int = 1, unbiased: bool 
     return total / (n - correction) if n > correction else total * float("nan")
 
 
-def std(input: Tensor, dim: Dims = None, *, correction: int = 1, unbiased: bool | None = None, keepdim: bool = False) -> Tensor:
+def std(
+    input: Tensor,
+    dim: Dims = None,
+    *,
+    correction: int = 1,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+) -> Tensor:
     return sqrt(var(input, dim, correction=correction, unbiased=unbiased, keepdim=keepdim))
 
 
@@ -341,7 +373,11 @@ def cumsum(input: Tensor, dim: int) -> Tensor:
     if input._requires_grad:  # as a product with a triangle, which carries its own gradient
         xp = module_of(input._array)
         triangle = Tensor._wrap(xp.triu(xp.ones((n, n), input._array.dtype)))
-        return transpose(matmul(transpose(input, d, -1), triangle), d, -1) if input.ndim > 1 else matmul(input, triangle)
+        return (
+            transpose(matmul(transpose(input, d, -1), triangle), d, -1)
+            if input.ndim > 1
+            else matmul(input, triangle)
+        )
     a = input._array
     return Tensor._wrap(a.cumsum(axis=d, dtype=np.int64 if a.dtype.kind != "f" else None))
 
@@ -352,25 +388,35 @@ def cumsum(input: Tensor, dim: int) -> Tensor:
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product with NumPy's rules for vectors and leading dimensions."""
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
-        raise TypeError(f"matmul: expected two tensors, got {type(input).__name__} and {type(other).__name__}")
+        raise TypeError(
+            f"matmul: expected two tensors, got {type(input).__name__} and {type(other).__name__}"
+        )
     a, b = input, other
     if not a.ndim or not b.ndim:
-        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
+        )
     if a._array.dtype != b._array.dtype:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype} != {b.dtype}")
     if a.device != b.device:
-        raise RuntimeError(f"matmul: expected both tensors on one device, got {a.device} and {b.device}; move one with .to(device)")
+        raise RuntimeError(
+            f"matmul: expected both tensors on one device, got {a.device} and {b.device}; move one with .to(device)"
+        )
     row, column = a.ndim == 1, b.ndim == 1
     if row and column:
         if a._array.shape != b._array.shape:
-            raise RuntimeError(f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the same number of elements")
+            raise RuntimeError(
+                f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the same number of elements"
+            )
         return sum(a * b)
     if row:
         a = unsqueeze(a, 0)
     if column:
         b = unsqueeze(b, 1)
     if a._array.shape[-1] != b._array.shape[-2]:
-        raise RuntimeError(f"matmul: inner sizes differ: {tuple(input.shape)} @ {tuple(other.shape)} (mat1 and mat2 shapes cannot be multiplied)")
+        raise RuntimeError(
+            f"matmul: inner sizes differ: {tuple(input.shape)} @ {tuple(other.shape)} (mat1 and mat2 shapes cannot be multiplied)"
+        )
     out = apply(_mx.Matmul, (a, b))
     if row:
         out = squeeze(out, -2)
@@ -379,13 +425,17 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     if input.ndim != 2 or mat2.ndim != 2:
-        raise RuntimeError(f"mm: expected two matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}")
+        raise RuntimeError(
+            f"mm: expected two matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}"
+        )
     return matmul(input, mat2)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     if input.ndim != 3 or mat2.ndim != 3 or input._array.shape[0] != mat2._array.shape[0]:
-        raise RuntimeError(f"bmm: expected two batches of matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}")
+        raise RuntimeError(
+            f"bmm: expected two batches of matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}"
+        )
     return matmul(input, mat2)
 
 
@@ -499,7 +549,11 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     wanted, own = _shape_args(sizes), input._array.shape
     lead = len(wanted) - len(own)
     shape = tuple(own[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))
-    if lead < 0 or not _builtin_all(s in (1, n) for s, n in zip(own, shape[lead:], strict=True)) or -1 in shape:
+    if (
+        lead < 0
+        or not _builtin_all(s in (1, n) for s, n in zip(own, shape[lead:], strict=True))
+        or -1 in shape
+    ):
         raise RuntimeError(f"expand: shape {list(own)} does not expand to {list(wanted)}")
     return apply(_sh.Expand, (input,), (shape,))
 
@@ -539,7 +593,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ValueError("stack expects a non-empty TensorList")
     for i, p in enumerate(tensors):
         if p._array.shape != tensors[0]._array.shape:
-            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and {list(p.shape)} at entry {i}")
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and {list(p.shape)} at entry {i}"
+            )
     return cat([unsqueeze(p, dim) for p in tensors], _dim(dim, tensors[0].ndim + 1))
 
 
@@ -554,7 +610,9 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     else:
         sizes = list(split_size_or_sections)
         if _builtin_sum(sizes) != n:
-            raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got split_sizes={sizes}")
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got split_sizes={sizes}"
+            )
     result, start = [], 0
     for k in sizes:
         result.append(narrow(tensor, d, start, k))
@@ -584,7 +642,9 @@ def repeat(input: Tensor, *sizes: Any) -> Tensor:
     counts = _shape_args(sizes)
     own = (1,) * (len(counts) - input.ndim) + tuple(input._array.shape)
     if len(counts) < input.ndim:
-        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+        )
     doubled = reshape(input, [k for n in own for k in (1, n)])
     wide = expand(doubled, [k for c, n in zip(counts, own, strict=True) for k in (c, n)])
     return reshape(wide, [c * n for c, n in zip(counts, own, strict=True)])
@@ -619,11 +679,18 @@ def _raw_index(index: Any, ndim: int) -> Any:
             if item.step is not None and item.step <= 0:
                 raise ValueError("step must be greater than zero")
             if _builtin_sum(isinstance(x, Tensor) for x in (item.start, item.stop, item.step)):
-                items[i] = slice(*(x.__index__() if isinstance(x, Tensor) else x for x in (item.start, item.stop, item.step)))
+                items[i] = slice(
+                    *(
+                        x.__index__() if isinstance(x, Tensor) else x
+                        for x in (item.start, item.stop, item.step)
+                    )
+                )
         elif isinstance(item, (list, range)):
             items[i] = np.asarray(item)
         elif isinstance(item, float):
-            raise IndexError("only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got float)")
+            raise IndexError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got float)"
+            )
     return tuple(items) if isinstance(index, tuple) else items[0]
 
 
@@ -777,7 +844,14 @@ def _attach() -> None:
         "T": property(lambda self: permute(self, *reversed(range(self.ndim)))),
         "mT": property(lambda self: transpose(self, -1, -2)),
     }  # fmt: skip
-    for name, kind in {"float": "float32", "double": "float64", "half": "float16", "int": "int32", "long": "int64", "bool": "bool"}.items():
+    for name, kind in {
+        "float": "float32",
+        "double": "float64",
+        "half": "float16",
+        "int": "int32",
+        "long": "int64",
+        "bool": "bool",
+    }.items():
         target = from_numpy_dtype(kind)
         more[name] = lambda self, target=target: self.to(target)
     for name, function in more.items():

@@ -40,7 +40,9 @@ def _collect(tensor: Tensor, names: Mapping[str, Tensor] | None) -> list[_Vertex
         found[id(node)] = node
         for e in node.edges:
             if e is not None:
-                todo.append(e.node if e.kind == KIND_SLOT else e) if e.kind != KIND_LEAF else found.setdefault(id(e), e)
+                todo.append(
+                    e.node if e.kind == KIND_SLOT else e
+                ) if e.kind != KIND_LEAF else found.setdefault(id(e), e)
     vertices: dict[int, _Vertex] = {}
     nodes = sorted((n for n in found.values() if n.kind != KIND_LEAF), key=lambda n: n.seq)
     for node in nodes:
@@ -104,7 +106,9 @@ def to_svg(tensor: Tensor, names: Mapping[str, Tensor] | None = None) -> str:
         x, y = place[id(v)]
         for s in v.inputs:
             sx, sy = place[id(s)]
-            parts.append(f'<line x1="{sx:.0f}" y1="{sy - 16:.0f}" x2="{x:.0f}" y2="{y + 17:.0f}" stroke="#555" marker-end="url(#arrow)"/>')
+            parts.append(
+                f'<line x1="{sx:.0f}" y1="{sy - 16:.0f}" x2="{x:.0f}" y2="{y + 17:.0f}" stroke="#555" marker-end="url(#arrow)"/>'
+            )
     for v in vertices:
         x, y = place[id(v)]
         w, fill = width[id(v)], "#e7f0e4" if v.leaf else "#e4ebf5"

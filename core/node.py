@@ -38,7 +38,9 @@ class Node:
     __slots__ = ("__weakref__", "attrs", "dtype", "edges", "hooks", "saved", "seq", "shape")
     kind: ClassVar[int] = KIND_NODE
     saves_output: ClassVar[bool] = False
-    fresh: ClassVar[bool] = True  # backward returns arrays that nobody else holds (but for views and the incoming gradient)
+    fresh: ClassVar[bool] = (
+        True  # backward returns arrays that nobody else holds (but for views and the incoming gradient)
+    )
     n_outputs: ClassVar[int] = 1
 
     edges: tuple[Any, ...]

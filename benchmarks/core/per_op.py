@@ -64,7 +64,9 @@ def seconds(run: Callable[[], None]) -> float:
 
 def main() -> None:
     torch.set_num_threads(1)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}"
+    )
     for title, case in (("multiply 4x4", multiplies), ("matmul + bias + relu 32x64", layers)):
         (ours, n), (theirs, _) = case(gradwire), case(torch)
         ours(), theirs()
@@ -72,7 +74,9 @@ def main() -> None:
         ratios = sorted(a / b for a, b in pairs)
         a, b = (statistics.median(p[i] for p in pairs) / n * 1e6 for i in (0, 1))
         spread = f"{ratios[len(ratios) // 10]:.2f} to {ratios[-len(ratios) // 10]:.2f}"
-        print(f"{title}: {a:.2f} us/op, PyTorch {b:.2f} us/op, ratio {statistics.median(ratios):.2f} ({spread})")
+        print(
+            f"{title}: {a:.2f} us/op, PyTorch {b:.2f} us/op, ratio {statistics.median(ratios):.2f} ({spread})"
+        )
 
 
 if __name__ == "__main__":

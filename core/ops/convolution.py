@@ -177,7 +177,9 @@ class PutWindows(Op):
     __slots__ = ()
 
     @staticmethod
-    def forward(g: Any, chosen: Any, kernel: Pair, stride: Pair, padding: Pair, shape: tuple[int, ...]) -> Any:
+    def forward(
+        g: Any, chosen: Any, kernel: Pair, stride: Pair, padding: Pair, shape: tuple[int, ...]
+    ) -> Any:
         xp = module_of(g)
         n, c, oh, ow = g.shape
         cells = xp.empty((c, *kernel, n, oh, ow), g.dtype)

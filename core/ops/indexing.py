@@ -100,6 +100,8 @@ class Gather(Op):
 
 def _grid(index: Any, dim: int) -> tuple[Any, ...]:
     xp = module_of(index)
-    grid = [xp.arange(n).reshape((1,) * i + (n,) + (1,) * (index.ndim - 1 - i)) for i, n in enumerate(index.shape)]
+    grid = [
+        xp.arange(n).reshape((1,) * i + (n,) + (1,) * (index.ndim - 1 - i)) for i, n in enumerate(index.shape)
+    ]
     grid[dim] = index
     return tuple(grid)

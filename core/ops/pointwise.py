@@ -110,7 +110,11 @@ class Pow(Op):
                 ga = m.where(b == 0, m.zeros_like(b), g * b * a ** (b - 1))
         if eb is not None:
             if a.__class__ in (int, float):
-                gb = g * out * float(np.log(a)) if a > 0 else m.where(b >= 0, m.zeros_like(b), g * out * float("-inf"))
+                gb = (
+                    g * out * float(np.log(a))
+                    if a > 0
+                    else m.where(b >= 0, m.zeros_like(b), g * out * float("-inf"))
+                )
             else:
                 defined = a == 0
                 log_a = m.log(m.where(defined, m.ones_like(a), a))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import module_of
 from ..node import Op
 from .registry import register
 
@@ -20,7 +19,9 @@ class SumTo(Op):
     @staticmethod
     def forward(a: Any, shape: tuple[int, ...]) -> Any:
         lead = a.ndim - len(shape)
-        axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and a.shape[i + lead] != 1)
+        axes = tuple(range(lead)) + tuple(
+            i + lead for i, n in enumerate(shape) if n == 1 and a.shape[i + lead] != 1
+        )
         if axes:
             a = a.sum(axis=axes, keepdims=True)
         return a.reshape(shape) if lead else a
@@ -110,5 +111,7 @@ class Amin(Op):
 
 def _to_ties(attrs: Any, m: Any, g: Any, a: Any, out: Any) -> Any:
     dims, keepdim, shape = attrs
-    ties = m.cast(a == _keep(out, m, dims, keepdim, shape), g.dtype if hasattr(g.dtype, "kind") else g.dtype.numpy)
+    ties = m.cast(
+        a == _keep(out, m, dims, keepdim, shape), g.dtype if hasattr(g.dtype, "kind") else g.dtype.numpy
+    )
     return ties * (_keep(g, m, dims, keepdim, shape) / m.sum(ties, dims, True, shape))

@@ -25,20 +25,20 @@ index: dict[str, type[Op]] = {}
 arrays: Any = SimpleNamespace()
 tensors: Any = SimpleNamespace()
 
-O = TypeVar("O", bound=type[Op])
+OpType = TypeVar("OpType", bound=type[Op])
 _SCALARS = frozenset((int, float, bool))
 _BOTH = (0, 1)
 _new = object.__new__
 
 
-def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[O], O]:
+def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[OpType], OpType]:
     """Enters an Op under `name`.
 
     inputs: how many leading arguments are tensors (-1: all but the last); the rest are attributes.
     promotes: a binary operation whose operands may be numbers or of different dtypes.
     """
 
-    def enter(op: O) -> O:
+    def enter(op: OpType) -> OpType:
         if name in index:
             raise ValueError(f"operation {name} is declared twice")
         index[name] = op
@@ -78,9 +78,15 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
             if isinstance(t, Tensor) and t._requires_grad:
                 versions.check_place(t)
     node: Any = _new(op)
-    node.edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
+    node.edges = tuple(
+        [None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs]
+    )
     save = op.save
-    node.saved = inputs if save == _BOTH and len(inputs) == 2 else tuple([out if s == "out" else inputs[s] for s in save])  # type: ignore[index]
+    node.saved = (
+        inputs
+        if save == _BOTH and len(inputs) == 2
+        else tuple([out if s == "out" else inputs[s] for s in save])
+    )  # type: ignore[index]
     node.attrs = attrs
     node.seq = next_seq()
     node.shape = out.shape

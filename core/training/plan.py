@@ -72,7 +72,9 @@ class Plan:
 
     def __init__(self, job: Job, n_train: int, n_eval: int, shards: int) -> None:
         if n_train < 1:
-            raise JobFileError(f"{type(job).__name__}.train_data(): expected at least one sample, got an empty data set")
+            raise JobFileError(
+                f"{type(job).__name__}.train_data(): expected at least one sample, got an empty data set"
+            )
         self.epochs, self.batch_size, self.seed, self.shards = job.epochs, job.batch_size, job.seed, shards
         self.n_train, self.n_eval = n_train, n_eval
         self.steps_per_epoch = -(-n_train // self.batch_size)

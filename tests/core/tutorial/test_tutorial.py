@@ -13,7 +13,11 @@ import pytest
 import gradwire
 from gradwire import graph
 
-SNIPPETS = dict(re.findall(r"^=== (\w+)\n(.*?)(?=^=== |\Z)", Path(__file__).with_name("snippets.txt").read_text(), re.S | re.M))
+SNIPPETS = dict(
+    re.findall(
+        r"^=== (\w+)\n(.*?)(?=^=== |\Z)", Path(__file__).with_name("snippets.txt").read_text(), re.S | re.M
+    )
+)
 
 
 @pytest.fixture
@@ -55,15 +59,22 @@ def test_requires_grad_is_given_at_creation_or_set_afterwards(run):
 def test_requires_grad_is_contagious_and_grad_fn_names_the_operator(run):
     names = run("graph")
     assert names["a"].grad_fn is None and names["w1"].grad_fn is None
-    assert [names[n].grad_fn.name() for n in "bcdL"] == ["MulBackward0", "MulBackward0", "AddBackward0", "RsubBackward1"]
+    assert [names[n].grad_fn.name() for n in "bcdL"] == [
+        "MulBackward0",
+        "MulBackward0",
+        "AddBackward0",
+        "RsubBackward1",
+    ]
     assert all(names[n].requires_grad for n in "abcdL")
-    assert all(names[n].is_leaf for n in ("a", "w1", "w2", "w3", "w4")) and not any(names[n].is_leaf for n in "bcdL")
+    assert all(names[n].is_leaf for n in ("a", "w1", "w2", "w3", "w4")) and not any(
+        names[n].is_leaf for n in "bcdL"
+    )
     plain = gradwire.ones(3, 3) * 2
     assert plain.is_leaf and plain.grad_fn is None and not plain.requires_grad
 
 
 def test_backward_on_a_vector_raises_the_error_of_the_tutorial(run):
-    with pytest.raises(RuntimeError, match="^grad can be implicitly created only for scalar outputs$"):
+    with pytest.raises(RuntimeError, match=r"^grad can be implicitly created only for scalar outputs$"):
         run("vector_backward")
 
 
@@ -101,7 +112,9 @@ def test_the_graph_appears_as_the_code_runs(run):
 
 def test_a_second_backward_raises_the_error_of_the_tutorial(run):
     names = run("sum_backward")
-    with pytest.raises(RuntimeError, match="^Trying to backward through the graph a second time.*retain_graph=True"):
+    with pytest.raises(
+        RuntimeError, match=r"^Trying to backward through the graph a second time.*retain_graph=True"
+    ):
         names["L"].backward()
 
 
@@ -146,7 +159,14 @@ def test_the_five_neuron_graph_is_drawn_as_dot(run):
     text = graph.to_dot(names["L"], {n: names[n] for n in (*NAMES, "L")})
     labels = re.findall(r'label="([^"]*)", shape=(\w+)', text)
     assert sorted(label for label, shape in labels if shape == "box") == sorted(NAMES)
-    assert sorted(label for label, shape in labels if shape == "ellipse") == ["Add", "Mul", "Mul", "Mul", "Mul", "Rsub → L"]
+    assert sorted(label for label, shape in labels if shape == "ellipse") == [
+        "Add",
+        "Mul",
+        "Mul",
+        "Mul",
+        "Mul",
+        "Rsub → L",
+    ]
     number = {label: i for i, label in ((i, m) for i, m in re.findall(r'(n\d+) \[label="(\w+)"', text))}
     assert text.count(f"{number['a']} -> ") == 2 and text.count(f"{number['w1']} -> ") == 1
     assert text.count("->") == 11
@@ -161,5 +181,5 @@ def test_the_five_neuron_graph_is_drawn_as_svg(run):
     assert len(list(picture.iter(f"{inside}line"))) == 11
     width, height = float(picture.get("width")), float(picture.get("height"))
     for box in picture.iter(f"{inside}rect"):
-        assert 0 <= float(box.get("x")) and float(box.get("x")) + float(box.get("width")) <= width
-        assert 0 <= float(box.get("y")) and float(box.get("y")) + 32 <= height
+        assert float(box.get("x")) >= 0 and float(box.get("x")) + float(box.get("width")) <= width
+        assert float(box.get("y")) >= 0 and float(box.get("y")) + 32 <= height
