@@ -131,7 +131,6 @@ class Service:
             undo.append(self._end_loop)
             self.address = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
             self._home.say(f"pid {os.getpid()}, at {self.address}")
-            self._runner.start()
         except BaseException:
             for step in reversed(undo):
                 step()
@@ -175,6 +174,8 @@ class Service:
                 f"can't listen at {self._wanted}: is the port in use, or the address not this machine's? "
                 "Name another with --address (port 0 takes a free one)"
             )
+        # The jobs that were there stand in line before those that come.
+        self._runner.start()
         await self._server.start()
         return Address(self._wanted.host, port)
 
