@@ -12,7 +12,6 @@ from ..dtypes import get_default_dtype
 from ..node import Op
 from .registry import register
 
-
 _NUMBERS = frozenset((int, float, bool))
 _FLOAT = np.dtype(np.float32)
 
