@@ -27,8 +27,10 @@ class _Context(Node):
 
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
-        self.saved, self.hooks, self.attrs = (), None, None
-        self._function, self._not_differentiable, self._none_as_zeros = function, (), True
+        self.hooks, self.attrs = None, None
+        self.saved: Any = ()
+        self._function, self._none_as_zeros = function, True
+        self._not_differentiable: tuple[Tensor, ...] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keeps tensors for backward, where they are `ctx.saved_tensors`."""

@@ -44,6 +44,9 @@ class Node:
     n_outputs: ClassVar[int] = 1
 
     edges: tuple[Any, ...]
+    seq: int
+    shape: tuple[int, ...]
+    dtype: Any
     saved: Any
     attrs: Any
     hooks: list[Any] | None
@@ -84,10 +87,12 @@ class Op(Node):
     """Base of all built-in operations.
 
     save: which inputs backward gets, by position, and/or "out" for the output, in that order.
+    promotes: a binary operation whose operands may be numbers, of different dtypes and of shapes that broadcast.
     """
 
     __slots__ = ()
     save: ClassVar[tuple[int | str, ...]] = ()
+    promotes: ClassVar[bool] = False
 
     @staticmethod
     def forward(*args: Any) -> Any:

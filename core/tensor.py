@@ -115,7 +115,8 @@ class Tensor:
                     f"{cls.__name__}: expected sizes (non-negative int) or one sequence of numbers, got {args}"
                 )
             array = np.empty(shape, np.float32)
-        return cls._from_array(array)
+        t: Tensor = cls._from_array(array)
+        return t
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass  # all is done in __new__, so that subclasses may take other arguments
@@ -254,8 +255,9 @@ class Tensor:
     @property
     def grad_fn(self) -> Node | None:
         """The node of the operation that made this tensor; None for leaves."""
-        node = self._node
-        return node.node if node is not None and node.kind == KIND_SLOT else node
+        node: Any = self._node
+        made_by: Node | None = node.node if node is not None and node.kind == KIND_SLOT else node
+        return made_by
 
     @property
     def is_leaf(self) -> bool:

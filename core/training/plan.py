@@ -39,7 +39,8 @@ class Permutation:
         while outside.any():  # expected fewer than four rounds: the domain is at most four times n
             out[outside] = self._walk(out[outside])
             outside = out >= self.n
-        return out.astype(np.int64)
+        values: Rows = out.astype(np.int64)
+        return values
 
     def _walk(self, x: Any) -> Any:
         half = np.uint64(self._half)

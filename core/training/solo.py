@@ -141,7 +141,8 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
 
 
 def _evaluated(shard_step: ShardStep, data: Any, plan: Plan, epoch: int) -> dict[str, float]:
-    total, names = None, ()
+    total: Any = None
+    names: tuple[str, ...] = ()
     for batch in range(plan.eval_batches):
         leaves = []
         for v in range(plan.shards):
@@ -150,4 +151,4 @@ def _evaluated(shard_step: ShardStep, data: Any, plan: Plan, epoch: int) -> dict
         names = leaves[0].names  # type: ignore[union-attr]
         summed = tree_sum([leaf and leaf.scalars for leaf in leaves])
         total = summed if total is None else total + summed
-    return metrics_of(total, names)  # type: ignore[arg-type]
+    return metrics_of(total, names)
