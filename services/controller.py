@@ -6,6 +6,7 @@ on where it was, and training goes on without it.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -32,6 +33,7 @@ class Controller:
     """Runs `world_size` workers to the job's end. A plain class; `ray_launcher` puts it on Ray."""
 
     def __init__(self, spec: WorkerSpec, world_size: int, slots: Slots) -> None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all GPUs visible to an actor that asked for none
         self._spec, self._world_size, self._slots = spec, world_size, slots
         self._reports: deque[tuple[int, Report]] = deque()
         self._told = 0

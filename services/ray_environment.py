@@ -32,3 +32,5 @@ def _always() -> None:
     # Started by `uv run`, Ray would make an environment anew in every worker.
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # For the worker processes, which inherit it: sets of strings have one order in all of them.
+    os.environ["PYTHONHASHSEED"] = "0"

@@ -95,7 +95,6 @@ class RayLauncher:
             num_cpus=0,
             max_restarts=0,
             max_concurrency=CALLS,
-            runtime_env={"env_vars": {"CUDA_VISIBLE_DEVICES": ""}},
         ).remote(spec, launch.workers, cluster.slots)
         return self._kept(RayHandle(actor))
 

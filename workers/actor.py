@@ -42,6 +42,9 @@ class RankActor:
         self._listener = SocketListener(host)
         self._worker = Worker(spec, rank, world_size, self._tell, make_owner)
         self._spec = spec
+        if not spec.device.startswith("cuda"):
+            # Ray leaves all GPUs visible to an actor that asked for none.
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
     def address(self) -> Address:
         """Where this rank listens for the others."""
@@ -96,13 +99,12 @@ class RankActor:
 def start_actor(
     spec: WorkerSpec, rank: int, world_size: int, make_owner: OwnerFactory, group: Any, cpus: float, host: str
 ) -> Any:
-    """The handle of a new actor for `rank` in bundle `rank` of the placement group; it may still be starting."""
-    threads = str(spec.threads_per_worker)
-    environment = {f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
-    environment["PYTHONHASHSEED"] = "0"
+    """The handle of a new actor for `rank` in bundle `rank` of the placement group; it may still be starting.
+
+    It has no environment of its own: one made by Ray costs seconds. Threads are pinned by the worker at run time, and
+    PYTHONHASHSEED is in the environment that the cluster was started with.
+    """
     gpus = 1 if spec.device.startswith("cuda") else 0
-    if not gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = ""
     remote: Any = ray.remote(RankActor)
     return remote.options(
         num_cpus=cpus,
@@ -110,5 +112,4 @@ def start_actor(
         max_restarts=0,
         max_concurrency=CALLS,
         scheduling_strategy=ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(group, rank),
-        runtime_env={"env_vars": environment},
     ).remote(spec, rank, world_size, make_owner, host)
