@@ -21,6 +21,8 @@ from gradwire.training import load_job, train_solo
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "deploy" / "ray"
 JOB = """
+import sys
+
 import gradwire as torch
 from gradwire import Job, nn
 from gradwire.utils.data import TensorDataset
@@ -31,11 +33,8 @@ class Small(Job):
     batch_size = 16
 
     def model(self):
-        try:
-            import ray
-            print("node", ray.get_runtime_context().get_node_id())
-        except Exception:
-            pass
+        if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+            print("node", sys.modules["ray"].get_runtime_context().get_node_id())
         return nn.Linear(3, 1)
 
     def train_data(self):
