@@ -81,7 +81,10 @@ class EmbeddedRay:
 
     def __init__(self, home: Path) -> None:
         self._count, self.slots = local_slots()
-        _connect(address="local", num_cpus=os.cpu_count(), namespace=self.namespace, _node_ip_address=LOOPBACK)
+        try:
+            _connect(address="local", num_cpus=os.cpu_count(), namespace=self.namespace, _node_ip_address=LOOPBACK)
+        except Exception as error:
+            raise ClusterError(f"Ray could not be started here: {str(error).strip().splitlines()[0]}") from error
 
     def capacity(self) -> tuple[int, int]:
         return self._count, local_gpus()
@@ -124,7 +127,7 @@ class LocalRay:
         command = [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats",
             "--node-ip-address", LOOPBACK, "--port", str(port), "--num-cpus", str(os.cpu_count() or 1),
-            "--include-dashboard", "false", "--ray-client-server-port", "0",
+            "--include-dashboard", "false", "--ray-client-server-port", str(_free_port()),
         ]  # fmt: skip
         with open(self._home / "ray.log", "ab") as output:
             process = subprocess.Popen(

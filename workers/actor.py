@@ -39,7 +39,7 @@ class RankActor:
         self._changed = threading.Condition()
         self._ended: RankEnded | None = None
         self._rank = rank
-        self._listener = SocketListener(host)
+        self._listener = SocketListener(host or ray.util.get_node_ip_address())
         self._worker = Worker(spec, rank, world_size, self._tell, make_owner)
         self._spec = spec
         if not spec.device.startswith("cuda"):

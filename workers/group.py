@@ -142,7 +142,10 @@ def _in_words(bundle: dict[str, float]) -> str:
 
 
 def _in_short(error: BaseException) -> str:
-    """The line of a Ray error that says what happened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if "exit" in line.lower() or "killed" in line.lower() or "died" in line.lower()]
-    return (told or lines or [type(error).__name__])[-1][:400]
+    """What a Ray error means, in few words."""
+    text = str(error)
+    if "SYSTEM_ERROR" in text or "connection error code" in text:
+        return "its process was killed or crashed"
+    if "node" in text.lower() and "died" in text.lower():
+        return "its node is gone"
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
