@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -102,12 +101,16 @@ def grad(
     return tuple(result)
 
 
-def _captured(edges: list[Any], values: list[Any], wanted: list[Tensor], keep: bool, create_graph: bool) -> list[Any]:
+def _captured(
+    edges: list[Any], values: list[Any], wanted: list[Tensor], keep: bool, create_graph: bool
+) -> list[Any]:
     captures: dict[Any, int] = {}
     for i, t in enumerate(wanted):
         node = t._node
         if node is not None and node.kind == KIND_SLOT:
-            raise RuntimeError("grad: an output of a Function with several outputs can't be an input here; clone() it first")
+            raise RuntimeError(
+                "grad: an output of a Function with several outputs can't be an input here; clone() it first"
+            )
         captures.setdefault(("leaf", id(t)) if node is None else node.seq, i)
     captured: list[Any] = [None] * len(wanted)
     run_backward(
@@ -117,4 +120,11 @@ def _captured(edges: list[Any], values: list[Any], wanted: list[Tensor], keep: b
     for i, t in enumerate(wanted):  # one tensor asked for twice
         first = captures[("leaf", id(t)) if t._node is None else t._node.seq]
         captured[i] = captured[first]
-    return [None if g is None else g if create_graph else Tensor._wrap(np.array(g) if isinstance(g, np.ndarray) else g.copy()) for g in captured]
+    return [
+        None
+        if g is None
+        else g
+        if create_graph
+        else Tensor._wrap(np.array(g) if isinstance(g, np.ndarray) else g.copy())
+        for g in captured
+    ]

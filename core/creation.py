@@ -41,7 +41,9 @@ def _numpy_dtype(dtype: DType | None) -> Any:
     return (dtype or get_default_dtype()).numpy
 
 
-def tensor(data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A new tensor that copies `data` (numbers, nested sequences, arrays, tensors). Python floats become the default dtype."""
     if isinstance(data, Tensor):
         array, device = data._array.copy(), device if device is not None else data.device
@@ -95,12 +97,31 @@ def empty(*size: Any, dtype: DType | None = None, device: Any = None, requires_g
     return _finished(np.empty(_size(size, "empty"), _numpy_dtype(dtype)), device, requires_grad)
 
 
-def full(size: Sequence[int], fill_value: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    d = dtype or (get_default_dtype() if isinstance(fill_value, _float) else from_numpy_dtype(np.asarray(fill_value).dtype))
+def full(
+    size: Sequence[int],
+    fill_value: Any,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    d = dtype or (
+        get_default_dtype()
+        if isinstance(fill_value, _float)
+        else from_numpy_dtype(np.asarray(fill_value).dtype)
+    )
     return _finished(np.full(_size((size,), "full"), fill_value, d.numpy), device, requires_grad)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     if end is None:
         start, end = 0, start
     if not step:
@@ -112,11 +133,26 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = 
     return _finished(np.arange(start, end, step).astype(d.numpy), device, requires_grad)
 
 
-def linspace(start: _float, end: _float, steps: int, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: _float,
+    end: _float,
+    steps: int,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     return _finished(np.linspace(start, end, steps).astype(_numpy_dtype(dtype)), device, requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     return _finished(np.eye(n, m, dtype=_numpy_dtype(dtype)), device, requires_grad)
 
 
@@ -129,19 +165,39 @@ def _uniform(generator: random.Generator | None, shape: Any, dtype: DType | None
     return draw.random(shape, np.float64 if _numpy_dtype(dtype) == np.float64 else np.float32)
 
 
-def rand(*size: Any, generator: random.Generator | None = None, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any,
+    generator: random.Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Uniform in [0, 1)."""
     return _drawn(_uniform(generator, _size(size, "rand"), dtype), dtype, device, requires_grad)
 
 
-def randn(*size: Any, generator: random.Generator | None = None, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any,
+    generator: random.Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Standard normal."""
     draw = (generator or random.current()).numpy
     kind = np.float64 if _numpy_dtype(dtype) == np.float64 else np.float32
     return _drawn(draw.standard_normal(_size(size, "randn"), kind), dtype, device, requires_grad)
 
 
-def randint(low: int, high: Any = None, size: Any = None, *, generator: random.Generator | None = None, dtype: DType | None = None, device: Any = None) -> Tensor:
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: random.Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+) -> Tensor:
     """Integers of [low, high)."""
     if size is None:
         low, high, size = 0, low, high
@@ -149,13 +205,20 @@ def randint(low: int, high: Any = None, size: Any = None, *, generator: random.G
     return _drawn(draw.integers(low, high, _size((size,), "randint")), dtype or int64, device, False)
 
 
-def randperm(n: int, *, generator: random.Generator | None = None, dtype: DType | None = None, device: Any = None) -> Tensor:
+def randperm(
+    n: int, *, generator: random.Generator | None = None, dtype: DType | None = None, device: Any = None
+) -> Tensor:
     return _drawn((generator or random.current()).numpy.permutation(n), dtype or int64, device, False)
 
 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: random.Generator | None = None) -> Tensor:
-    shape = _size((size,), "normal") if size is not None else np.broadcast_shapes(*(getattr(x, "shape", ()) for x in (mean, std)))
-    return randn(*shape, generator=generator) * std + mean
+    shape = (
+        _size((size,), "normal")
+        if size is not None
+        else np.broadcast_shapes(*(getattr(x, "shape", ()) for x in (mean, std)))
+    )
+    drawn: Tensor = randn(*shape, generator=generator) * std + mean
+    return drawn
 
 
 def bernoulli(input: Tensor, *, generator: random.Generator | None = None) -> Tensor:
@@ -164,7 +227,9 @@ def bernoulli(input: Tensor, *, generator: random.Generator | None = None) -> Te
     return (rand(*p.shape, generator=generator, device=p.device) < p).to(p.dtype)
 
 
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: random.Generator | None = None) -> Tensor:
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: random.Generator | None = None
+) -> Tensor:
     """Indices drawn by weight, from each row."""
     weights = np.atleast_2d(np.asarray(input.detach().cpu().numpy(), np.float64))
     draw = (generator or random.current()).numpy
@@ -173,7 +238,14 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 
 
 def _like(function: Any) -> Any:
-    def run(input: Tensor, *args: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False, **kwargs: Any) -> Tensor:
+    def run(
+        input: Tensor,
+        *args: Any,
+        dtype: DType | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
         out: Tensor = function(
             Size(input.shape), *args, dtype=dtype or input.dtype, device=device if device is not None else input.device,
             requires_grad=requires_grad, **kwargs,
@@ -183,7 +255,9 @@ def _like(function: Any) -> Any:
     return run
 
 
-zeros_like, ones_like, empty_like, full_like, rand_like, randn_like = map(_like, (zeros, ones, empty, full, rand, randn))
+zeros_like, ones_like, empty_like, full_like, rand_like, randn_like = map(
+    _like, (zeros, ones, empty, full, rand, randn)
+)
 
 
 class FloatTensor(Tensor):
@@ -206,12 +280,16 @@ class LongTensor(Tensor):
         return empty(*args, dtype=int64)
 
 
-def _uniform_(self: Tensor, from_: _float = 0, to: _float = 1, generator: random.Generator | None = None) -> Tensor:
+def _uniform_(
+    self: Tensor, from_: _float = 0, to: _float = 1, generator: random.Generator | None = None
+) -> Tensor:
     drawn = _uniform(generator, self.shape, self.dtype)
     return self.copy_(from_numpy(np.asarray(drawn * drawn.dtype.type(to - from_) + drawn.dtype.type(from_))))
 
 
-def _normal_(self: Tensor, mean: _float = 0, std: _float = 1, generator: random.Generator | None = None) -> Tensor:
+def _normal_(
+    self: Tensor, mean: _float = 0, std: _float = 1, generator: random.Generator | None = None
+) -> Tensor:
     return self.copy_(randn(*self.shape, generator=generator, dtype=self.dtype) * std + mean)
 
 

@@ -14,19 +14,31 @@ __all__ = ["Function"]
 class _Context(Node):
     """The `ctx` of a Function, which is also its node in the graph."""
 
-    __slots__ = ("__dict__", "_dirty", "_function", "_none_as_zeros", "_not_differentiable", "_single", "needs_input_grad")
+    __slots__ = (
+        "__dict__",
+        "_dirty",
+        "_function",
+        "_none_as_zeros",
+        "_not_differentiable",
+        "_single",
+        "needs_input_grad",
+    )
     fresh = False
 
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
-        self.saved, self.hooks, self.attrs = (), None, None
-        self._function, self._not_differentiable, self._none_as_zeros = function, (), True
+        self.hooks, self.attrs = None, None
+        self.saved: Any = ()
+        self._function, self._none_as_zeros = function, True
+        self._not_differentiable: tuple[Tensor, ...] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keeps tensors for backward, where they are `ctx.saved_tensors`."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but an argument is of type {type(t).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but an argument is of type {type(t).__name__}"
+                )
         self.saved = tensors
 
     @property
@@ -71,9 +83,10 @@ class _Context(Node):
             )
         kept = results[: len(self.needs_input_grad)]
         for i, (edge, r) in enumerate(zip(self.edges, kept, strict=True)):
-            if edge is not None and r is not None:
-                if not isinstance(r, Tensor):
-                    raise TypeError(f"{self.name()}: gradient {i} must be a tensor or None, got {type(r).__name__}")
+            if edge is not None and r is not None and not isinstance(r, Tensor):
+                raise TypeError(
+                    f"{self.name()}: gradient {i} must be a tensor or None, got {type(r).__name__}"
+                )
         return tuple(r if r is None or on_tensors else r._array for r in kept)
 
 
@@ -90,7 +103,9 @@ class Function:
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function."
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -139,7 +154,11 @@ def _slot(ctx: _Context, i: int, o: Any) -> Any:
 
 def _recorded(o: Any, ctx: _Context, place: Any, args: tuple[Any, ...]) -> Any:
     """Output `o` at `place` in the graph; an input returned as it is becomes a new tensor first."""
-    if not isinstance(o, Tensor) or o._array.dtype.kind != "f" or any(o is n for n in ctx._not_differentiable):
+    if (
+        not isinstance(o, Tensor)
+        or o._array.dtype.kind != "f"
+        or any(o is n for n in ctx._not_differentiable)
+    ):
         return o
     t = Tensor._wrap(o._array) if o._requires_grad or any(o is a for a in args) else o
     if any(s is o for s in ctx.saved):

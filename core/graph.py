@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -10,6 +11,8 @@ from .node import KIND_LEAF, KIND_SLOT
 from .tensor import Tensor
 
 __all__ = ["to_dot", "to_svg"]
+
+_BACKWARD = re.compile(r"Backward\d*$")
 
 
 class _Vertex:
@@ -37,11 +40,13 @@ def _collect(tensor: Tensor, names: Mapping[str, Tensor] | None) -> list[_Vertex
         found[id(node)] = node
         for e in node.edges:
             if e is not None:
-                todo.append(e.node if e.kind == KIND_SLOT else e) if e.kind != KIND_LEAF else found.setdefault(id(e), e)
+                todo.append(
+                    e.node if e.kind == KIND_SLOT else e
+                ) if e.kind != KIND_LEAF else found.setdefault(id(e), e)
     vertices: dict[int, _Vertex] = {}
     nodes = sorted((n for n in found.values() if n.kind != KIND_LEAF), key=lambda n: n.seq)
     for node in nodes:
-        label = node.name().removesuffix("Backward0")
+        label = _BACKWARD.sub("", node.name())
         if id(node) in made:
             label += f" → {made[id(node)]}"
         vertex = _Vertex(label, False)
@@ -101,7 +106,9 @@ def to_svg(tensor: Tensor, names: Mapping[str, Tensor] | None = None) -> str:
         x, y = place[id(v)]
         for s in v.inputs:
             sx, sy = place[id(s)]
-            parts.append(f'<line x1="{sx:.0f}" y1="{sy - 16:.0f}" x2="{x:.0f}" y2="{y + 17:.0f}" stroke="#555" marker-end="url(#arrow)"/>')
+            parts.append(
+                f'<line x1="{sx:.0f}" y1="{sy - 16:.0f}" x2="{x:.0f}" y2="{y + 17:.0f}" stroke="#555" marker-end="url(#arrow)"/>'
+            )
     for v in vertices:
         x, y = place[id(v)]
         w, fill = width[id(v)], "#e7f0e4" if v.leaf else "#e4ebf5"

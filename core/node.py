@@ -38,10 +38,15 @@ class Node:
     __slots__ = ("__weakref__", "attrs", "dtype", "edges", "hooks", "saved", "seq", "shape")
     kind: ClassVar[int] = KIND_NODE
     saves_output: ClassVar[bool] = False
-    fresh: ClassVar[bool] = True  # backward returns arrays that nobody else holds (but for views and the incoming gradient)
+    fresh: ClassVar[bool] = (
+        True  # backward returns arrays that nobody else holds (but for views and the incoming gradient)
+    )
     n_outputs: ClassVar[int] = 1
 
     edges: tuple[Any, ...]
+    seq: int
+    shape: tuple[int, ...]
+    dtype: Any
     saved: Any
     attrs: Any
     hooks: list[Any] | None
@@ -82,10 +87,12 @@ class Op(Node):
     """Base of all built-in operations.
 
     save: which inputs backward gets, by position, and/or "out" for the output, in that order.
+    promotes: a binary operation whose operands may be numbers, of different dtypes and of shapes that broadcast.
     """
 
     __slots__ = ()
     save: ClassVar[tuple[int | str, ...]] = ()
+    promotes: ClassVar[bool] = False
 
     @staticmethod
     def forward(*args: Any) -> Any:

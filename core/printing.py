@@ -76,7 +76,9 @@ def _shown(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The elements that a summary shows: they alone decide the format."""
     for axis, n in enumerate(a.shape):
         if n > 2 * EDGE_ITEMS:
-            a = np.concatenate((a.take(range(EDGE_ITEMS), axis), a.take(range(n - EDGE_ITEMS, n), axis)), axis)
+            a = np.concatenate(
+                (a.take(range(EDGE_ITEMS), axis), a.take(range(n - EDGE_ITEMS, n), axis)), axis
+            )
     return a
 
 

@@ -46,7 +46,15 @@ class Generator:
 
         state = self.numpy.bit_generator.state
         inner = state["state"]
-        words = [*inner["counter"], *inner["key"], *state["buffer"], state["buffer_pos"], state["has_uint32"], state["uinteger"], self._seed % 2**64]
+        words = [
+            *inner["counter"],
+            *inner["key"],
+            *state["buffer"],
+            state["buffer_pos"],
+            state["has_uint32"],
+            state["uinteger"],
+            self._seed % 2**64,
+        ]
         return Tensor._wrap(np.array(words, "<u8").view(np.uint8).copy())
 
     def set_state(self, new_state: Any) -> Generator:

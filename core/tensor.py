@@ -101,15 +101,22 @@ class Tensor:
         def __setitem__(self, index: Any, value: Any) -> None: ...
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
-        if len(args) == 1 and isinstance(args[0], (list, tuple, np.ndarray, Tensor)) and not isinstance(args[0], Size):
+        if (
+            len(args) == 1
+            and isinstance(args[0], (list, tuple, np.ndarray, Tensor))
+            and not isinstance(args[0], Size)
+        ):
             data = args[0]
             array = data._array.astype(np.float32) if isinstance(data, Tensor) else np.array(data, np.float32)
         else:
             shape = args[0] if len(args) == 1 and isinstance(args[0], Size) else args
             if not all(isinstance(n, int) and n >= 0 for n in shape):
-                raise TypeError(f"{cls.__name__}: expected sizes (non-negative int) or one sequence of numbers, got {args}")
+                raise TypeError(
+                    f"{cls.__name__}: expected sizes (non-negative int) or one sequence of numbers, got {args}"
+                )
             array = np.empty(shape, np.float32)
-        return cls._from_array(array)
+        t: Tensor = cls._from_array(array)
+        return t
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass  # all is done in __new__, so that subclasses may take other arguments
@@ -202,7 +209,9 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self._array.size != 1:
-            raise RuntimeError(f"Boolean value of Tensor with {'more than one' if self._array.size else 'no'} value is ambiguous")
+            raise RuntimeError(
+                f"Boolean value of Tensor with {'more than one' if self._array.size else 'no'} value is ambiguous"
+            )
         return bool(self._array.item())
 
     def __float__(self) -> float:
@@ -236,7 +245,9 @@ class Tensor:
                 "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
         if requires_grad and self._array.dtype.kind != "f":
-            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, got {self.dtype}")
+            raise RuntimeError(
+                f"only Tensors of floating point dtype can require gradients, got {self.dtype}"
+            )
         if self._node is None:
             self._requires_grad = bool(requires_grad)
         return self
@@ -244,8 +255,9 @@ class Tensor:
     @property
     def grad_fn(self) -> Node | None:
         """The node of the operation that made this tensor; None for leaves."""
-        node = self._node
-        return node.node if node is not None and node.kind == KIND_SLOT else node
+        node: Any = self._node
+        made_by: Node | None = node.node if node is not None and node.kind == KIND_SLOT else node
+        return made_by
 
     @property
     def is_leaf(self) -> bool:
@@ -276,7 +288,11 @@ class Tensor:
         return self
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
     ) -> None:
         """Adds the gradient of this tensor to `.grad` of the leaves it was computed from.
 
@@ -294,7 +310,9 @@ class Tensor:
         if self._node is None:
             hooks = self._make_cold().hooks
         elif self._node.kind == KIND_SLOT:
-            raise RuntimeError("register_hook: outputs of a Function with several outputs take no hooks; hook what is computed from them")
+            raise RuntimeError(
+                "register_hook: outputs of a Function with several outputs take no hooks; hook what is computed from them"
+            )
         else:
             if self._node.hooks is None:
                 self._node.hooks = []
@@ -305,7 +323,9 @@ class Tensor:
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Calls `hook(tensor)` after this leaf's `.grad` was updated."""
         if not self._requires_grad or self._node is not None:
-            raise RuntimeError("post accumulate grad hooks can only be registered on leaf tensors that require grad")
+            raise RuntimeError(
+                "post accumulate grad hooks can only be registered on leaf tensors that require grad"
+            )
         hooks = self._make_cold().post_accumulate_hooks
         hooks.append(hook)
         return RemovableHandle(hooks, hook)
@@ -354,7 +374,9 @@ class Tensor:
         if force:
             return to_numpy(self._array)
         if self._requires_grad:
-            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            )
         if self.device.type != "cpu":
             raise TypeError(
                 f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
@@ -364,7 +386,9 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
-        return array if dtype is None and not copy else np.array(array, dtype=dtype, copy=True if copy else None)
+        return (
+            array if dtype is None and not copy else np.array(array, dtype=dtype, copy=True if copy else None)
+        )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self._requires_grad:
@@ -444,7 +468,9 @@ class Tensor:
 
     def fill_(self, value: Any) -> Tensor:
         number = value.item() if isinstance(value, Tensor) else value
-        return in_place(self, lambda old: Tensor._wrap(module_of(old._array).full_like(old._array, number)), "fill_")
+        return in_place(
+            self, lambda old: Tensor._wrap(module_of(old._array).full_like(old._array, number)), "fill_"
+        )
 
 
 _new = object.__new__
@@ -492,7 +518,9 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
     if t._requires_grad and t._node is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if t._requires_grad and _views_leaf(t):
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation."
+        )
     if not t._requires_grad:
         old = Tensor._wrap(array)
     else:
@@ -509,7 +537,9 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
 def _views_leaf(t: Tensor) -> bool:
     """Whether `t` shares its storage with a leaf that its node was made from."""
     edges = getattr(t._node, "edges", ())
-    return any(e is not None and e.kind == KIND_LEAF and owner_of(e._array) is owner_of(t._array) for e in edges)
+    return any(
+        e is not None and e.kind == KIND_LEAF and owner_of(e._array) is owner_of(t._array) for e in edges
+    )
 
 
 def _checked(t: Tensor, new: Tensor, name: str) -> Tensor:
@@ -518,7 +548,9 @@ def _checked(t: Tensor, new: Tensor, name: str) -> Tensor:
             f"output with shape {list(t._array.shape)} doesn't match the broadcast shape {list(new._array.shape)} ({name})"
         )
     if new._array.dtype.kind == "f" and t._array.dtype.kind != "f":
-        raise RuntimeError(f"result type {new.dtype} can't be cast to the desired output type {t.dtype} ({name})")
+        raise RuntimeError(
+            f"result type {new.dtype} can't be cast to the desired output type {t.dtype} ({name})"
+        )
     return new
 
 

@@ -17,9 +17,9 @@ HELD_OUT = 5  # every fifth row is held out
 class Digits(Job):
     """Which digit is it?"""
 
-    epochs = 12
+    epochs = 15
     batch_size = 64
-    lr = 2e-3
+    lr = 4e-3
 
     def model(self):
         return nn.Sequential(

@@ -81,7 +81,9 @@ def cuda_module() -> Any:
             ) from None
         count, reason = cuda_device_count(module)
         if not count:
-            raise RuntimeError(f"device 'cuda' needs an NVIDIA GPU and its driver, found none ({reason}); use device 'cpu'")
+            raise RuntimeError(
+                f"device 'cuda' needs an NVIDIA GPU and its driver, found none ({reason}); use device 'cpu'"
+            )
         _cuda_module = module
     return _cuda_module
 

@@ -26,7 +26,9 @@ class TensorDataset(Dataset):
 
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors or any(t.shape[0] != tensors[0].shape[0] for t in tensors):
-            raise ValueError(f"TensorDataset: expected tensors of one first size, got {[tuple(t.shape) for t in tensors]}")
+            raise ValueError(
+                f"TensorDataset: expected tensors of one first size, got {[tuple(t.shape) for t in tensors]}"
+            )
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
@@ -69,7 +71,9 @@ class ConcatDataset(Dataset):
         return sum(len(d) for d in self.datasets)
 
 
-def random_split(dataset: Any, lengths: Sequence[Any], generator: random.Generator | None = None) -> list[Subset]:
+def random_split(
+    dataset: Any, lengths: Sequence[Any], generator: random.Generator | None = None
+) -> list[Subset]:
     """Disjoint random parts, by counts or by fractions that sum to 1."""
     n = len(dataset)
     counts = [int(x) for x in lengths]

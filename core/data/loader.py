@@ -106,15 +106,34 @@ class DataLoader:
         generator: random.Generator | None = None,
     ) -> None:  # fmt: skip
         if num_workers:
-            raise ValueError(f"DataLoader: num_workers must be 0 (samples are loaded in this process), got {num_workers}")
-        if batch_sampler is None and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size <= 0):
-            raise ValueError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
+            raise ValueError(
+                f"DataLoader: num_workers must be 0 (samples are loaded in this process), got {num_workers}"
+            )
+        if batch_sampler is None and (
+            isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size <= 0
+        ):
+            raise ValueError(
+                f"batch_size should be a positive integer value, but got batch_size={batch_size}"
+            )
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
-        self.dataset, self.batch_size, self.drop_last, self.collate_fn = dataset, batch_size, drop_last, collate_fn
-        order = sampler if sampler is not None else RandomSampler(dataset, generator) if shuffle else SequentialSampler(dataset)
+        self.dataset, self.batch_size, self.drop_last, self.collate_fn = (
+            dataset,
+            batch_size,
+            drop_last,
+            collate_fn,
+        )
+        order = (
+            sampler
+            if sampler is not None
+            else RandomSampler(dataset, generator)
+            if shuffle
+            else SequentialSampler(dataset)
+        )
         self.sampler = order
-        self.batch_sampler = batch_sampler if batch_sampler is not None else BatchSampler(order, batch_size, drop_last)
+        self.batch_sampler = (
+            batch_sampler if batch_sampler is not None else BatchSampler(order, batch_size, drop_last)
+        )
 
     def __iter__(self) -> Iterator[Any]:
         return (fetch(self.dataset, rows, self.collate_fn) for rows in self.batch_sampler)

@@ -9,7 +9,23 @@ import numpy as np
 
 from .. import random
 from ..backends import module_of, to_device
-from ..functions import _dim, erf, exp, gather, getitem, log_softmax, matmul, mean, relu, reshape, sigmoid, softmax, sqrt, tanh, unsqueeze
+from ..functions import (
+    _dim,
+    erf,
+    exp,
+    gather,
+    getitem,
+    log_softmax,
+    matmul,
+    mean,
+    relu,
+    reshape,
+    sigmoid,
+    softmax,
+    sqrt,
+    tanh,
+    unsqueeze,
+)
 from ..functions import sum as _sum
 from ..ops import activation as _act
 from ..ops import convolution as _conv
@@ -34,7 +50,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is None:
         return matmul(input, weight.t())
     if input._array.dtype != weight._array.dtype:
-        raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {input.dtype} and {weight.dtype}")
+        raise RuntimeError(
+            f"mat1 and mat2 must have the same dtype, but got {input.dtype} and {weight.dtype}"
+        )
     if input.ndim == 2:
         return apply(_mx.Linear, (input, weight, bias))
     out = apply(_mx.Linear, (reshape(input, -1, input._array.shape[-1]), weight, bias))
@@ -46,11 +64,19 @@ def _pair(x: int | Sequence[int]) -> tuple[int, int]:
 
 
 def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Tensor:
     """input (N, C, H, W) with weight (O, C, kh, kw) -> (N, O, oh, ow)."""
     if _pair(dilation) != (1, 1) or groups != 1:
-        raise NotImplementedError(f"conv2d: dilation 1 and groups 1 are supported, got dilation={dilation}, groups={groups}")
+        raise NotImplementedError(
+            f"conv2d: dilation 1 and groups 1 are supported, got dilation={dilation}, groups={groups}"
+        )
     if input.ndim != 4 or input._array.shape[1] != weight._array.shape[1]:
         raise RuntimeError(
             f"conv2d: expected an input of shape (N, {weight._array.shape[1]}, H, W) for weight {tuple(weight.shape)}, got {tuple(input.shape)}"
@@ -70,7 +96,9 @@ def _pool_args(input: Tensor, kernel_size: Any, stride: Any, padding: Any, name:
     if input.ndim != 4:
         raise RuntimeError(f"{name}: expected an input of shape (N, C, H, W), got {tuple(input.shape)}")
     if any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
-        raise RuntimeError(f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel}")
+        raise RuntimeError(
+            f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel}"
+        )
     return kernel, kernel if stride is None else _pair(stride), pad
 
 
@@ -118,7 +146,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     return input * Tensor._wrap(to_device(scale, input.device))
 
 
-def layer_norm(input: Tensor, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+def layer_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Tensor:
     n = len(normalized_shape)
     if tuple(input._array.shape[input.ndim - n :]) != tuple(normalized_shape) or n > input.ndim:
         raise RuntimeError(
@@ -141,7 +171,9 @@ def batch_norm(
         dims = (0, *range(2, input.ndim))
         count = input._array.size // shape[1]
         if count <= 1:
-            raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+            raise ValueError(
+                f"Expected more than 1 value per channel when training, got input size {input.shape}"
+            )
         if running_mean is not None:
             a = input._array
             centre = a.mean(axis=dims)
@@ -159,7 +191,9 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
     """Rows of weight (count, size) by integer index."""
     if input._array.dtype.kind not in "iu":
         raise RuntimeError(f"embedding: expected integer indices, got {input.dtype}")
-    if input._array.size and (int(input._array.max()) >= weight._array.shape[0] or int(input._array.min()) < 0):
+    if input._array.size and (
+        int(input._array.max()) >= weight._array.shape[0] or int(input._array.min()) < 0
+    ):
         raise IndexError(f"embedding: index out of range: indices must be in [0, {weight._array.shape[0]})")
     return getitem(weight, input)
 
@@ -183,20 +217,32 @@ def _reduce(loss: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"{reduction} is not a valid value for reduction")
 
 
-def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
     """Negative log likelihood: input (N, C, …) of log-probabilities, target (N, …) of classes."""
     if input.ndim < 1 or target._array.dtype.kind not in "iu":
-        raise RuntimeError(f"nll_loss: expected class indices of an integer dtype as target, got {target.dtype} of shape {tuple(target.shape)}")
+        raise RuntimeError(
+            f"nll_loss: expected class indices of an integer dtype as target, got {target.dtype} of shape {tuple(target.shape)}"
+        )
     d = 1 if input.ndim > 1 else 0
     expected = input._array.shape[:d] + input._array.shape[d + 1 :]
     if target._array.shape != expected:
-        raise ValueError(f"Expected target of shape {list(expected)} for input {list(input.shape)}, got {list(target.shape)}")
+        raise ValueError(
+            f"Expected target of shape {list(expected)} for input {list(input.shape)}, got {list(target.shape)}"
+        )
     classes = input._array.shape[d]
     raw = target._array
     kept = raw != ignore_index
     valid = raw[kept]
     if valid.size and (int(valid.max()) >= classes or int(valid.min()) < 0):
-        raise IndexError(f"Target {int(valid.max()) if int(valid.max()) >= classes else int(valid.min())} is out of bounds (classes 0 to {classes - 1}).")
+        raise IndexError(
+            f"Target {int(valid.max()) if int(valid.max()) >= classes else int(valid.min())} is out of bounds (classes 0 to {classes - 1})."
+        )
     safe = module_of(raw).where(kept, raw, 0).astype(np.int64)
     picked = -reshape(gather(input, d, unsqueeze(Tensor._wrap(safe), d)), *expected)
     dtype = input._array.dtype
@@ -210,24 +256,41 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, ignore
 
 
 def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """log_softmax then nll_loss; target may also hold probabilities of input's shape."""
     d = 1 if input.ndim > 1 else 0
     logp = log_softmax(input, d)
     if target._array.dtype.kind == "f":
         if target._array.shape != input._array.shape:
-            raise RuntimeError(f"cross_entropy: expected probabilities of input's shape {tuple(input.shape)}, got {tuple(target.shape)}")
-        p = target * (1 - label_smoothing) + label_smoothing / input._array.shape[d] if label_smoothing else target
+            raise RuntimeError(
+                f"cross_entropy: expected probabilities of input's shape {tuple(input.shape)}, got {tuple(target.shape)}"
+            )
+        p = (
+            target * (1 - label_smoothing) + label_smoothing / input._array.shape[d]
+            if label_smoothing
+            else target
+        )
         loss = -_sum(logp * p if weight is None else logp * p * _per_class(weight, input, d), d)
-        return _sum(loss) / (input._array.size // input._array.shape[d]) if reduction == "mean" else _reduce(loss, reduction)
+        return (
+            _sum(loss) / (input._array.size // input._array.shape[d])
+            if reduction == "mean"
+            else _reduce(loss, reduction)
+        )
     if not label_smoothing:
         return nll_loss(logp, target, weight, ignore_index, reduction)
     if weight is not None:
         raise NotImplementedError("cross_entropy: label_smoothing together with weight is not supported yet")
     kept = target._array != ignore_index
     smooth = -mean(logp, d) * Tensor._wrap(kept.astype(input._array.dtype))
-    loss = nll_loss(logp, target, None, ignore_index, "none") * (1 - label_smoothing) + smooth * label_smoothing
+    loss = (
+        nll_loss(logp, target, None, ignore_index, "none") * (1 - label_smoothing) + smooth * label_smoothing
+    )
     return _sum(loss) / int(kept.sum()) if reduction == "mean" else _reduce(loss, reduction)
 
 
@@ -259,7 +322,9 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
 
     _same_shape(input, target, "smooth_l1_loss")
     distance = (input - target).abs()
-    return _reduce(where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta), reduction)
+    return _reduce(
+        where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta), reduction
+    )
 
 
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -271,7 +336,9 @@ def binary_cross_entropy(input: Tensor, target: Tensor, reduction: str = "mean")
     """Of probabilities; logarithms are clamped at -100, as PyTorch does."""
     _same_shape(input, target, "binary_cross_entropy")
     low = -100.0
-    return _reduce(-(target * input.log().clamp(min=low) + (1 - target) * (1 - input).log().clamp(min=low)), reduction)
+    return _reduce(
+        -(target * input.log().clamp(min=low) + (1 - target) * (1 - input).log().clamp(min=low)), reduction
+    )
 
 
 def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:

@@ -36,7 +36,9 @@ class Module:
         put(self, "_forward_pre_hooks", [])
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for pre in self.__dict__["_forward_pre_hooks"]:
@@ -77,7 +79,9 @@ class Module:
         elif isinstance(value, Module):
             target = stores[1]
         elif name in stores[0] and value is not None:
-            raise TypeError(f"cannot assign '{type(value).__name__}' as parameter '{name}' (torch.nn.Parameter or None expected)")
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' as parameter '{name}' (torch.nn.Parameter or None expected)"
+            )
         elif name in stores[0] or name in stores[1] or name in stores[2]:
             next(s for s in stores if name in s)[name] = value
             return
@@ -124,7 +128,9 @@ class Module:
     def _registrable(self, name: str) -> None:
         if "." in name or not name:
             raise KeyError(f'a name can\'t be empty or contain ".", got {name!r}')
-        if name in self.__dict__ or any(name in self.__dict__[s] for s in ("_parameters", "_buffers", "_modules")):
+        if name in self.__dict__ or any(
+            name in self.__dict__[s] for s in ("_parameters", "_buffers", "_modules")
+        ):
             raise KeyError(f"attribute '{name}' already exists")
 
     # Walking
@@ -205,7 +211,9 @@ class Module:
         unexpected = [k for k in state_dict if k not in own]
         problems = []
         if strict and unexpected:
-            problems.append("Unexpected key(s) in state_dict: " + ", ".join(f'"{k}"' for k in unexpected) + ".")
+            problems.append(
+                "Unexpected key(s) in state_dict: " + ", ".join(f'"{k}"' for k in unexpected) + "."
+            )
         if strict and missing:
             problems.append("Missing key(s) in state_dict: " + ", ".join(f'"{k}"' for k in missing) + ".")
         for k, target in own.items():
@@ -215,7 +223,9 @@ class Module:
                     f"the shape in current model is {target.shape}."
                 )
         if problems:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems))
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems)
+            )
         for k, target in own.items():
             if k in state_dict:
                 target.copy_(state_dict[k])
@@ -256,7 +266,9 @@ class Module:
         """Moves and casts parameters and buffers in place; a dtype changes floating ones only."""
         to_dtype, device = _to_target(args, kwargs)
         if to_dtype is not None and not to_dtype.is_floating_point:
-            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={to_dtype}")
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={to_dtype}"
+            )
         for t in [*self.parameters(), *self.buffers()]:
             t._array = _moved(t, to_dtype, device)
             if t.grad is not None:

@@ -20,6 +20,8 @@ class Parameter(Tensor):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: expected a tensor, got {type(data).__name__}")
         if requires_grad and not data.is_floating_point():
-            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, got {data.dtype}")
+            raise RuntimeError(
+                f"only Tensors of floating point dtype can require gradients, got {data.dtype}"
+            )
         parameter: Parameter = cls._from_array(data._array, requires_grad)
         return parameter

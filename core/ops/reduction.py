@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import module_of
 from ..node import Op
 from .registry import register
 
@@ -20,7 +19,9 @@ class SumTo(Op):
     @staticmethod
     def forward(a: Any, shape: tuple[int, ...]) -> Any:
         lead = a.ndim - len(shape)
-        axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and a.shape[i + lead] != 1)
+        axes = tuple(range(lead)) + tuple(
+            i + lead for i, n in enumerate(shape) if n == 1 and a.shape[i + lead] != 1
+        )
         if axes:
             a = a.sum(axis=axes, keepdims=True)
         return a.reshape(shape) if lead else a
@@ -59,7 +60,11 @@ class Mean(Op):
 
     @staticmethod
     def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
-        return _divided(a.sum(axis=dims, keepdims=keepdim), _count(dims, shape))
+        n = _count(dims, shape)
+        if a.dtype == np.float16:  # sums and counts soon pass 65504, the largest float16
+            return (a.sum(axis=dims, keepdims=keepdim, dtype=np.float32) / np.float32(n)).astype(np.float16)
+        total = a.sum(axis=dims, keepdims=keepdim)
+        return total / total.dtype.type(n)  # of nothing: NaN
 
     def backward(self, m: Any, g: Any) -> Any:
         dims, keepdim, shape = self.attrs
@@ -73,9 +78,22 @@ def _count(dims: tuple[int, ...], shape: tuple[int, ...]) -> int:
     return n
 
 
-def _divided(total: Any, n: int) -> Any:
-    with np.errstate(all="ignore"):  # the mean of nothing is nan, as PyTorch has it
-        return total / total.dtype.type(n)
+@register("cumsum")
+class Cumsum(Op):
+    """cumsum(a, dim): running sums; dim is non-negative."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any, dim: int) -> Any:
+        return a.cumsum(axis=dim, dtype=a.dtype).reshape(a.shape)
+
+    def backward(self, m: Any, g: Any) -> Any:
+        (dim,) = self.attrs
+        if not g.shape:
+            return (g,)
+        turned = (*(slice(None),) * dim, slice(None, None, -1))
+        return (m.getitem(m.cumsum(m.getitem(g, turned), dim), turned),)
 
 
 @register("amax")
@@ -110,5 +128,7 @@ class Amin(Op):
 
 def _to_ties(attrs: Any, m: Any, g: Any, a: Any, out: Any) -> Any:
     dims, keepdim, shape = attrs
-    ties = m.cast(a == _keep(out, m, dims, keepdim, shape), g.dtype if hasattr(g.dtype, "kind") else g.dtype.numpy)
+    ties = m.cast(
+        a == _keep(out, m, dims, keepdim, shape), g.dtype if hasattr(g.dtype, "kind") else g.dtype.numpy
+    )
     return ties * (_keep(g, m, dims, keepdim, shape) / m.sum(ties, dims, True, shape))

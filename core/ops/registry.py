@@ -25,21 +25,24 @@ index: dict[str, type[Op]] = {}
 arrays: Any = SimpleNamespace()
 tensors: Any = SimpleNamespace()
 
-O = TypeVar("O", bound=type[Op])
-_SCALARS = (int, float, bool)
+OpType = TypeVar("OpType", bound=type[Op])
+_SCALARS = frozenset((int, float, bool))
+_BOTH = (0, 1)
+_new = object.__new__
 
 
-def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[O], O]:
+def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[OpType], OpType]:
     """Enters an Op under `name`.
 
     inputs: how many leading arguments are tensors (-1: all but the last); the rest are attributes.
     promotes: a binary operation whose operands may be numbers or of different dtypes.
     """
 
-    def enter(op: O) -> O:
+    def enter(op: OpType) -> OpType:
         if name in index:
             raise ValueError(f"operation {name} is declared twice")
         index[name] = op
+        op.promotes = promotes
         op.saves_output = "out" in op.save
         if op.saves_output and op.save[-1] != "out":
             raise TypeError(f"operation {name}: 'out' must come last in save")
@@ -57,7 +60,10 @@ def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[O]
 
 def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) -> Tensor:
     """Runs `op` on tensors of one device (dtypes as they are) and records it where a gradient may be wanted."""
-    out = op.forward(*[t._array for t in inputs], *attrs)
+    try:
+        out = grad_state.quiet(op.forward, *[t._array for t in inputs], *attrs)
+    except (TypeError, ValueError, RuntimeError) as e:
+        out = _after_error(e, op, inputs, tuple(t._array for t in inputs) + attrs)
     if grad_state.enabled:
         for t in inputs:
             if t._requires_grad:
@@ -67,29 +73,34 @@ def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) ->
 
 def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tensor:
     """The tensor of `out`, with a node that leads back to `inputs` (tensors or Python scalars)."""
-    result = Tensor._wrap(out)
-    out = result._array
+    if out.__class__ is not np.ndarray and isinstance(out, np.generic):
+        out = np.asarray(out)
     if out.dtype.kind != "f":
-        return result  # no gradient flows through integers and bools
-    node = op.__new__(op)
-    edges = []
-    for t in inputs:
-        if t.__class__ in _SCALARS or not t._requires_grad:
-            edges.append(None)
-        else:
-            if versions.last_rewrite:
+        return Tensor._wrap(out)  # no gradient flows through integers and bools
+    if versions.last_rewrite:
+        for t in inputs:
+            if isinstance(t, Tensor) and t._requires_grad:
                 versions.check_place(t)
-            edges.append(t._node or t)
-    node.edges = tuple(edges)
+    node: Any = _new(op)
+    node.edges = tuple(
+        [None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs]
+    )
     save = op.save
-    node.saved = tuple([out if s == "out" else inputs[s] for s in save]) if save else ()
+    if save == _BOTH and len(inputs) == 2:
+        node.saved = inputs
+    else:
+        node.saved = tuple([out if s.__class__ is str else inputs[s] for s in save])  # type: ignore[index]
     node.attrs = attrs
     node.seq = next_seq()
     node.shape = out.shape
     node.dtype = out.dtype
     node.hooks = None
+    result: Tensor = _new(Tensor)
+    result._array = out
     result._node = node
     result._requires_grad = True
+    result._cold = None
+    result.grad = None
     return result
 
 
@@ -118,12 +129,29 @@ def binary(op: type[Op], a: Any, b: Any) -> Tensor:
     else:
         return binary(op, as_tensor(a), b)
     try:
-        out = op.forward(x, y)
-    except ValueError:
-        raise _shapes_differ(x, y) from None
+        out = grad_state.quiet(op.forward, x, y)
+    except (TypeError, ValueError, RuntimeError) as e:
+        out = _after_error(e, op, (a, b), (x, y))
     if grad_state.enabled and ((a_is and a._requires_grad) or (b_is and b._requires_grad)):
-        return record(op, (a, b), None, out)
+        return record(op, (a, b), (a_is, b_is), out)
     return Tensor._wrap(out)
+
+
+def _after_error(error: Exception, op: type[Op], inputs: tuple[Any, ...], args: tuple[Any, ...]) -> Any:
+    """What `op` gives after `error`, or the error that says what was wrong with `inputs`."""
+    found = {str(t.device): t for t in inputs if isinstance(t, Tensor)}
+    if len(found) > 1:
+        raise RuntimeError(
+            "Expected all tensors to be on the same device, but found at least two devices, "
+            f"{' and '.join(found)}! ({op.__name__.lower()}; move one with .to(device))"
+        ) from None
+    if "cannot enter context" in str(error):  # an operation within an operation: a finalizer that ran between
+        with np.errstate(all="ignore"):
+            return op.forward(*args)
+    if isinstance(error, ValueError):
+        shapes = [getattr(x, "shape", ()) for x in args[: len(inputs)]]
+        raise _shapes_differ(op, error, shapes) from None
+    raise error
 
 
 def as_number(op: type[Op], x: Any) -> Any:
@@ -146,10 +174,10 @@ def as_tensor(x: Any) -> Tensor:
 
 def _one_device(op: type[Op], a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """A 0-d CPU tensor may stand beside a GPU tensor; everything else must be on one device."""
-    for x, y, swap in ((a, b, False), (b, a, True)):
-        if x._array.ndim == 0 and x.device.type == "cpu":
-            moved = x.to(y.device)
-            return (y, moved) if swap else (moved, y)
+    if a._array.ndim == 0 and a.device.type == "cpu":
+        return a.to(b.device), b
+    if b._array.ndim == 0 and b.device.type == "cpu":
+        return a, b.to(a.device)
     raise RuntimeError(
         "Expected all tensors to be on the same device, but found at least two devices, "
         f"{a.device} and {b.device}! ({op.__name__.lower()}; move one with .to(device))"
@@ -175,17 +203,18 @@ def _promoted_scalar(t: Tensor, scalar: Any) -> tuple[Any, Any]:
     return x.astype(to.numpy, copy=False), scalar
 
 
-def _shapes_differ(x: Any, y: Any) -> RuntimeError:
-    a, b = np.shape(x), np.shape(y)
-    n = max(len(a), len(b))
-    wide_a, wide_b = (1,) * (n - len(a)) + a, (1,) * (n - len(b)) + b
-    for i in reversed(range(n)):
-        if wide_a[i] != wide_b[i] and 1 not in (wide_a[i], wide_b[i]):
-            return RuntimeError(
-                f"The size of tensor a ({wide_a[i]}) must match the size of tensor b ({wide_b[i]}) "
-                f"at non-singleton dimension {i} (shapes {list(a)} and {list(b)})"
-            )
-    return RuntimeError(f"shapes {list(a)} and {list(b)} do not broadcast")
+def _shapes_differ(op: type[Op], error: Exception, shapes: list[tuple[int, ...]]) -> RuntimeError:
+    if len(shapes) == 2 and op.promotes:
+        a, b = shapes
+        n = max(len(a), len(b))
+        wide_a, wide_b = (1,) * (n - len(a)) + a, (1,) * (n - len(b)) + b
+        for i in reversed(range(n)):
+            if wide_a[i] != wide_b[i] and 1 not in (wide_a[i], wide_b[i]):
+                return RuntimeError(
+                    f"The size of tensor a ({wide_a[i]}) must match the size of tensor b ({wide_b[i]}) "
+                    f"at non-singleton dimension {i} (shapes {list(a)} and {list(b)})"
+                )
+    return RuntimeError(f"{op.__name__.lower()}: {error} (shapes {', '.join(str(list(s)) for s in shapes)})")
 
 
 def cast_inputs(x: Tensor, to: DType) -> Tensor:

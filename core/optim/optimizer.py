@@ -25,7 +25,9 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
-            raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor")
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor"
+            )
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
@@ -57,7 +59,9 @@ class Optimizer:
         seen = {id(p) for other in self.param_groups for p in other["params"]}
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}"
+                )
             if not p.is_leaf:
                 raise ValueError("can't optimize a non-leaf Tensor")
             if id(p) in seen:
@@ -103,7 +107,9 @@ class Optimizer:
                         state[name] = Tensor._wrap(xp.zeros(p._array.shape, p._array.dtype))
                 state["step"] += 1
                 note_change(p._array)
-                self.update(p._array, p.grad._array, {n: state[n]._array for n in names}, group, state["step"])
+                self.update(
+                    p._array, p.grad._array, {n: state[n]._array for n in names}, group, state["step"]
+                )
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -113,8 +119,16 @@ class Optimizer:
         for group in self.param_groups:
             for p in group["params"]:
                 numbers.setdefault(id(p), len(numbers))
-            groups.append({**{k: v for k, v in group.items() if k != "params"}, "params": [numbers[id(p)] for p in group["params"]]})
-        return {"state": {numbers[id(p)]: dict(s) for p, s in self.state.items() if s}, "param_groups": groups}
+            groups.append(
+                {
+                    **{k: v for k, v in group.items() if k != "params"},
+                    "params": [numbers[id(p)] for p in group["params"]],
+                }
+            )
+        return {
+            "state": {numbers[id(p)]: dict(s) for p, s in self.state.items() if s},
+            "param_groups": groups,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         groups = state_dict["param_groups"]
@@ -122,7 +136,9 @@ class Optimizer:
             raise ValueError("loaded state dict has a different number of parameter groups")
         for own, other in zip(self.param_groups, groups, strict=True):
             if len(own["params"]) != len(other["params"]):
-                raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+                )
         self.state.clear()
         for own, other in zip(self.param_groups, groups, strict=True):
             own.update({k: v for k, v in other.items() if k != "params"})
@@ -130,7 +146,9 @@ class Optimizer:
                 if number in state_dict["state"]:
                     saved = state_dict["state"][number]
                     self.state[p] = {
-                        k: v.detach().clone().to(p.device, p.dtype) if isinstance(v, Tensor) and v.ndim == p.ndim and k != "step" else v
+                        k: v.detach().clone().to(p.device, p.dtype)
+                        if isinstance(v, Tensor) and v.ndim == p.ndim and k != "step"
+                        else v
                         for k, v in saved.items()
                     }
                     self.state[p]["step"] = int(saved["step"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import inspect
 import sys
 import types
 import typing
@@ -115,7 +116,9 @@ class Job:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
                 hint = f" (did you mean {close[0]}?)" if close else ""
-                raise JobFileError(f"unknown setting {name!r}{hint}; {type(self).__name__} has {', '.join(known)}")
+                raise JobFileError(
+                    f"unknown setting {name!r}{hint}; {type(self).__name__} has {', '.join(known)}"
+                )
             setattr(self, name, _parsed(name, text, known[name], _declared(type(self), name)))
 
     def check(self) -> None:
@@ -133,17 +136,23 @@ class Job:
         for setting, least in (("epochs", 1), ("batch_size", 1), ("checkpoint_every", 0)):
             value = getattr(self, setting)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise JobFileError(f"{name}.{setting}: expected an integer of at least {least}, got {value!r}")
+                raise JobFileError(
+                    f"{name}.{setting}: expected an integer of at least {least}, got {value!r}"
+                )
         if self.schedule_every not in ("epoch", "step"):
-            raise JobFileError(f"{name}.schedule_every: expected 'epoch' or 'step', got {self.schedule_every!r}")
+            raise JobFileError(
+                f"{name}.schedule_every: expected 'epoch' or 'step', got {self.schedule_every!r}"
+            )
         if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
-            raise JobFileError(f"{name}.clip_grad_norm: expected a number above 0 or None, got {self.clip_grad_norm!r}")
+            raise JobFileError(
+                f"{name}.clip_grad_norm: expected a number above 0 or None, got {self.clip_grad_norm!r}"
+            )
 
 
 def _declared(cls: type, name: str) -> Any:
     """The annotation of a class attribute as a type, where there is one."""
     for owner in cls.__mro__:
-        if name in owner.__dict__.get("__annotations__", {}):
+        if name in inspect.get_annotations(owner):
             try:
                 return typing.get_type_hints(owner).get(name)
             except Exception:  # an annotation that does not resolve says nothing about the type
@@ -152,11 +161,15 @@ def _declared(cls: type, name: str) -> Any:
 
 
 def _is_setting(value: Any, owner: type, name: str) -> bool:
-    return isinstance(value, (bool, int, float, str)) or (value is None and name in owner.__dict__.get("__annotations__", {}))
+    return isinstance(value, (bool, int, float, str)) or (
+        value is None and name in inspect.get_annotations(owner)
+    )
 
 
 def _parsed(name: str, text: str, default: Any, declared: Any) -> Any:
-    kinds = [k for k in (typing.get_args(declared) or (declared,)) if k in (bool, int, float, str, type(None))] or [type(default)]
+    kinds = [
+        k for k in (typing.get_args(declared) or (declared,)) if k in (bool, int, float, str, type(None))
+    ] or [type(default)]
     for kind in (type(None), bool, int, float, str):
         if kind not in kinds:
             continue
@@ -183,7 +196,11 @@ def load_job(path: str | Path, overrides: Mapping[str, str] | None = None) -> Jo
     if not path.is_file():
         raise JobFileError(f"job file {path} does not exist")
     module = _imported(path)
-    jobs = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Job) and v.__module__ == module.__name__]
+    jobs = [
+        v
+        for v in vars(module).values()
+        if isinstance(v, type) and issubclass(v, Job) and v.__module__ == module.__name__
+    ]
     final = [j for j in jobs if not any(other is not j and issubclass(other, j) for other in jobs)]
     if len(final) != 1:
         found = ", ".join(j.__name__ for j in final) or "none"

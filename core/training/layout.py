@@ -40,15 +40,23 @@ class ParameterLayout:
         group_of = {id(p): i for i, group in enumerate(optimizer.param_groups) for p in group["params"]}
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad and id(p) in group_of]
         known = {id(p) for _, p in named}
-        strangers = sum(p.requires_grad and id(p) not in known for g in optimizer.param_groups for p in g["params"])
+        strangers = sum(
+            p.requires_grad and id(p) not in known for g in optimizer.param_groups for p in g["params"]
+        )
         if strangers:
-            raise JobFileError(f"the optimizer holds {strangers} tensor(s) that are no parameter of the model; only the model is trained")
+            raise JobFileError(
+                f"the optimizer holds {strangers} tensor(s) that are no parameter of the model; only the model is trained"
+            )
         if not named:
-            raise JobFileError("the optimizer holds no parameter of the model that requires grad; there is nothing to train")
+            raise JobFileError(
+                "the optimizer holds no parameter of the model that requires grad; there is nothing to train"
+            )
         kinds = {p.dtype for _, p in named}
         if len(kinds) != 1:
             names = ", ".join(sorted(k.name for k in kinds))
-            raise JobFileError(f"the trainable parameters have dtypes {names}; they must share one (use model.float())")
+            raise JobFileError(
+                f"the trainable parameters have dtypes {names}; they must share one (use model.float())"
+            )
         self.dtype = named[0][1]._array.dtype
         self.parameters: list[Tensor] = [p for _, p in named]
         segments, at = [], 0
@@ -63,19 +71,23 @@ class ParameterLayout:
             if not b.is_floating_point():
                 continue
             if b._array.dtype != self.dtype:
-                raise JobFileError(f"buffer {name} is {b.dtype.name}, the parameters {named[0][1].dtype.name}; they must share one dtype")
+                raise JobFileError(
+                    f"buffer {name} is {b.dtype.name}, the parameters {named[0][1].dtype.name}; they must share one dtype"
+                )
             buffer_segments.append(Segment(name, at, at + b.numel(), 0, tuple(b.shape)))
             at += b.numel()
         self.buffer_segments = tuple(buffer_segments)
         self.size = _whole_blocks(at)
         with device.context():
             self.flat = device.module.zeros(self.size, self.dtype)
-        for s, p in zip(self.parameter_segments, self.parameters, strict=True):
+        for s, parameter in zip(self.parameter_segments, self.parameters, strict=True):
             view = self.flat[s.start : s.stop].reshape(s.shape)
-            view[...] = p._array
-            p._array = view
+            view[...] = parameter._array
+            parameter._array = view
         self.read_buffers(self.flat)
-        self._integer_buffers = [(n, b.numel()) for n, b in model.named_buffers() if not b.is_floating_point()]
+        self._integer_buffers = [
+            (n, b.numel()) for n, b in model.named_buffers() if not b.is_floating_point()
+        ]
 
     @property
     def blocks(self) -> int:

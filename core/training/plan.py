@@ -39,7 +39,8 @@ class Permutation:
         while outside.any():  # expected fewer than four rounds: the domain is at most four times n
             out[outside] = self._walk(out[outside])
             outside = out >= self.n
-        return out.astype(np.int64)
+        values: Rows = out.astype(np.int64)
+        return values
 
     def _walk(self, x: Any) -> Any:
         half = np.uint64(self._half)
@@ -72,7 +73,9 @@ class Plan:
 
     def __init__(self, job: Job, n_train: int, n_eval: int, shards: int) -> None:
         if n_train < 1:
-            raise JobFileError(f"{type(job).__name__}.train_data(): expected at least one sample, got an empty data set")
+            raise JobFileError(
+                f"{type(job).__name__}.train_data(): expected at least one sample, got an empty data set"
+            )
         self.epochs, self.batch_size, self.seed, self.shards = job.epochs, job.batch_size, job.seed, shards
         self.n_train, self.n_eval = n_train, n_eval
         self.steps_per_epoch = -(-n_train // self.batch_size)
@@ -80,6 +83,7 @@ class Plan:
         self.eval_batches = -(-n_eval // self.batch_size)
         self._checkpoint_every = job.checkpoint_every
         self._permutation: tuple[int, Permutation] | None = None
+        self._batch: tuple[int, Rows] | None = None
 
     def epoch_of(self, step: int) -> int:
         """The epoch of a step, both from 0."""
@@ -102,12 +106,18 @@ class Plan:
 
     def shard_rows(self, step: int, shard: int) -> Rows:
         """Rows of the training data that `shard` sees in `step`; may be empty, but never for shard 0."""
+        if self._batch is None or self._batch[0] != step:
+            self._batch = (step, self._batch_rows(step))
+        rows = self._batch[1]
+        start, stop = split(len(rows), self.shards, shard)
+        return rows[start:stop]
+
+    def _batch_rows(self, step: int) -> Rows:
         epoch, within = divmod(step, self.steps_per_epoch)
         if self._permutation is None or self._permutation[0] != epoch:
             self._permutation = (epoch, Permutation(self.n_train, self.seed, "order", epoch))
         first = within * self.batch_size
-        start, stop = split(self.batch_samples(step), self.shards, shard)
-        return self._permutation[1](np.arange(first + start, first + stop))
+        return self._permutation[1](np.arange(first, first + self.batch_samples(step)))
 
     def eval_rows(self, batch: int, shard: int) -> Rows:
         """Rows of the held-out data that `shard` sees in evaluation batch `batch`, in the data's own order."""

@@ -21,10 +21,16 @@ def run(job: type[Job], argv: list[str] | None = None) -> SoloResult:
     `gradwire train` with the same values.
     """
     parser = argparse.ArgumentParser(description=(job.__doc__ or "").strip().split("\n")[0] or None)
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the job")
-    parser.add_argument("--shards", type=int, default=8, help="fixed parts of each batch; part of the bits (default 8)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the job"
+    )
+    parser.add_argument(
+        "--shards", type=int, default=8, help="fixed parts of each batch; part of the bits (default 8)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--threads", type=int, default=1, help="threads within an operation; part of the bits (default 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads within an operation; part of the bits (default 1)"
+    )
     options = parser.parse_args(argv)
     overrides = {}
     for item in options.set:
@@ -38,17 +44,28 @@ def run(job: type[Job], argv: list[str] | None = None) -> SoloResult:
 
     def on_step(plan: Plan, step: int, metrics: dict[str, float]) -> None:
         if plan.ends_epoch(step):
-            print(f"epoch {plan.epoch_of(step) + 1}/{plan.epochs}  step {step + 1}/{plan.total_steps}  {_text(metrics)}")
+            print(
+                f"epoch {plan.epoch_of(step) + 1}/{plan.epochs}  step {step + 1}/{plan.total_steps}  {_text(metrics)}"
+            )
 
     def on_evaluation(plan: Plan, step: int, metrics: dict[str, float]) -> None:
         print(f"  held out: {_text(metrics)}")
 
     try:
-        result = train_solo(made(job, overrides, job.__name__), options.shards, options.device, options.threads, on_step, on_evaluation)
+        result = train_solo(
+            made(job, overrides, job.__name__),
+            options.shards,
+            options.device,
+            options.threads,
+            on_step,
+            on_evaluation,
+        )
     except JobFileError as e:
         print(f"error: {e}", file=sys.stderr)
         raise SystemExit(2) from None
-    print(f"{result.steps} steps in {time.perf_counter() - started:.1f} s, parameters sha256 {result.parameters_sha256}")
+    print(
+        f"{result.steps} steps in {time.perf_counter() - started:.1f} s, parameters sha256 {result.parameters_sha256}"
+    )
     return result
 
 

@@ -75,9 +75,13 @@ class ShardStep:
         self.model.train()
         with seeded(self.job.seed, "step", step, shard):
             batch = self._batch(dataset, rows)
-            loss, weight, names, values = _parts(self.job.loss(self.model, batch), "loss", type(self.job).__name__, len(rows))
+            loss, weight, names, values = _parts(
+                self.job.loss(self.model, batch), "loss", type(self.job).__name__, len(rows)
+            )
             if not loss.requires_grad:
-                raise LossError(f"{type(self.job).__name__}.loss() returned a tensor that does not depend on the model's parameters")
+                raise LossError(
+                    f"{type(self.job).__name__}.loss() returned a tensor that does not depend on the model's parameters"
+                )
             loss.backward(gradient=weight)
         vector = layout.device.module.empty(layout.size, layout.dtype)
         vector[layout.parameter_segments[-1].stop : layout.buffer_start] = 0
@@ -94,7 +98,9 @@ class ShardStep:
         self.model.eval()
         with seeded(self.job.seed, "eval", epoch, batch, shard), no_grad():
             data = self._batch(dataset, rows)
-            _, weight, names, values = _parts(self.job.evaluate(self.model, data), "evaluate", type(self.job).__name__, len(rows))
+            _, weight, names, values = _parts(
+                self.job.evaluate(self.model, data), "evaluate", type(self.job).__name__, len(rows)
+            )
         return Leaf(None, _scalars(weight, len(rows), values), names)
 
     def _batch(self, dataset: Any, rows: Any) -> Any:
@@ -121,20 +127,34 @@ def _scalars(weight: float, samples: int, values: list[float]) -> np.ndarray[Any
     return np.array([weight, samples, 1.0, *(weight * v for v in values)], np.float64)
 
 
-def _parts(result: Any, method: str, job: str, samples: int) -> tuple[Tensor, float, tuple[str, ...], list[float]]:
+def _parts(
+    result: Any, method: str, job: str, samples: int
+) -> tuple[Tensor, float, tuple[str, ...], list[float]]:
     """Loss, weight, metric names and values of what the user's method returned, checked."""
     where = f"{job}.{method}()"
     given = dict(result) if isinstance(result, Mapping) else {"loss": result}
     loss = given.get("loss")
     if not isinstance(loss, Tensor):
-        kind = f"a dict with {', '.join(map(str, given)) or 'nothing'}" if isinstance(result, Mapping) else type(result).__name__
+        kind = (
+            f"a dict with {', '.join(map(str, given)) or 'nothing'}"
+            if isinstance(result, Mapping)
+            else type(result).__name__
+        )
         raise LossError(f'{where}: expected a scalar tensor, or a dict with one under "loss", got {kind}')
     weight = given.pop("weight", samples)
     names, values = [], []
     for name, value in given.items():
-        number = value._array.size == 1 if isinstance(value, Tensor) else isinstance(value, (int, float, np.generic))
+        number = (
+            value._array.size == 1
+            if isinstance(value, Tensor)
+            else isinstance(value, (int, float, np.generic))
+        )
         if not isinstance(name, str) or not number:
-            shape = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            shape = (
+                f"a tensor of shape {tuple(value.shape)}"
+                if isinstance(value, Tensor)
+                else type(value).__name__
+            )
             hint = "; reduce it, for example with .mean()" if isinstance(value, Tensor) else ""
             raise LossError(f"{where}: expected {name!r} to be a scalar, got {shape}{hint}")
         names.append(name)

@@ -49,8 +49,12 @@ def build(job: Job, device: Device) -> tuple[Any, Any, Module, Optimizer, Any]:
         train, held_out = job.train_data(), job.eval_data()
     name = type(job).__name__
     for part, data in (("train_data", train), ("eval_data", held_out)):
-        if (data is not None or part == "train_data") and not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-            raise JobFileError(f"{name}.{part}(): expected a data set with __len__ and __getitem__, got {type(data).__name__}")
+        if (data is not None or part == "train_data") and not (
+            hasattr(data, "__len__") and hasattr(data, "__getitem__")
+        ):
+            raise JobFileError(
+                f"{name}.{part}(): expected a data set with __len__ and __getitem__, got {type(data).__name__}"
+            )
     with seeded(job.seed, "model"):
         model = job.model()
         if not isinstance(model, Module):
@@ -88,7 +92,10 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
     shard_step = ShardStep(job, model, layout)
     counts = [0] * len(layout.parameters)
     state: list[dict[str, Any]] = [
-        {n: device.module.zeros(s.stop - s.start, layout.dtype) for n in optimizer.state_arrays(optimizer.param_groups[s.group])}
+        {
+            n: device.module.zeros(s.stop - s.start, layout.dtype)
+            for n in optimizer.state_arrays(optimizer.param_groups[s.group])
+        }
         for s in layout.parameter_segments
     ]
     integers = layout.integer_buffers()
@@ -114,7 +121,9 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
             if any(leaf.used[i] for leaf in present):
                 counts[i] += 1
                 group = optimizer.param_groups[s.group]
-                optimizer.update(layout.flat[s.start : s.stop], gradient[s.start : s.stop], state[i], group, counts[i])
+                optimizer.update(
+                    layout.flat[s.start : s.stop], gradient[s.start : s.stop], state[i], group, counts[i]
+                )
         layout.flat[layout.buffer_start :] = total[layout.buffer_start :] / layout.dtype.type(scalars[2])
         integers = present[0].integers
         layout.write_buffers(integers)
@@ -132,7 +141,8 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
 
 
 def _evaluated(shard_step: ShardStep, data: Any, plan: Plan, epoch: int) -> dict[str, float]:
-    total, names = None, ()
+    total: Any = None
+    names: tuple[str, ...] = ()
     for batch in range(plan.eval_batches):
         leaves = []
         for v in range(plan.shards):
@@ -141,4 +151,4 @@ def _evaluated(shard_step: ShardStep, data: Any, plan: Plan, epoch: int) -> dict
         names = leaves[0].names  # type: ignore[union-attr]
         summed = tree_sum([leaf and leaf.scalars for leaf in leaves])
         total = summed if total is None else total + summed
-    return metrics_of(total, names)  # type: ignore[arg-type]
+    return metrics_of(total, names)

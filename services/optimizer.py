@@ -1,0 +1,124 @@
+"""The optimizer service: the owner of one slice of the parameters, at the mid-point of a step's exchange.
+
+It divides the finished sums, clips, and updates its slice by the user's optimizer, which is elementwise. Slice borders
+lie on whole blocks and norms are sums of block sums, so no number of owners changes a bit. The classes here know
+nothing of processes; `gradwire.workers.step` calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gradwire.optim import Optimizer
+from gradwire.training import ParameterLayout, block_sums, clip_factor
+
+__all__ = ["SliceOptimizer"]
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The part of one parameter that lies in the slice: elements [start, stop) of the flat vector."""
+
+    parameter: int
+    name: str
+    start: int
+    stop: int
+    group: int
+    offset: int
+    """Where the piece begins within its parameter."""
+
+
+class SliceOptimizer:
+    """Owns the elements [start, stop) of the flat vector and the optimizer state that belongs to them."""
+
+    def __init__(
+        self, optimizer: Optimizer, layout: ParameterLayout, bounds: tuple[int, int], max_norm: float | None
+    ) -> None:
+        self._optimizer, self._layout, self._max_norm = optimizer, layout, max_norm
+        self.start, self.stop = bounds
+        self._parameters_stop = max(self.start, min(self.stop, layout.buffer_start))
+        self._pieces = [
+            _Piece(i, s.name, max(s.start, self.start), min(s.stop, self.stop), s.group, max(0, self.start - s.start))
+            for i, s in enumerate(layout.parameter_segments)
+            if max(s.start, self.start) < min(s.stop, self.stop)
+        ]
+        zeros = layout.device.module.zeros
+        with layout.device.context():
+            self._state: list[dict[str, Array]] = [
+                {name: zeros(p.stop - p.start, layout.dtype) for name in self._names(p)} for p in self._pieces
+            ]
+        self.step_counts = [0] * len(layout.parameter_segments)
+        """Updates made so far, of every parameter of the model; every owner counts alike."""
+        self._gradient: Array = None
+        self._applied: tuple[tuple[int, int], Array] | None = None
+
+    def _names(self, piece: _Piece) -> tuple[str, ...]:
+        return self._optimizer.state_arrays(self._optimizer.param_groups[piece.group])
+
+    @property
+    def needs_norm(self) -> bool:
+        """Whether `apply` wants the block sums of all owners."""
+        return self._max_norm is not None
+
+    def finish(self, total: Array, weight: float, leaves: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Takes the sums of this slice over all leaves and divides them: gradients by weight, buffers by leaves.
+
+        Returns the sums of squares of the slice's parameter blocks, in float64; empty where no norm is needed.
+        """
+        kind = self._layout.dtype.type
+        at = self._parameters_stop - self.start
+        self._gradient = total[:at] / kind(weight)
+        self._buffers = total[at:] / kind(leaves)
+        if self._max_norm is None or at == 0:
+            return np.empty(0, np.float64)
+        return block_sums(self._layout.device.module, self._gradient)
+
+    def apply(self, generation: int, step: int, used: Sequence[int], sums: np.ndarray[Any, Any]) -> Array:
+        """The slice's values after the step, in memory of their own; `layout.flat` is not touched.
+
+        used: for every parameter, whether any shard's graph reached it; one that was not is passed over.
+        sums: of all parameter blocks, in order, where `needs_norm`. A repeat of the last (generation, step) returns
+        the same values and updates nothing.
+        """
+        key = (generation, step)
+        if self._applied is not None and self._applied[0] == key:
+            return self._applied[1]
+        if self._gradient is None:
+            raise RuntimeError(f"step {step}: apply was called before finish")
+        if self._max_norm is not None:
+            _, factor = clip_factor(sums, self._max_norm)
+            self._gradient *= self._layout.dtype.type(factor)
+        values = self._layout.flat[self.start : self.stop].copy()
+        for i, reached in enumerate(used):
+            self.step_counts[i] += bool(reached)
+        for piece, state in zip(self._pieces, self._state, strict=True):
+            if used[piece.parameter]:
+                part = slice(piece.start - self.start, piece.stop - self.start)
+                group = self._optimizer.param_groups[piece.group]
+                count = self.step_counts[piece.parameter]
+                self._optimizer.update(values[part], self._gradient[part], state, group, count)
+        values[self._parameters_stop - self.start :] = self._buffers
+        self._gradient = None
+        self._applied = (key, values)
+        return values
+
+    def state_slices(self) -> list[tuple[str, int, Array]]:
+        """("<parameter>/<state name>", offset within the parameter, flat array) for all state of this slice."""
+        return [
+            (f"{piece.name}/{name}", piece.offset, array)
+            for piece, state in zip(self._pieces, self._state, strict=True)
+            for name, array in state.items()
+        ]
+
+    def load_state(self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]) -> None:
+        """Takes this slice's part of whole state arrays, named as in `state_slices`. KeyError for a missing one."""
+        xp = self._layout.device.module
+        for key, offset, own in self.state_slices():
+            own[...] = xp.asarray(arrays[key].reshape(-1)[offset : offset + own.size])
+        self.step_counts = [step_counts[s.name] for s in self._layout.parameter_segments]
+        self._applied = self._gradient = None

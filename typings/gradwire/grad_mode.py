@@ -1,0 +1,1 @@
+../../core/grad_mode.py

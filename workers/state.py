@@ -1,0 +1,113 @@
+"""Between a running rank and a checkpoint: what all ranks own becomes one whole, and each takes its part of it again."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gradwire.backends import to_numpy
+from gradwire.nn import Module
+from gradwire.training import ParameterLayout, state_arrays
+from gradwire.workers.checkpoint import Checkpoint, CheckpointDamagedError
+from gradwire.workers.exchange import Exchange
+from gradwire.workers.step import SliceOwner
+
+__all__ = ["captured", "restore"]
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+_LENGTH = struct.Struct("<Q")
+_ALIGNMENT = 64
+
+
+def captured(
+    model: Module,
+    layout: ParameterLayout,
+    owner: SliceOwner,
+    scheduler: Any,
+    exchange: Exchange,
+    *,
+    step: int,
+    epoch: int,
+    total_steps: int,
+    spec: Mapping[str, Any],
+    recent: Sequence[Any],
+) -> Checkpoint | None:
+    """The checkpoint of this moment on rank 0, None on the others. Every rank calls it."""
+    slices = [(key, offset, np.ascontiguousarray(to_numpy(array))) for key, offset, array in owner.state_slices()]
+    messages = exchange.gather(_packed(slices))
+    if messages is None:
+        return None
+    shapes = {s.name: s.shape for s in layout.parameter_segments}
+    optimizer: Arrays = {}
+    for parts in (slices, *(_unpacked(m) for m in messages if m.nbytes)):
+        for key, offset, array in parts:
+            if key not in optimizer:
+                optimizer[key] = np.zeros(shapes[key.rpartition("/")[0]], array.dtype)
+            optimizer[key].reshape(-1)[offset : offset + array.size] = array
+    persistent = state_arrays(model)
+    return Checkpoint(
+        step=step,
+        epoch=epoch,
+        total_steps=total_steps,
+        model=persistent,
+        optimizer=optimizer,
+        buffers={n: to_numpy(b._array) for n, b in model.named_buffers() if n not in persistent},
+        step_counts={s.name: n for s, n in zip(layout.parameter_segments, owner.step_counts, strict=True)},
+        scheduler=None if scheduler is None else _plain(scheduler.state_dict()),
+        spec=spec,
+        recent=recent,
+    )
+
+
+def restore(checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owner: SliceOwner, scheduler: Any) -> None:
+    """Puts a checkpoint's state into a freshly built job. Raises CheckpointDamagedError where it is of another job."""
+    own = {name: tensor._array for name, tensor in model.state_dict().items()}
+    own |= {name: b._array for name, b in model.named_buffers() if name not in own}
+    saved = {**checkpoint.model, **checkpoint.buffers}
+    xp = layout.device.module
+    if own.keys() != saved.keys():
+        other = ", ".join(sorted(own.keys() ^ saved.keys())[:5])
+        raise CheckpointDamagedError(f"the checkpoint of step {checkpoint.step} is of another model: {other} differ")
+    for name, array in own.items():
+        if (tuple(array.shape), array.dtype) != (saved[name].shape, saved[name].dtype):
+            raise CheckpointDamagedError(
+                f"the checkpoint of step {checkpoint.step} is of another model: {name} has shape {saved[name].shape} "
+                f"and dtype {saved[name].dtype}, expected {tuple(array.shape)} and {array.dtype}"
+            )
+        array[...] = xp.asarray(saved[name])
+    layout.read_buffers(layout.flat)
+    owner.load_state(checkpoint.optimizer, checkpoint.step_counts)
+    if scheduler is not None and checkpoint.scheduler is not None:
+        scheduler.load_state_dict(dict(checkpoint.scheduler))
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a scheduler's state that JSON can carry; functions among them come from the job file again."""
+    plain = {}
+    for name, value in state.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            continue
+        plain[name] = value
+    return plain
+
+
+def _packed(slices: Sequence[tuple[str, int, np.ndarray[Any, Any]]]) -> list[Any]:
+    head = json.dumps([(key, offset, array.dtype.str, array.size) for key, offset, array in slices]).encode()
+    start = _LENGTH.pack(len(head)) + head
+    return [start.ljust(-(-len(start) // _ALIGNMENT) * _ALIGNMENT, b" "), *(array for _, _, array in slices)]
+
+
+def _unpacked(message: memoryview) -> list[tuple[str, int, np.ndarray[Any, Any]]]:
+    end = _LENGTH.size + _LENGTH.unpack_from(message)[0]
+    at = -(-end // _ALIGNMENT) * _ALIGNMENT
+    parts = []
+    for key, offset, dtype, size in json.loads(bytes(message[_LENGTH.size : end])):
+        array = np.frombuffer(message, np.dtype(dtype), size, at)
+        at += array.nbytes
+        parts.append((key, offset, array))
+    return parts
