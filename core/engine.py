@@ -131,12 +131,17 @@ def run_backward(
                 for edge, gi in zip(node.edges, grads, strict=True):
                     if edge is None or gi is None:
                         continue
-                    if plain and edge.kind == KIND_NODE and edge.seq not in pending:  # the ordinary case, without a call
-                        ordinary = gi.shape == edge.shape and gi.dtype is edge.dtype
-                        if ordinary:
-                            pending[edge.seq] = last = gi
-                            heappush(heap, (-edge.seq, edge))
-                            continue
+                    if plain:  # the two ordinary cases, without a call
+                        if edge.kind == KIND_NODE:
+                            if edge.seq not in pending and gi.shape == edge.shape and gi.dtype is edge.dtype:
+                                pending[edge.seq] = last = gi
+                                heappush(heap, (-edge.seq, edge))
+                                continue
+                        elif id(edge) in leaves:
+                            held = leaves[id(edge)]
+                            if held[2] and gi.shape == held[1].shape and gi.dtype is held[1].dtype:
+                                held[1] += gi
+                                continue
                     arrive(
                         edge, gi, plain and gi is not g and gi is not last and gi.base is None and node.fresh
                     )

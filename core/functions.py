@@ -21,7 +21,7 @@ from .ops import matrix as _mx
 from .ops import pointwise as _pw
 from .ops import reduction as _rd
 from .ops import shape as _sh
-from .ops.registry import apply, as_tensor, binary, cast_inputs
+from .ops.registry import apply, as_tensor, binary, cast_inputs, operator
 from .tensor import Size, Tensor, in_place
 from .versions import note_change
 
@@ -79,21 +79,24 @@ def _shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
 # Arithmetic
 
 
+_add, _sub, _mul, _div = operator(_pw.Add), operator(_pw.Sub), operator(_pw.Mul), operator(_pw.Div)
+
+
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    return binary(_pw.Add, input, other if alpha == 1 else mul(other, alpha))
+    return _add(input, other if alpha == 1 else mul(other, alpha))
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    return binary(_pw.Sub, input, other if alpha == 1 else mul(other, alpha))
+    return _sub(input, other if alpha == 1 else mul(other, alpha))
 
 
 def mul(input: Any, other: Any) -> Tensor:
-    return binary(_pw.Mul, input, other)
+    return _mul(input, other)
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
-        return binary(_pw.Div, input, other)
+        return _div(input, other)
     if rounding_mode == "floor":
         return floor_divide(input, other)
     raise RuntimeError(f"div: rounding_mode None or 'floor' is supported, got {rounding_mode!r}")
@@ -963,7 +966,7 @@ def _attach() -> None:
     for name in _IN_PLACE:
         setattr(Tensor, name + "_", _in_place_form(name, here[name]))
     operators = {
-        "add": add, "sub": sub, "mul": mul, "truediv": div, "pow": pow, "matmul": matmul, "floordiv": floor_divide,
+        "add": _add, "sub": _sub, "mul": _mul, "truediv": _div, "pow": pow, "matmul": matmul, "floordiv": floor_divide,
         "mod": remainder, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
     }  # fmt: skip
     for name, function in operators.items():
