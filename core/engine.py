@@ -13,17 +13,10 @@ import numpy as np
 
 from . import versions
 from .grad_mode import state as grad_state
-from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT
+from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT, SECOND_TIME
 from .tensor import Tensor
 
 __all__ = ["run_backward"]
-
-_SECOND_TIME = (
-    "Trying to backward through the graph a second time, but the buffers have already been freed: the saved "
-    "intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-    "retain_graph=True when calling backward the first time."
-)
-
 
 _writing_grad = threading.Lock()
 
@@ -117,7 +110,7 @@ def run_backward(
                 saved = node.saved
                 if saved:
                     if saved is FREED:
-                        raise RuntimeError(_SECOND_TIME)
+                        raise RuntimeError(SECOND_TIME)
                     if create_graph or versions.last_change > key:
                         values = _values(node, saved, create_graph)
                     else:

@@ -942,8 +942,17 @@ _IN_PLACE = """add sub mul div pow neg exp log sqrt tanh abs relu sigmoid clamp 
 reciprocal tril triu""".split()
 
 
-def _reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
-    return lambda self, other: function(other, self)
+def _operator(
+    function: Callable[[Any, Any], Tensor], reflected: bool = False
+) -> Callable[[Tensor, Any], Any]:
+    """A method for Python's operator: what is no tensor or number is left to the other operand, as in `t == None`."""
+
+    def run(self: Tensor, other: Any) -> Any:
+        if isinstance(other, (Tensor, int, float, np.generic, np.ndarray)):
+            return function(other, self) if reflected else function(self, other)
+        return NotImplemented
+
+    return run
 
 
 def _in_place_form(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -970,12 +979,16 @@ def _attach() -> None:
         "mod": remainder, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
     }  # fmt: skip
     for name, function in operators.items():
-        setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", _reflected(function))
+        setattr(
+            Tensor,
+            f"__{name}__",
+            function if name in ("add", "sub", "mul", "truediv") else _operator(function),
+        )
+        setattr(Tensor, f"__r{name}__", _operator(function, reflected=True))
     for name in ("add", "sub", "mul", "pow"):
         setattr(Tensor, f"__i{name}__", getattr(Tensor, name + "_"))
     for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
-        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__{name}__", _operator(function))
     more: dict[str, Any] = {
         "__itruediv__": vars(Tensor)["div_"], "__neg__": neg, "__abs__": abs, "__invert__": bitwise_not, "__getitem__": getitem,
         "__setitem__": setitem, "where": _where_method, "multiply": mul, "divide": div, "subtract": sub,
