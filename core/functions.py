@@ -79,7 +79,12 @@ def _shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
 # Arithmetic
 
 
-_add, _sub, _mul, _div = operator(_pw.Add), operator(_pw.Sub), operator(_pw.Mul), operator(_pw.Div)
+_add, _sub, _mul, _div = (
+    operator(_pw.Add),
+    operator(_pw.Sub, _pw.refuse_bools),
+    operator(_pw.Mul),
+    operator(_pw.Div),
+)
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -122,21 +127,20 @@ def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
     return run
 
 
-def _whole_quotient(a: Any, b: Any) -> Any:
-    _pw.refuse_zero_divisor(a, b)
-    return a // b
-
-
 eq = _plain(lambda a, b: a == b)
 ne = _plain(lambda a, b: a != b)
 lt = _plain(lambda a, b: a < b)
 le = _plain(lambda a, b: a <= b)
 gt = _plain(lambda a, b: a > b)
 ge = _plain(lambda a, b: a >= b)
-floor_divide = _plain(_whole_quotient)
 bitwise_and = _plain(lambda a, b: a & b)
 bitwise_or = _plain(lambda a, b: a | b)
 bitwise_xor = _plain(lambda a, b: a ^ b)
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The quotient rounded down; not differentiable."""
+    return binary(_pw.FloorDivide, input, other)
 
 
 def remainder(input: Any, other: Any) -> Tensor:
@@ -225,13 +229,20 @@ def reciprocal(input: Tensor) -> Tensor:
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """`input` where `condition`, else `other`; the three broadcast."""
-    a, b = as_tensor(input), as_tensor(other)
+    a, b = _beside(input, condition), _beside(other, condition)
     if condition._array.dtype != np.bool_:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
     to = _common_dtype([input, other])
     return apply(_pw.Where, (condition, cast_inputs(a, to), cast_inputs(b, to)))
+
+
+def _beside(x: Any, t: Tensor) -> Tensor:
+    """`x` as a tensor on `t`'s device where it is a number or a 0-d tensor, which go anywhere; else itself."""
+    if isinstance(x, Tensor) and x.ndim:
+        return x
+    return as_tensor(x).to(t.device)
 
 
 def _common_dtype(items: Sequence[Any]) -> DType:
@@ -350,7 +361,7 @@ def _position(input: Tensor, dim: int | None, keepdim: bool, name: str) -> Tenso
     _not_empty(input, dim, name)
     a = input._array
     if a.dtype.kind == "b":
-        a = a.astype(np.uint8)
+        raise RuntimeError(f"{name}(): does not support bool input")
     flat = dim is None or not a.ndim
     d = 0 if flat else _dim(dim, a.ndim)  # type: ignore[arg-type]
     row = a.reshape(-1) if flat else a
@@ -411,6 +422,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 
 def norm(input: Tensor, p: Any = 2, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """The p-norm of the elements (p > 0 or inf; "fro" is 2)."""
+    _needs_float(input, "norm")
     if p in ("fro", 2):
         return _root(sum(input * input, dim, keepdim), 0.5)
     if p == float("inf"):
@@ -917,13 +929,15 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> Any:
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     x = cast_inputs(input, dtype) if dtype else input
     _needs_float(x, "softmax")
-    return apply(_act.Softmax, (x,), (_dim(dim, x.ndim),)) if x.ndim else exp(x - x)
+    dim = _dim(dim, x.ndim)
+    return apply(_act.Softmax, (x,), (dim,)) if x.ndim else exp(x - x)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     x = cast_inputs(input, dtype) if dtype else input
     _needs_float(x, "log_softmax")
-    return apply(_act.LogSoftmax, (x,), (_dim(dim, x.ndim),)) if x.ndim else x - x
+    dim = _dim(dim, x.ndim)
+    return apply(_act.LogSoftmax, (x,), (dim,)) if x.ndim else x - x
 
 
 def _needs_float(x: Tensor, name: str) -> None:
