@@ -103,7 +103,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return _div(input, other)
     if rounding_mode == "floor":
-        return floor_divide(input, other)
+        return binary(_pw.DivFloor, input, other)
     raise RuntimeError(f"div: rounding_mode None or 'floor' is supported, got {rounding_mode!r}")
 
 

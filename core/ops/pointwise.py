@@ -123,6 +123,16 @@ class FloorDivide(Op):
         )
 
 
+class DivFloor(FloorDivide):
+    """div(…, rounding_mode="floor"): the same, with gradient zero."""
+
+    __slots__ = ()
+
+    def backward(self, m: Any, g: Any) -> Any:
+        zero = m.zeros_like(g)
+        return zero, zero
+
+
 @register("remainder", inputs=2, promotes=True)
 class Remainder(Op):
     """a - b * floor(a / b)."""
