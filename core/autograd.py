@@ -54,6 +54,10 @@ def _roots(outputs: list[Tensor], grads: list[Any], create_graph: bool) -> tuple
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
             )
+        if g._array.__class__ is not t._array.__class__:
+            raise RuntimeError(
+                f"backward: expected a gradient on {t.device} for output {i}, got one on {g.device}"
+            )
         edges.append(t._node or t)
         values.append(g if create_graph else g._array)
     return edges, values
@@ -75,6 +79,10 @@ def backward(
         run_backward(edges, values, retain_graph=keep, create_graph=create_graph)
         return
     wanted = _as_list(inputs)
+    if not wanted:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    if not all(t._requires_grad for t in wanted):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
     for t, g in zip(wanted, _captured(edges, values, wanted, keep, create_graph), strict=True):
         if g is not None:
             t.grad = g if t.grad is None else t.grad + g

@@ -15,7 +15,7 @@ from .backends import Device, device_of, module_of, to_device, to_numpy
 from .dtypes import dtype as DType
 from .dtypes import from_numpy_dtype
 from .grad_mode import state as grad_state
-from .node import KIND_LEAF, KIND_SLOT, Node
+from .node import KIND_LEAF, KIND_NODE, KIND_SLOT, Node
 from .versions import note_change, owner_of, version_of
 
 __all__ = ["Cold", "RemovableHandle", "Size", "Tensor"]
@@ -535,11 +535,11 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
 
 
 def _views_leaf(t: Tensor) -> bool:
-    """Whether `t` shares its storage with a leaf that its node was made from."""
-    edges = getattr(t._node, "edges", ())
-    return any(
-        e is not None and e.kind == KIND_LEAF and owner_of(e._array) is owner_of(t._array) for e in edges
-    )
+    """Whether `t` is a view, or a view of a view, of a leaf."""
+    node = t._node
+    while node is not None and node.kind == KIND_NODE and len(node.edges) == 1:
+        node = node.edges[0]
+    return node is not None and node.kind == KIND_LEAF and owner_of(node._array) is owner_of(t._array)
 
 
 def _checked(t: Tensor, new: Tensor, name: str) -> Tensor:
@@ -547,7 +547,7 @@ def _checked(t: Tensor, new: Tensor, name: str) -> Tensor:
         raise RuntimeError(
             f"output with shape {list(t._array.shape)} doesn't match the broadcast shape {list(new._array.shape)} ({name})"
         )
-    if new._array.dtype.kind == "f" and t._array.dtype.kind != "f":
+    if new.dtype.category > t.dtype.category:
         raise RuntimeError(
             f"result type {new.dtype} can't be cast to the desired output type {t.dtype} ({name})"
         )
