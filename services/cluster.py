@@ -203,7 +203,7 @@ class ExistingRay:
             ) from error
 
     def capacity(self) -> tuple[int, int]:
-        total = ray.cluster_resources()
+        total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return int(total.get("CPU", 0)), int(total.get("GPU", 0))
 
     def close(self) -> None:

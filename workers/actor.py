@@ -99,7 +99,8 @@ class RankActor:
 def _node_address() -> str:
     """The address under which this node joined the cluster: the one that the others reach it at."""
     own = ray.get_runtime_context().get_node_id()
-    return next(str(node["NodeManagerAddress"]) for node in ray.nodes() if node["NodeID"] == own)
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return next(str(node["NodeManagerAddress"]) for node in nodes if node["NodeID"] == own)
 
 
 def start_actor(
