@@ -120,6 +120,7 @@ def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
 
 
 def _whole_quotient(a: Any, b: Any) -> Any:
+    _pw.refuse_bools("floor_divide", a, b)
     _pw.refuse_zero_divisor(a, b)
     return a // b
 
@@ -228,7 +229,15 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
     to = _common_dtype([input, other])
-    return apply(_pw.Where, (condition, cast_inputs(a, to), cast_inputs(b, to)))
+    sides = (cast_inputs(_beside(x, condition), to) for x in (a, b))
+    return apply(_pw.Where, (condition, *sides))
+
+
+def _beside(x: Tensor, other: Tensor) -> Tensor:
+    """A number, or a 0-d tensor of the CPU, on the device of `other`; anything else where it is."""
+    if x._array.ndim or x._array.__class__ is other._array.__class__ or x.device.type != "cpu":
+        return x
+    return x.to(other.device)
 
 
 def _common_dtype(items: Sequence[Any]) -> DType:
@@ -242,12 +251,14 @@ def _common_dtype(items: Sequence[Any]) -> DType:
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
     to = _common_dtype([input, other])
-    return apply(_pw.Maximum, (cast_inputs(input, to), cast_inputs(other, to)))
+    a, b = _beside(input, other), _beside(other, input)
+    return apply(_pw.Maximum, (cast_inputs(a, to), cast_inputs(b, to)))
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
     to = _common_dtype([input, other])
-    return apply(_pw.Minimum, (cast_inputs(input, to), cast_inputs(other, to)))
+    a, b = _beside(input, other), _beside(other, input)
+    return apply(_pw.Minimum, (cast_inputs(a, to), cast_inputs(b, to)))
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -392,11 +403,16 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    return Tensor._wrap((input._array != 0).all(axis=_dims(dim, input.ndim), keepdims=keepdim))
+    return _truth(input, (input._array != 0).all(axis=_dims(dim, input.ndim), keepdims=keepdim))
 
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    return Tensor._wrap((input._array != 0).any(axis=_dims(dim, input.ndim), keepdims=keepdim))
+    return _truth(input, (input._array != 0).any(axis=_dims(dim, input.ndim), keepdims=keepdim))
+
+
+def _truth(input: Tensor, found: Any) -> Tensor:
+    """all and any of bytes are bytes in PyTorch, of everything else bools."""
+    return Tensor._wrap(found.astype(np.uint8) if input._array.dtype == np.uint8 else found)
 
 
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:

@@ -92,6 +92,7 @@ class Op(Node):
 
     __slots__ = ()
     save: ClassVar[tuple[int | str, ...]] = ()
+    bool_refusal: ClassVar[str] = ""  # what a promoting operation answers where either operand is a bool
     promotes: ClassVar[bool] = False
 
     @staticmethod

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..node import Op
-from .pointwise import floating
+from .pointwise import floating, refuse_bools
 from .registry import register
 
 
@@ -20,6 +20,7 @@ class Relu(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
+        refuse_bools("relu", a)
         return module_of(a).maximum(a, a.dtype.type(0))
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:

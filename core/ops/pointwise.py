@@ -33,17 +33,31 @@ class Add(Op):
         return g, g
 
 
+SUBTRACTED_BOOL = (
+    "Subtraction, the `-` operator, with a bool tensor is not supported. "
+    "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+)
+
+
+def _is_bool(x: Any) -> bool:
+    return x.__class__ is bool or getattr(x, "dtype", _FLOAT).kind == "b"
+
+
+def refuse_bools(name: str, *operands: Any) -> None:
+    """Raises RuntimeError where all operands are bools, which NumPy would answer with an int8 or a bool."""
+    if all(_is_bool(x) for x in operands):
+        raise RuntimeError(f"{name}: not implemented for bool; convert with .int() or .float() first")
+
+
 @register("sub", inputs=2, promotes=True)
 class Sub(Op):
     __slots__ = ()
+    bool_refusal = SUBTRACTED_BOOL
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        if getattr(a, "dtype", _FLOAT).kind == "b" or getattr(b, "dtype", _FLOAT).kind == "b":
-            raise RuntimeError(
-                "Subtraction, the `-` operator, with a bool tensor is not supported. "
-                "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
-            )
+        if _is_bool(a) or _is_bool(b):
+            raise RuntimeError(SUBTRACTED_BOOL)
         return a - b
 
     def backward(self, m: Any, g: Any) -> Any:
@@ -101,6 +115,7 @@ class Remainder(Op):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
+        refuse_bools("remainder", a, b)
         refuse_zero_divisor(a, b)
         return a % b
 
@@ -129,6 +144,7 @@ class Pow(Op):
     def forward(a: Any, b: Any) -> Any:
         if b.__class__ is int and b < 0 and getattr(a, "dtype", np.dtype("f")).kind in "iu":
             raise RuntimeError("Integers to negative integer powers are not allowed.")
+        refuse_bools("pow", a, b)
         return a**b
 
     def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:
@@ -169,7 +185,7 @@ class Sign(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).sign(a)
+        return a.copy() if a.dtype.kind == "b" else module_of(a).sign(a)
 
 
 @register("floor")
@@ -178,6 +194,7 @@ class Floor(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
+        refuse_bools("floor", a)
         return module_of(a).floor(a) if a.dtype.kind == "f" else a.copy()
 
 
@@ -187,6 +204,7 @@ class Ceil(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
+        refuse_bools("ceil", a)
         return module_of(a).ceil(a) if a.dtype.kind == "f" else a.copy()
 
 
@@ -198,6 +216,7 @@ class Round(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
+        refuse_bools("round", a)
         return module_of(a).rint(a) if a.dtype.kind == "f" else a.copy()
 
 
@@ -312,6 +331,7 @@ class Abs(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
+        refuse_bools("abs", a)
         return abs(a)
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:

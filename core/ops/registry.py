@@ -113,19 +113,19 @@ def binary(op: type[Op], a: Any, b: Any) -> Tensor:
             a, b = _one_device(op, a, b)
             x, y = a._array, b._array
         if x.dtype != y.dtype:
-            x, y = _promoted(a, b)
+            x, y = _promoted(op, a, b)
     elif a_is:
         x, y = a._array, b
         if y.__class__ not in _SCALARS:
             y = b = as_number(op, b)
         if x.dtype.kind != "f":
-            x, y = _promoted_scalar(a, y)
+            x, y = _promoted_scalar(op, a, y)
     elif b_is:
         x, y = a, b._array
         if x.__class__ not in _SCALARS:
             x = a = as_number(op, a)
         if y.dtype.kind != "f":
-            y, x = _promoted_scalar(b, x)
+            y, x = _promoted_scalar(op, b, x)
     else:
         return binary(op, as_tensor(a), b)
     try:
@@ -184,16 +184,20 @@ def _one_device(op: type[Op], a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _promoted(a: Tensor, b: Tensor) -> tuple[Any, Any]:
+def _promoted(op: type[Op], a: Tensor, b: Tensor) -> tuple[Any, Any]:
     x, y = a._array, b._array
+    if op.bool_refusal and "b" in (x.dtype.kind, y.dtype.kind):
+        raise RuntimeError(op.bool_refusal)
     dims = [from_numpy_dtype(z.dtype) for z in (x, y) if z.ndim]
     zeros = [from_numpy_dtype(z.dtype) for z in (x, y) if not z.ndim]
     to = resolve(dims, zeros, ()).numpy
     return x.astype(to, copy=False), y.astype(to, copy=False)
 
 
-def _promoted_scalar(t: Tensor, scalar: Any) -> tuple[Any, Any]:
+def _promoted_scalar(op: type[Op], t: Tensor, scalar: Any) -> tuple[Any, Any]:
     x = t._array
+    if op.bool_refusal and x.dtype.kind == "b":
+        raise RuntimeError(op.bool_refusal)
     own = from_numpy_dtype(x.dtype)
     to = resolve((own,) if x.ndim else (), () if x.ndim else (own,), (scalar,))
     if to is own and isinstance(scalar, int) and own.name != "bool":
