@@ -5,6 +5,7 @@ One heap, no recursion: a graph may be as deep as memory permits. Called by Tens
 
 from __future__ import annotations
 
+import threading
 from heapq import heappop, heappush
 from typing import Any
 
@@ -17,6 +18,7 @@ from .tensor import Tensor
 
 __all__ = ["run_backward"]
 
+_adding = threading.Lock()
 _SECOND_TIME = (
     "Trying to backward through the graph a second time, but the buffers have already been freed: the saved "
     "intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
@@ -46,6 +48,9 @@ def run_backward(
     nodes: dict[int, Any] = {}
     owned: set[int] = set()  # keys of `pending` whose buffer was made here, so that adding in place is safe
     heap: list[int] = []
+    hooked: dict[
+        int, tuple[Any, Any]
+    ] = {}  # leaves with hooks, and their gradients: a hook sees the whole one, once
 
     def arrive(edge: Any, g: Any, fresh: bool) -> None:
         """Adds `g` to what has arrived at `edge`; `fresh` says that nobody else holds the array."""
@@ -60,7 +65,11 @@ def run_backward(
         elif g.dtype is not target.dtype and g.dtype != target.dtype:
             g, fresh = g.astype(target.dtype), True
         if kind == KIND_LEAF:
-            if captures is None:
+            cold = edge._cold
+            if cold is not None and (cold.hooks or (captures is None and cold.post_accumulate_hooks)):
+                before = hooked.get(id(edge))
+                hooked[id(edge)] = (edge, g if before is None else before[1] + g)
+            elif captures is None:
                 _accumulate(edge, g, fresh, create_graph)
             elif id(edge) in captures:
                 at = captures[id(edge)]
@@ -125,6 +134,14 @@ def run_backward(
                     not create_graph and gi is not g and gi is not last and gi.base is None and node.fresh,
                 )
                 last = gi
+        for leaf, g in hooked.values():
+            g = _run_hooks(leaf._cold, g, create_graph)
+            if captures is None:
+                _accumulate(leaf, g, False, create_graph)
+                for hook in tuple(leaf._cold.post_accumulate_hooks):
+                    hook(leaf)
+            elif id(leaf) in captures:
+                captured[captures[id(leaf)]] = g  # type: ignore[index]
     finally:
         quiet.__exit__(None, None, None)
         grad_state.enabled = grad_enabled_before
@@ -149,6 +166,7 @@ def _values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
 
 
 def _run_hooks(node: Any, g: Any, create_graph: bool) -> Any:
+    """The gradient after the hooks of a node, or of a leaf's cold part."""
     t = g if create_graph else Tensor._wrap(g)
     for hook in tuple(node.hooks):
         replaced = hook(t)
@@ -158,24 +176,14 @@ def _run_hooks(node: Any, g: Any, create_graph: bool) -> Any:
 
 
 def _accumulate(leaf: Any, g: Any, fresh: bool, create_graph: bool) -> None:
-    cold = leaf._cold
-    if cold is not None and cold.hooks:
-        t = g if create_graph else Tensor._wrap(g)
-        for hook in tuple(cold.hooks):
-            replaced = hook(t)
-            if replaced is not None:
-                t, fresh = replaced, False
-        g = t if create_graph else t._array
-    before = leaf.grad
-    if create_graph:
-        leaf.grad = g if before is None else before + g
-    elif before is None:
-        leaf.grad = Tensor._wrap(g if fresh else g.copy())
-    elif before._node is not None or before.requires_grad:
-        leaf.grad = Tensor._wrap(before._array + g)
-    else:
-        array = before._array
-        array += g
-    if cold is not None and cold.post_accumulate_hooks:
-        for hook in tuple(cold.post_accumulate_hooks):
-            hook(leaf)
+    with _adding:  # backward may run in several threads over shared leaves
+        before = leaf.grad
+        if create_graph:
+            leaf.grad = g if before is None else before + g
+        elif before is None:
+            leaf.grad = Tensor._wrap(g if fresh else g.copy())
+        elif before._node is not None or before.requires_grad:
+            leaf.grad = Tensor._wrap(before._array + g)
+        else:
+            array = before._array
+            array += g
