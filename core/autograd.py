@@ -12,6 +12,7 @@ from .function import Function
 from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .node import KIND_SLOT
 from .tensor import Tensor
+from .versions import check_place
 
 __all__ = ["Function", "backward", "enable_grad", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
 
@@ -42,6 +43,7 @@ def _roots(outputs: list[Tensor], grads: list[Any], create_graph: bool) -> tuple
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
             )
+        check_place(t)
         edges.append(t._node or t)
         values.append(g if create_graph else g._array)
     return edges, values
@@ -82,6 +84,10 @@ def grad(
     Raises RuntimeError for an input that the outputs do not depend on, unless allow_unused (None in its place) or
     materialize_grads (zeros).
     """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     outs, wanted = _as_list(outputs), _as_list(inputs)
     grads = [None] * len(outs) if grad_outputs is None else _as_list(grad_outputs)
     for t in wanted:
