@@ -39,7 +39,7 @@ class RankActor:
         self._changed = threading.Condition()
         self._ended: RankEnded | None = None
         self._rank = rank
-        self._listener = SocketListener(host or ray.util.get_node_ip_address())
+        self._listener = SocketListener(host or _node_address())
         self._worker = Worker(spec, rank, world_size, self._tell, make_owner)
         self._spec = spec
         if not spec.device.startswith("cuda"):
@@ -94,6 +94,12 @@ class RankActor:
                 self._changed.wait()
             self._reports.append(report)
             self._changed.notify_all()
+
+
+def _node_address() -> str:
+    """The address under which this node joined the cluster: the one that the others reach it at."""
+    own = ray.get_runtime_context().get_node_id()
+    return next(str(node["NodeManagerAddress"]) for node in ray.nodes() if node["NodeID"] == own)
 
 
 def start_actor(

@@ -24,7 +24,7 @@ class Small(Job):
         if self.say_host:
             import ray
 
-            print("node", ray.util.get_node_ip_address())
+            print("node", ray.get_runtime_context().get_node_id())
         return nn.Sequential(nn.Linear(6, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Dropout(0.3), nn.Linear(40, 3))
 
     def train_data(self):
