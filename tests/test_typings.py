@@ -9,7 +9,9 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_tree_of_links_shows_every_part_of_the_package():
-    check = subprocess.run([ROOT / "typings/refresh.sh", "--check"], capture_output=True, text=True, timeout=30)
+    check = subprocess.run(
+        [ROOT / "typings/refresh.sh", "--check"], capture_output=True, text=True, timeout=30
+    )
     assert check.returncode == 0, check.stderr
 
 
