@@ -34,7 +34,9 @@ CALLS = 4
 class RankActor:
     """One rank in a process. A plain class; `start_actor` puts it on Ray."""
 
-    def __init__(self, spec: WorkerSpec, rank: int, world_size: int, make_owner: OwnerFactory, host: str) -> None:
+    def __init__(
+        self, spec: WorkerSpec, rank: int, world_size: int, make_owner: OwnerFactory, host: str
+    ) -> None:
         self._reports: deque[Report] = deque()
         self._changed = threading.Condition()
         self._ended: RankEnded | None = None

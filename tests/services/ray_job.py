@@ -20,7 +20,9 @@ class Small(Job):
     steps = 0
 
     def model(self):
-        return nn.Sequential(nn.Linear(6, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Dropout(0.3), nn.Linear(40, 3))
+        return nn.Sequential(
+            nn.Linear(6, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Dropout(0.3), nn.Linear(40, 3)
+        )
 
     def train_data(self):
         x = torch.randn(77, 6)

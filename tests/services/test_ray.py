@@ -27,7 +27,17 @@ class Served:
     """`gradwire serve` in a process of its own, and a client of it."""
 
     def __init__(self, home: Path, *arguments: str, **environment: str) -> None:
-        command = [sys.executable, "-m", "gradwire", "serve", "--address", "127.0.0.1:0", "--home", str(home), "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "gradwire",
+            "serve",
+            "--address",
+            "127.0.0.1:0",
+            "--home",
+            str(home),
+            "--json",
+        ]
         with open(home.parent / "serve.log", "ab") as log:
             self.process = subprocess.Popen(
                 [*command, *arguments], stdout=subprocess.PIPE, stderr=log, env={**os.environ, **environment}
@@ -88,7 +98,9 @@ def served(home: Path) -> Iterator[list[Served]]:
     yield running
     assert running[0].stop() == 0
     deadline = time.monotonic() + 10
-    while subprocess.run(["pgrep", "-f", str(home)], capture_output=True).stdout and time.monotonic() < deadline:
+    while (
+        subprocess.run(["pgrep", "-f", str(home)], capture_output=True).stdout and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     left = subprocess.run(["pgrep", "-fa", str(home)], capture_output=True, text=True).stdout
     assert left == "", f"still running: {left}"
