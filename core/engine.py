@@ -13,17 +13,10 @@ import numpy as np
 
 from . import versions
 from .grad_mode import state as grad_state
-from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT
+from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT, SECOND_TIME
 from .tensor import Tensor
 
 __all__ = ["run_backward"]
-
-_SECOND_TIME = (
-    "Trying to backward through the graph a second time, but the buffers have already been freed: the saved "
-    "intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-    "retain_graph=True when calling backward the first time."
-)
-
 
 _writing_grad = threading.Lock()
 
@@ -117,7 +110,7 @@ def run_backward(
                 saved = node.saved
                 if saved:
                     if saved is FREED:
-                        raise RuntimeError(_SECOND_TIME)
+                        raise RuntimeError(SECOND_TIME)
                     if create_graph or versions.last_change > key:
                         values = _values(node, saved, create_graph)
                     else:
@@ -131,12 +124,17 @@ def run_backward(
                 for edge, gi in zip(node.edges, grads, strict=True):
                     if edge is None or gi is None:
                         continue
-                    if plain and edge.kind == KIND_NODE and edge.seq not in pending:  # the ordinary case, without a call
-                        ordinary = gi.shape == edge.shape and gi.dtype is edge.dtype
-                        if ordinary:
-                            pending[edge.seq] = last = gi
-                            heappush(heap, (-edge.seq, edge))
-                            continue
+                    if plain:  # the two ordinary cases, without a call
+                        if edge.kind == KIND_NODE:
+                            if edge.seq not in pending and gi.shape == edge.shape and gi.dtype is edge.dtype:
+                                pending[edge.seq] = last = gi
+                                heappush(heap, (-edge.seq, edge))
+                                continue
+                        elif id(edge) in leaves:
+                            held = leaves[id(edge)]
+                            if held[2] and gi.shape == held[1].shape and gi.dtype is held[1].dtype:
+                                held[1] += gi
+                                continue
                     arrive(
                         edge, gi, plain and gi is not g and gi is not last and gi.base is None and node.fresh
                     )

@@ -21,7 +21,7 @@ from .ops import matrix as _mx
 from .ops import pointwise as _pw
 from .ops import reduction as _rd
 from .ops import shape as _sh
-from .ops.registry import apply, as_tensor, binary, cast_inputs
+from .ops.registry import apply, as_tensor, binary, cast_inputs, operator
 from .tensor import Size, Tensor, in_place
 from .versions import note_change
 
@@ -79,23 +79,31 @@ def _shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
 # Arithmetic
 
 
+_add, _sub, _mul, _div = (
+    operator(_pw.Add),
+    operator(_pw.Sub, _pw.refuse_bools),
+    operator(_pw.Mul),
+    operator(_pw.Div),
+)
+
+
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    return binary(_pw.Add, input, other if alpha == 1 else mul(other, alpha))
+    return _add(input, other if alpha == 1 else mul(other, alpha))
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    return binary(_pw.Sub, input, other if alpha == 1 else mul(other, alpha))
+    return _sub(input, other if alpha == 1 else mul(other, alpha))
 
 
 def mul(input: Any, other: Any) -> Tensor:
-    return binary(_pw.Mul, input, other)
+    return _mul(input, other)
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
-        return binary(_pw.Div, input, other)
+        return _div(input, other)
     if rounding_mode == "floor":
-        return floor_divide(input, other)
+        return binary(_pw.DivFloor, input, other)
     raise RuntimeError(f"div: rounding_mode None or 'floor' is supported, got {rounding_mode!r}")
 
 
@@ -119,21 +127,20 @@ def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
     return run
 
 
-def _whole_quotient(a: Any, b: Any) -> Any:
-    _pw.refuse_zero_divisor(a, b)
-    return a // b
-
-
 eq = _plain(lambda a, b: a == b)
 ne = _plain(lambda a, b: a != b)
 lt = _plain(lambda a, b: a < b)
 le = _plain(lambda a, b: a <= b)
 gt = _plain(lambda a, b: a > b)
 ge = _plain(lambda a, b: a >= b)
-floor_divide = _plain(_whole_quotient)
 bitwise_and = _plain(lambda a, b: a & b)
 bitwise_or = _plain(lambda a, b: a | b)
 bitwise_xor = _plain(lambda a, b: a ^ b)
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The quotient rounded down; not differentiable."""
+    return binary(_pw.FloorDivide, input, other)
 
 
 def remainder(input: Any, other: Any) -> Tensor:
@@ -222,13 +229,20 @@ def reciprocal(input: Tensor) -> Tensor:
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """`input` where `condition`, else `other`; the three broadcast."""
-    a, b = as_tensor(input), as_tensor(other)
+    a, b = _beside(input, condition), _beside(other, condition)
     if condition._array.dtype != np.bool_:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
     to = _common_dtype([input, other])
     return apply(_pw.Where, (condition, cast_inputs(a, to), cast_inputs(b, to)))
+
+
+def _beside(x: Any, t: Tensor) -> Tensor:
+    """`x` as a tensor on `t`'s device where it is a number or a 0-d tensor, which go anywhere; else itself."""
+    if isinstance(x, Tensor) and x.ndim:
+        return x
+    return as_tensor(x).to(t.device)
 
 
 def _common_dtype(items: Sequence[Any]) -> DType:
@@ -347,7 +361,7 @@ def _position(input: Tensor, dim: int | None, keepdim: bool, name: str) -> Tenso
     _not_empty(input, dim, name)
     a = input._array
     if a.dtype.kind == "b":
-        a = a.astype(np.uint8)
+        raise RuntimeError(f"{name}(): does not support bool input")
     flat = dim is None or not a.ndim
     d = 0 if flat else _dim(dim, a.ndim)  # type: ignore[arg-type]
     row = a.reshape(-1) if flat else a
@@ -392,11 +406,16 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    return Tensor._wrap((input._array != 0).all(axis=_dims(dim, input.ndim), keepdims=keepdim))
+    return _truth(input, (input._array != 0).all(axis=_dims(dim, input.ndim), keepdims=keepdim))
 
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    return Tensor._wrap((input._array != 0).any(axis=_dims(dim, input.ndim), keepdims=keepdim))
+    return _truth(input, (input._array != 0).any(axis=_dims(dim, input.ndim), keepdims=keepdim))
+
+
+def _truth(input: Tensor, found: Any) -> Tensor:
+    """all and any of bytes are bytes in PyTorch, of everything else bools."""
+    return Tensor._wrap(found.astype(np.uint8) if input._array.dtype == np.uint8 else found)
 
 
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
@@ -408,6 +427,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 
 def norm(input: Tensor, p: Any = 2, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """The p-norm of the elements (p > 0 or inf; "fro" is 2)."""
+    _needs_float(input, "norm")
     if p in ("fro", 2):
         return _root(sum(input * input, dim, keepdim), 0.5)
     if p == float("inf"):
@@ -914,13 +934,15 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> Any:
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     x = cast_inputs(input, dtype) if dtype else input
     _needs_float(x, "softmax")
-    return apply(_act.Softmax, (x,), (_dim(dim, x.ndim),)) if x.ndim else exp(x - x)
+    dim = _dim(dim, x.ndim)
+    return apply(_act.Softmax, (x,), (dim,)) if x.ndim else exp(x - x)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     x = cast_inputs(input, dtype) if dtype else input
     _needs_float(x, "log_softmax")
-    return apply(_act.LogSoftmax, (x,), (_dim(dim, x.ndim),)) if x.ndim else x - x
+    dim = _dim(dim, x.ndim)
+    return apply(_act.LogSoftmax, (x,), (dim,)) if x.ndim else x - x
 
 
 def _needs_float(x: Tensor, name: str) -> None:
@@ -939,8 +961,17 @@ _IN_PLACE = """add sub mul div pow neg exp log sqrt tanh abs relu sigmoid clamp 
 reciprocal tril triu""".split()
 
 
-def _reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
-    return lambda self, other: function(other, self)
+def _operator(
+    function: Callable[[Any, Any], Tensor], reflected: bool = False
+) -> Callable[[Tensor, Any], Any]:
+    """A method for Python's operator: what is no tensor or number is left to the other operand, as in `t == None`."""
+
+    def run(self: Tensor, other: Any) -> Any:
+        if isinstance(other, (Tensor, int, float, np.generic, np.ndarray)):
+            return function(other, self) if reflected else function(self, other)
+        return NotImplemented
+
+    return run
 
 
 def _in_place_form(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -963,16 +994,20 @@ def _attach() -> None:
     for name in _IN_PLACE:
         setattr(Tensor, name + "_", _in_place_form(name, here[name]))
     operators = {
-        "add": add, "sub": sub, "mul": mul, "truediv": div, "pow": pow, "matmul": matmul, "floordiv": floor_divide,
+        "add": _add, "sub": _sub, "mul": _mul, "truediv": _div, "pow": pow, "matmul": matmul, "floordiv": floor_divide,
         "mod": remainder, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
     }  # fmt: skip
     for name, function in operators.items():
-        setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", _reflected(function))
+        setattr(
+            Tensor,
+            f"__{name}__",
+            function if name in ("add", "sub", "mul", "truediv") else _operator(function),
+        )
+        setattr(Tensor, f"__r{name}__", _operator(function, reflected=True))
     for name in ("add", "sub", "mul", "pow"):
         setattr(Tensor, f"__i{name}__", getattr(Tensor, name + "_"))
     for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
-        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__{name}__", _operator(function))
     more: dict[str, Any] = {
         "__itruediv__": vars(Tensor)["div_"], "__neg__": neg, "__abs__": abs, "__invert__": bitwise_not, "__getitem__": getitem,
         "__setitem__": setitem, "where": _where_method, "multiply": mul, "divide": div, "subtract": sub,

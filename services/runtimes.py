@@ -32,6 +32,11 @@ def launcher(runtime: str, embedded: bool, ray_address: str | None) -> Callable[
             raise RuntimeUnavailableError(
                 f"the Ray runtime can't be loaded ({error}): use --runtime process"
             ) from error
-        return RayLauncher(home, embedded=embedded, address=ray_address)
+        from gradwire.services.cluster import ClusterError
+
+        try:
+            return RayLauncher(home, embedded=embedded, address=ray_address)
+        except ClusterError as error:
+            raise RuntimeUnavailableError(str(error)) from error
 
     return make

@@ -257,7 +257,7 @@ class Store:
                     {"job": job_id, "last_event": str(row.last_event), "after": str(after)},
                 )
             rows = schema.SELECT_EVENTS(connection, {"job": row.sequence, "after": after, "size": size}).all()
-        found = [StoredEvent(number, body) for number, body in rows]
+        found = [StoredEvent(row.number, row.body) for row in rows]
         last = found[-1].number if found else after
         return found, JobState(row.state).terminal and last >= row.last_event
 

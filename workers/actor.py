@@ -34,12 +34,14 @@ CALLS = 4
 class RankActor:
     """One rank in a process. A plain class; `start_actor` puts it on Ray."""
 
-    def __init__(self, spec: WorkerSpec, rank: int, world_size: int, make_owner: OwnerFactory, host: str) -> None:
+    def __init__(
+        self, spec: WorkerSpec, rank: int, world_size: int, make_owner: OwnerFactory, host: str
+    ) -> None:
         self._reports: deque[Report] = deque()
         self._changed = threading.Condition()
         self._ended: RankEnded | None = None
         self._rank = rank
-        self._listener = SocketListener(host or ray.util.get_node_ip_address())
+        self._listener = SocketListener(host or _node_address())
         self._worker = Worker(spec, rank, world_size, self._tell, make_owner)
         self._spec = spec
         if not spec.device.startswith("cuda"):
@@ -94,6 +96,13 @@ class RankActor:
                 self._changed.wait()
             self._reports.append(report)
             self._changed.notify_all()
+
+
+def _node_address() -> str:
+    """The address under which this node joined the cluster: the one that the others reach it at."""
+    own = ray.get_runtime_context().get_node_id()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return next(str(node["NodeManagerAddress"]) for node in nodes if node["NodeID"] == own)
 
 
 def start_actor(

@@ -74,7 +74,9 @@ class WorkerGroup:
                 )
             for rank in range(world_size):
                 self._actors.append(
-                    start_actor(spec, rank, world_size, make_owner, self._places, slots.cpus_per_worker, slots.host)
+                    start_actor(
+                        spec, rank, world_size, make_owner, self._places, slots.cpus_per_worker, slots.host
+                    )
                 )
             addresses = self._ask(lambda actor: actor.address.remote(), begin_within_s)
             secret = secrets.token_bytes(SECRET_BYTES)
@@ -142,7 +144,10 @@ def _in_words(bundle: dict[str, float]) -> str:
 
 
 def _in_short(error: BaseException) -> str:
-    """The line of a Ray error that says what happened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if "exit" in line.lower() or "killed" in line.lower() or "died" in line.lower()]
-    return (told or lines or [type(error).__name__])[-1][:400]
+    """What a Ray error means, in few words."""
+    text = str(error)
+    if "SYSTEM_ERROR" in text or "connection error code" in text:
+        return "its process was killed or crashed"
+    if "node" in text.lower() and "died" in text.lower():
+        return "its node is gone"
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]

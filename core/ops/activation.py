@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..node import Op
-from .pointwise import floating
+from .pointwise import floating, no_bool
 from .registry import register
 
 
@@ -20,7 +20,7 @@ class Relu(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).maximum(a, a.dtype.type(0))
+        return module_of(a).maximum(no_bool("relu", a), a.dtype.type(0))
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:
         return (m.where(out <= 0, m.zeros_like(g), g),)  # not g * (out > 0): inf * 0 is NaN
@@ -127,6 +127,8 @@ class Softmax(Op):
     @staticmethod
     def forward(a: Any, dim: int) -> Any:
         xp = module_of(a)
+        if not a.shape[dim]:
+            return a.copy()
         e = xp.exp(a - a.max(axis=dim, keepdims=True))
         e /= e.sum(axis=dim, keepdims=True)
         return e
@@ -147,6 +149,8 @@ class LogSoftmax(Op):
     @staticmethod
     def forward(a: Any, dim: int) -> Any:
         xp = module_of(a)
+        if not a.shape[dim]:
+            return a.copy()
         shifted = a - a.max(axis=dim, keepdims=True)
         shifted -= xp.log(xp.exp(shifted).sum(axis=dim, keepdims=True))
         return shifted

@@ -21,6 +21,22 @@ def floating(a: Any) -> Any:
     return a if a.dtype.kind == "f" else a.astype(get_default_dtype().numpy)
 
 
+def no_bool(name: str, a: Any) -> Any:
+    """`a`, or RuntimeError for a bool array."""
+    if a.dtype.kind == "b":
+        raise RuntimeError(f"{name}: bool tensors are not supported; convert with .int() or .float() first")
+    return a
+
+
+def refuse_bools(a: Any, b: Any) -> None:
+    """Raises RuntimeError where an operand of a subtraction is bool."""
+    if any(x.__class__ is bool or getattr(x, "dtype", _FLOAT).name == "bool" for x in (a, b)):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. "
+            "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+
+
 @register("add", inputs=2, promotes=True)
 class Add(Op):
     __slots__ = ()
@@ -39,11 +55,6 @@ class Sub(Op):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        if getattr(a, "dtype", _FLOAT).kind == "b" or getattr(b, "dtype", _FLOAT).kind == "b":
-            raise RuntimeError(
-                "Subtraction, the `-` operator, with a bool tensor is not supported. "
-                "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
-            )
         return a - b
 
     def backward(self, m: Any, g: Any) -> Any:
@@ -85,11 +96,41 @@ class Div(Op):
         return g / b if ea is not None else None, -g * ((a / b) / b) if eb is not None else None
 
 
-def refuse_zero_divisor(a: Any, b: Any) -> None:
-    """Raises RuntimeError where integers are divided by zero, which NumPy and CUDA answer with a number."""
-    whole = all(x.__class__ in (int, bool) or getattr(x, "dtype", _FLOAT).kind != "f" for x in (a, b))
-    if whole and (b == 0 if b.__class__ in _NUMBERS else (b == 0).any()):
+def _check_divisor(name: str, a: Any, b: Any) -> None:
+    """Raises RuntimeError for bools, and for integers divided by zero, which NumPy and CUDA answer with a number."""
+    kinds = {x.__class__.__name__[0] if x.__class__ in _NUMBERS else x.dtype.kind for x in (a, b)}
+    if "f" in kinds:
+        return
+    if kinds == {"b"}:
+        raise RuntimeError(f"{name}: bool tensors are not supported; convert with .int() or .float() first")
+    if (b == 0) if b.__class__ in _NUMBERS else (b == 0).any():
         raise RuntimeError("ZeroDivisionError: integer division or remainder by zero")
+
+
+class FloorDivide(Op):
+    """The quotient rounded down. As in PyTorch its result requires grad, and backward raises."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        _check_divisor("floor_divide", a, b)
+        return a // b
+
+    def backward(self, m: Any, g: Any) -> Any:
+        raise RuntimeError(
+            "derivative for floor_divide is not implemented; use torch.floor(a / b), whose gradient is zero"
+        )
+
+
+class DivFloor(FloorDivide):
+    """div(…, rounding_mode="floor"): the same, with gradient zero."""
+
+    __slots__ = ()
+
+    def backward(self, m: Any, g: Any) -> Any:
+        zero = m.zeros_like(g)
+        return zero, zero
 
 
 @register("remainder", inputs=2, promotes=True)
@@ -101,7 +142,7 @@ class Remainder(Op):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        refuse_zero_divisor(a, b)
+        _check_divisor("remainder", a, b)
         return a % b
 
     def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
@@ -114,7 +155,7 @@ class Neg(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return -a
+        return -no_bool("neg", a)
 
     def backward(self, m: Any, g: Any) -> Any:
         return (-g,)
@@ -127,7 +168,11 @@ class Pow(Op):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        if b.__class__ is int and b < 0 and getattr(a, "dtype", np.dtype("f")).kind in "iu":
+        if getattr(a, "dtype", _FLOAT).kind == "b" and (
+            b.__class__ is bool or getattr(b, "dtype", _FLOAT).kind == "b"
+        ):
+            raise RuntimeError("pow: bool tensors are not supported; convert with .int() or .float() first")
+        if b.__class__ is int and b < 0 and getattr(a, "dtype", _FLOAT).kind in "iu":
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return a**b
 
@@ -169,7 +214,9 @@ class Sign(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).sign(a)
+        if a.dtype.kind == "b":
+            return a.copy()
+        return (a > 0).astype(a.dtype) - (a < 0).astype(a.dtype)  # 0 for NaN, as PyTorch has it
 
 
 @register("floor")
@@ -178,7 +225,7 @@ class Floor(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).floor(a) if a.dtype.kind == "f" else a.copy()
+        return module_of(a).floor(a) if a.dtype.kind == "f" else no_bool("floor", a).copy()
 
 
 @register("ceil")
@@ -187,7 +234,7 @@ class Ceil(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).ceil(a) if a.dtype.kind == "f" else a.copy()
+        return module_of(a).ceil(a) if a.dtype.kind == "f" else no_bool("ceil", a).copy()
 
 
 @register("round")
@@ -198,7 +245,7 @@ class Round(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).rint(a) if a.dtype.kind == "f" else a.copy()
+        return module_of(a).rint(a) if a.dtype.kind == "f" else no_bool("round", a).copy()
 
 
 @register("exp")
@@ -312,7 +359,7 @@ class Abs(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return abs(a)
+        return abs(no_bool("abs", a))
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         return (g * m.sign(a),)

@@ -19,7 +19,7 @@ from ..grad_mode import state as grad_state
 from ..node import Op, next_seq
 from ..tensor import Tensor
 
-__all__ = ["apply", "arrays", "as_tensor", "binary", "index", "register", "tensors"]
+__all__ = ["apply", "arrays", "as_tensor", "binary", "index", "operator", "register", "tensors"]
 
 index: dict[str, type[Op]] = {}
 arrays: Any = SimpleNamespace()
@@ -28,6 +28,7 @@ tensors: Any = SimpleNamespace()
 OpType = TypeVar("OpType", bound=type[Op])
 _SCALARS = frozenset((int, float, bool))
 _BOTH = (0, 1)
+_TWO_TENSORS = (True, True)
 _new = object.__new__
 
 
@@ -68,6 +69,8 @@ def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) ->
         for t in inputs:
             if t._requires_grad:
                 return record(op, inputs, attrs, out)
+        if versions.last_rewrite:
+            return versions.carry_detachment(inputs, Tensor._wrap(out))  # type: ignore[no-any-return]
     return Tensor._wrap(out)
 
 
@@ -79,17 +82,20 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
         return Tensor._wrap(out)  # no gradient flows through integers and bools
     if versions.last_rewrite:
         for t in inputs:
-            if isinstance(t, Tensor) and t._requires_grad:
+            if isinstance(t, Tensor):
                 versions.check_place(t)
-    node: Any = _new(op)
-    node.edges = tuple(
-        [None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs]
-    )
+    edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
     save = op.save
     if save == _BOTH and len(inputs) == 2:
-        node.saved = inputs
-    else:
-        node.saved = tuple([out if s.__class__ is str else inputs[s] for s in save])  # type: ignore[index]
+        return _recorded(op, edges, inputs, attrs, out)
+    saved = tuple([out if s.__class__ is str else inputs[s] for s in save])  # type: ignore[index]
+    return _recorded(op, edges, saved, attrs, out)
+
+
+def _recorded(op: type[Op], edges: tuple[Any, ...], saved: tuple[Any, ...], attrs: Any, out: Any) -> Tensor:
+    node: Any = _new(op)
+    node.edges = edges
+    node.saved = saved
     node.attrs = attrs
     node.seq = next_seq()
     node.shape = out.shape
@@ -102,6 +108,39 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
     result._cold = None
     result.grad = None
     return result
+
+
+def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> Callable[[Any, Any], Tensor]:
+    """`binary` of one op, with the ordinary case (two recorded NumPy tensors of one dtype) spelled out: a third less time.
+
+    check: sees the operands of all other cases first.
+    """
+    forward, both = op.forward, op.save == _BOTH
+
+    def run(input: Any, other: Any) -> Tensor:
+        if (
+            isinstance(input, Tensor)
+            and isinstance(other, Tensor)
+            and grad_state.enabled
+            and not versions.last_rewrite
+        ):
+            x, y = input._array, other._array
+            if x.__class__ is np.ndarray is y.__class__ and x.dtype is y.dtype and x.dtype.kind == "f":
+                try:
+                    out = grad_state.quiet(forward, x, y)
+                except (ValueError, RuntimeError):
+                    return binary(op, input, other)  # which has the words for it
+                if out.__class__ is np.ndarray and (input._requires_grad or other._requires_grad):
+                    edges = (
+                        (input._node or input) if input._requires_grad else None,
+                        (other._node or other) if other._requires_grad else None,
+                    )
+                    return _recorded(op, edges, (input, other) if both else (), _TWO_TENSORS, out)
+        if check is not None:
+            check(input, other)
+        return binary(op, input, other)
+
+    return run
 
 
 def binary(op: type[Op], a: Any, b: Any) -> Tensor:
@@ -134,6 +173,8 @@ def binary(op: type[Op], a: Any, b: Any) -> Tensor:
         out = _after_error(e, op, (a, b), (x, y))
     if grad_state.enabled and ((a_is and a._requires_grad) or (b_is and b._requires_grad)):
         return record(op, (a, b), (a_is, b_is), out)
+    if versions.last_rewrite and grad_state.enabled:
+        return versions.carry_detachment((a, b), Tensor._wrap(out))  # type: ignore[no-any-return]
     return Tensor._wrap(out)
 
 

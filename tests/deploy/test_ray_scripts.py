@@ -56,11 +56,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], environment: dict[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a session of its own; SIGTERM at the end, and nothing of its session may be left then."""
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
         )
     try:
         yield process
@@ -116,7 +123,15 @@ def test_two_nodes_train_one_job_together_and_leave_nothing(tmp_path: Path) -> N
     # Ray puts sockets below its folder, and their paths are limited to about a hundred characters.
     with tempfile.TemporaryDirectory(prefix="gw-", ignore_cleanup_errors=True) as temp:
         head = [
-            *(str(SCRIPTS / "head.sh"), "--address", "127.0.0.2", "--port", str(port), "--home", str(cluster)),
+            *(
+                str(SCRIPTS / "head.sh"),
+                "--address",
+                "127.0.0.2",
+                "--port",
+                str(port),
+                "--home",
+                str(cluster),
+            ),
             *("--num-cpus", "2", "--temp-dir", temp, "--ray-client-server-port", str(free_port())),
         ]
         node = [
@@ -129,7 +144,14 @@ def test_two_nodes_train_one_job_together_and_leave_nothing(tmp_path: Path) -> N
             with running(node, scripts, tmp_path / "node.log"):
                 wait_for_nodes(2, address, client)
                 serve = [
-                    *(sys.executable, "-m", "gradwire", "serve", "--address", f"127.0.0.1:{(front := free_port())}"),
+                    *(
+                        sys.executable,
+                        "-m",
+                        "gradwire",
+                        "serve",
+                        "--address",
+                        f"127.0.0.1:{(front := free_port())}",
+                    ),
                     *("--home", str(home), "--ray", address),
                 ]
                 with running(serve, client, tmp_path / "serve.log") as service:
@@ -153,13 +175,26 @@ nodes = [n for n in ray.nodes() if n["Alive"]]
 assert len(nodes) == {count}, nodes
 assert all("gradwire_node" in n["Resources"] for n in nodes), nodes
 """
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=90
+    )
     assert done.returncode == 0, done.stderr
 
 
 def submitted(job: Path, address: str) -> tuple[dict[str, object], dict[int, str]]:
     """The result of the job, and the Ray node of each rank, which its model prints."""
-    command = [sys.executable, "-m", "gradwire", "submit", str(job), "--workers", "4", "--address", address, "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "gradwire",
+        "submit",
+        str(job),
+        "--workers",
+        "4",
+        "--address",
+        address,
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
@@ -190,6 +225,8 @@ def test_a_node_without_a_head_or_a_token_says_what_is_missing(tmp_path: Path) -
         (["10.0.0.1"], "expected the head's address as HOST:PORT, got '10.0.0.1'"),
         (["10.0.0.1:6379", "--home", str(tmp_path)], f"{tmp_path}/token is not there: copy it from the head"),
     ):
-        done = subprocess.run([str(SCRIPTS / "node.sh"), *arguments], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            [str(SCRIPTS / "node.sh"), *arguments], capture_output=True, text=True, timeout=30
+        )
         assert done.returncode == 2
         assert words in done.stderr
