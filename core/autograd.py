@@ -10,11 +10,23 @@ from .backends import module_of
 from .engine import run_backward
 from .function import Function
 from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .node import KIND_SLOT
 from .tensor import Tensor
 from .versions import check_place
 
-__all__ = ["Function", "backward", "enable_grad", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Function",
+    "GradcheckError",
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 
 def _as_list(x: Any) -> list[Any]:
@@ -43,6 +55,10 @@ def _roots(outputs: list[Tensor], grads: list[Any], create_graph: bool) -> tuple
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
             )
+        if g._array.__class__ is not t._array.__class__:
+            raise RuntimeError(
+                f"backward: expected a gradient on {t.device} for output {i}, got one on {g.device}"
+            )
         check_place(t)
         edges.append(t._node or t)
         values.append(g if create_graph else g._array)
@@ -65,6 +81,10 @@ def backward(
         run_backward(edges, values, retain_graph=keep, create_graph=create_graph)
         return
     wanted = _as_list(inputs)
+    if not wanted:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    if not all(t._requires_grad for t in wanted):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
     for t, g in zip(wanted, _captured(edges, values, wanted, keep, create_graph), strict=True):
         if g is not None:
             t.grad = g if t.grad is None else t.grad + g

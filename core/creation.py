@@ -217,7 +217,8 @@ def normal(mean: Any, std: Any, size: Any = None, *, generator: random.Generator
         if size is not None
         else np.broadcast_shapes(*(getattr(x, "shape", ()) for x in (mean, std)))
     )
-    return randn(*shape, generator=generator) * std + mean
+    drawn: Tensor = randn(*shape, generator=generator) * std + mean
+    return drawn
 
 
 def bernoulli(input: Tensor, *, generator: random.Generator | None = None) -> Tensor:

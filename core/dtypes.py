@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,7 +14,9 @@ __all__ = [
     "get_default_dtype", "set_default_dtype",
 ]  # fmt: skip
 
-_builtin_bool, _builtin_int, _builtin_float = bool, int, float
+_builtin_bool: TypeAlias = builtins.bool
+_builtin_int: TypeAlias = builtins.int
+_builtin_float: TypeAlias = builtins.float
 # Categories of the promotion rules, in rising order.
 _BOOL, _INT, _FLOAT = 0, 1, 2
 
@@ -118,7 +121,9 @@ def resolve(dims: Iterable[dtype], zeros: Iterable[dtype], scalars: Iterable[Any
 
 def result_type(tensor1: Any, tensor2: Any) -> dtype:
     """The dtype that arithmetic between the two (tensors or Python scalars) gives."""
-    dims, zeros, scalars = [], [], []
+    dims: list[dtype] = []
+    zeros: list[dtype] = []
+    scalars: list[Any] = []
     for x in (tensor1, tensor2):
         if hasattr(x, "ndim"):
             (dims if x.ndim else zeros).append(x.dtype)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import versions
 from .grad_mode import state as grad_state
-from .node import Node, OutputSlot, next_seq
+from .node import FREED, SECOND_TIME, Node, OutputSlot, next_seq
 from .tensor import Tensor
 
 __all__ = ["Function"]
@@ -16,19 +17,23 @@ class _Context(Node):
 
     __slots__ = (
         "__dict__",
-        "_dirty",
         "_function",
         "_none_as_zeros",
         "_not_differentiable",
-        "_single",
+        "_own_outputs",
         "needs_input_grad",
     )
     fresh = False
 
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
-        self.saved, self.hooks, self.attrs = (), None, None
-        self._function, self._not_differentiable, self._none_as_zeros = function, (), True
+        self.hooks, self.attrs = None, None
+        self.saved: Any = ()
+        self._function, self._none_as_zeros = function, True
+        self._not_differentiable: tuple[Tensor, ...] = ()
+        self._own_outputs: dict[
+            int, int
+        ] = {}  # position among the saved tensors -> number of the output it is
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keeps tensors for backward, where they are `ctx.saved_tensors`."""
@@ -42,6 +47,8 @@ class _Context(Node):
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         saved: tuple[Any, ...] = self.__dict__.get("_given", self.saved)
+        if saved is FREED:
+            raise RuntimeError(SECOND_TIME)
         return saved
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
@@ -57,6 +64,12 @@ class _Context(Node):
     def n_outputs(self) -> int:  # type: ignore[override]
         return len(self.attrs)
 
+    def _place(self, number: int, output: Tensor) -> Any:
+        """What the tensor of an output has as its node."""
+        if len(self.attrs) == 1:
+            return self
+        return OutputSlot(self, number, output._array.shape, output._array.dtype)
+
     def backward(self, m: Any, g: Any, *saved: Any) -> tuple[Any, ...]:
         on_tensors = grad_state.enabled
 
@@ -68,7 +81,13 @@ class _Context(Node):
             for i, (shape, like) in enumerate(self.attrs):
                 if grads[i] is None:
                     grads[i] = Tensor._wrap(like(shape))
-        self.__dict__["_given"] = tuple(lifted(s) for s in saved)
+        given = [lifted(s) for s in saved]
+        if on_tensors:  # an output that was saved stands for its place in the graph: it depends on the inputs
+            for position, number in self._own_outputs.items():
+                given[position] = Tensor._recorded(
+                    given[position]._array, self._place(number, given[position])
+                )
+        self.__dict__["_given"] = tuple(given)
         try:
             result = self._function.backward(self, *grads)
         finally:
@@ -80,6 +99,10 @@ class _Context(Node):
                 f"(expected {len(self.needs_input_grad)}, got {len(results)})"
             )
         kept = results[: len(self.needs_input_grad)]
+        if any(extra is not None for extra in results[len(kept) :]):
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of gradients (expected {len(kept)}, got {len(results)})"
+            )
         for i, (edge, r) in enumerate(zip(self.edges, kept, strict=True)):
             if edge is not None and r is not None and not isinstance(r, Tensor):
                 raise TypeError(
@@ -125,15 +148,17 @@ class Function:
             grad_state.enabled = before
         if not any(needs):
             return output
+        if versions.last_rewrite:
+            for a, need in zip(args, needs, strict=True):
+                if need:
+                    versions.check_place(a)
         outputs = output if isinstance(output, tuple) else (output,)
         ctx.edges = tuple((a._node or a) if need else None for a, need in zip(args, needs, strict=True))
         ctx.seq = next_seq()
         ctx.attrs = tuple(_zeros_like(o) for o in outputs)
         if len(outputs) == 1 and isinstance(outputs[0], Tensor):
             ctx.shape, ctx.dtype = outputs[0]._array.shape, outputs[0]._array.dtype
-            results = [_recorded(outputs[0], ctx, ctx, args)]
-        else:
-            results = [_recorded(o, ctx, _slot(ctx, i, o), args) for i, o in enumerate(outputs)]
+        results = [_recorded(o, ctx, i, args) for i, o in enumerate(outputs)]
         return tuple(results) if isinstance(output, tuple) else results[0]
 
 
@@ -146,12 +171,8 @@ def _zeros_like(o: Any) -> tuple[Any, Any]:
     return o._array.shape, lambda shape: xp.zeros(shape, dtype)
 
 
-def _slot(ctx: _Context, i: int, o: Any) -> Any:
-    return OutputSlot(ctx, i, o._array.shape, o._array.dtype) if isinstance(o, Tensor) else None
-
-
-def _recorded(o: Any, ctx: _Context, place: Any, args: tuple[Any, ...]) -> Any:
-    """Output `o` at `place` in the graph; an input returned as it is becomes a new tensor first."""
+def _recorded(o: Any, ctx: _Context, number: int, args: tuple[Any, ...]) -> Any:
+    """Output `number` at its place in the graph; an input returned as it is becomes a new tensor first."""
     if (
         not isinstance(o, Tensor)
         or o._array.dtype.kind != "f"
@@ -159,8 +180,9 @@ def _recorded(o: Any, ctx: _Context, place: Any, args: tuple[Any, ...]) -> Any:
     ):
         return o
     t = Tensor._wrap(o._array) if o._requires_grad or any(o is a for a in args) else o
-    if any(s is o for s in ctx.saved):
-        # a saved output would hold its own node: keep a plain alias instead
-        ctx.saved = tuple(Tensor._wrap(o._array) if s is o else s for s in ctx.saved)
-    t._node, t._requires_grad = place, True
+    for position, s in enumerate(ctx.saved):
+        if s is o:  # a saved output would hold its own node, in a cycle: keep a plain alias instead
+            ctx.saved = (*ctx.saved[:position], Tensor._wrap(o._array), *ctx.saved[position + 1 :])
+            ctx._own_outputs[position] = number
+    t._node, t._requires_grad = ctx._place(number, o), True
     return t

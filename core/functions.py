@@ -7,9 +7,8 @@ methods, operators and in-place forms are attached to Tensor from one table.
 from __future__ import annotations
 
 import builtins
-from collections import namedtuple
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,13 +21,30 @@ from .ops import matrix as _mx
 from .ops import pointwise as _pw
 from .ops import reduction as _rd
 from .ops import shape as _sh
-from .ops.registry import apply, as_tensor, binary, cast_inputs
+from .ops.registry import apply, as_tensor, binary, cast_inputs, operator
 from .tensor import Size, Tensor, in_place
+from .versions import note_change
 
-_builtin_sum, _builtin_abs, _builtin_all = builtins.sum, builtins.abs, builtins.all
+_builtin_sum, _builtin_any, _builtin_all = builtins.sum, builtins.any, builtins.all
 _builtin_max, _builtin_round = builtins.max, builtins.round
 Dims = int | Sequence[int] | None
-_ValuesIndices = {name: namedtuple(name, "values indices") for name in ("max", "min", "sort", "topk")}  # type: ignore[misc]
+
+
+class _ValuesIndices(NamedTuple):
+    """What max, min, sort and topk return."""
+
+    values: Tensor
+    indices: Tensor
+
+    def __repr__(self) -> str:
+        return (
+            f"torch.return_types.{type(self).__name__}(\nvalues={self.values!r},\nindices={self.indices!r})"
+        )
+
+
+_PAIRS: dict[str, Any] = {
+    n: type(n, (_ValuesIndices,), {"__slots__": ()}) for n in ("max", "min", "sort", "topk")
+}
 
 
 def _dim(dim: int, ndim: int) -> int:
@@ -63,23 +79,31 @@ def _shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
 # Arithmetic
 
 
+_add, _sub, _mul, _div = (
+    operator(_pw.Add),
+    operator(_pw.Sub, _pw.refuse_bools),
+    operator(_pw.Mul),
+    operator(_pw.Div),
+)
+
+
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    return binary(_pw.Add, input, other if alpha == 1 else mul(other, alpha))
+    return _add(input, other if alpha == 1 else mul(other, alpha))
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    return binary(_pw.Sub, input, other if alpha == 1 else mul(other, alpha))
+    return _sub(input, other if alpha == 1 else mul(other, alpha))
 
 
 def mul(input: Any, other: Any) -> Tensor:
-    return binary(_pw.Mul, input, other)
+    return _mul(input, other)
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
-        return binary(_pw.Div, input, other)
+        return _div(input, other)
     if rounding_mode == "floor":
-        return floor_divide(input, other)
+        return binary(_pw.DivFloor, input, other)
     raise RuntimeError(f"div: rounding_mode None or 'floor' is supported, got {rounding_mode!r}")
 
 
@@ -92,7 +116,10 @@ def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
 
     class Plain(_pw.Add):
         __slots__ = ()
-        forward = staticmethod(function)
+
+        @staticmethod
+        def forward(a: Any, b: Any) -> Any:
+            return function(a, b)
 
     def run(input: Any, other: Any) -> Tensor:
         return binary(Plain, input, other).detach()
@@ -106,11 +133,19 @@ lt = _plain(lambda a, b: a < b)
 le = _plain(lambda a, b: a <= b)
 gt = _plain(lambda a, b: a > b)
 ge = _plain(lambda a, b: a >= b)
-floor_divide = _plain(lambda a, b: a // b)
-remainder = _plain(lambda a, b: a % b)
 bitwise_and = _plain(lambda a, b: a & b)
 bitwise_or = _plain(lambda a, b: a | b)
 bitwise_xor = _plain(lambda a, b: a ^ b)
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The quotient rounded down; not differentiable."""
+    return binary(_pw.FloorDivide, input, other)
+
+
+def remainder(input: Any, other: Any) -> Tensor:
+    """What is left after division, with the sign of the divisor."""
+    return binary(_pw.Remainder, input, other)
 
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
@@ -194,13 +229,20 @@ def reciprocal(input: Tensor) -> Tensor:
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """`input` where `condition`, else `other`; the three broadcast."""
-    a, b = as_tensor(input), as_tensor(other)
+    a, b = _beside(input, condition), _beside(other, condition)
     if condition._array.dtype != np.bool_:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
     to = _common_dtype([input, other])
     return apply(_pw.Where, (condition, cast_inputs(a, to), cast_inputs(b, to)))
+
+
+def _beside(x: Any, t: Tensor) -> Tensor:
+    """`x` as a tensor on `t`'s device where it is a number or a 0-d tensor, which go anywhere; else itself."""
+    if isinstance(x, Tensor) and x.ndim:
+        return x
+    return as_tensor(x).to(t.device)
 
 
 def _common_dtype(items: Sequence[Any]) -> DType:
@@ -228,7 +270,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         result = input if min is None else maximum(input, as_tensor(min))
         return result if max is None else minimum(result, as_tensor(max))
-    return apply(_pw.Clamp, (input,), (min, max))
+    to = _common_dtype([input, *(x for x in (min, max) if x is not None)])
+    return apply(_pw.Clamp, (cast_inputs(input, to),), (min, max))
 
 
 # Reductions
@@ -284,38 +327,59 @@ def std(
     unbiased: bool | None = None,
     keepdim: bool = False,
 ) -> Tensor:
-    return sqrt(var(input, dim, correction=correction, unbiased=unbiased, keepdim=keepdim))
+    return _root(var(input, dim, correction=correction, unbiased=unbiased, keepdim=keepdim), 0.5)
+
+
+def _root(x: Tensor, exponent: float) -> Tensor:
+    """x ** exponent, with gradient 0 where x is 0: what PyTorch's norm and std have there instead of NaN."""
+    if not x._requires_grad:
+        return sqrt(x) if exponent == 0.5 else x**exponent
+    zero = x == 0
+    safe = where(zero, 1.0, x)
+    return where(zero, 0.0, sqrt(safe) if exponent == 0.5 else safe**exponent)
 
 
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
-    _not_empty(input, "amax")
+    _not_empty(input, dim, "amax")
     return _reduced(_rd.Amax, input, dim, keepdim)
 
 
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
-    _not_empty(input, "amin")
+    _not_empty(input, dim, "amin")
     return _reduced(_rd.Amin, input, dim, keepdim)
 
 
-def _not_empty(input: Tensor, name: str) -> None:
-    if not input._array.size:
-        raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+def _not_empty(input: Tensor, dim: Dims, name: str) -> None:
+    shape = input._array.shape
+    if not _builtin_all(shape[d] for d in _dims(dim, len(shape))):
+        if dim is None or dim == ():
+            raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+
+
+def _position(input: Tensor, dim: int | None, keepdim: bool, name: str) -> Tensor:
+    _not_empty(input, dim, name)
+    a = input._array
+    if a.dtype.kind == "b":
+        raise RuntimeError(f"{name}(): does not support bool input")
+    flat = dim is None or not a.ndim
+    d = 0 if flat else _dim(dim, a.ndim)  # type: ignore[arg-type]
+    row = a.reshape(-1) if flat else a
+    out = row.argmax(axis=d) if name == "argmax" else row.argmin(axis=d)
+    out = module_of(a).asarray(out)
+    if keepdim:
+        out = out.reshape((1,) * a.ndim if flat else (*a.shape[:d], 1, *a.shape[d + 1 :]))
+    return Tensor._wrap(out.astype(np.int64))
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Index of the first maximum."""
-    _not_empty(input, "argmax")
-    a = input._array
-    if dim is None:
-        return Tensor._wrap(a.reshape(-1).argmax().astype(np.int64))
-    d = _dim(dim, a.ndim)
-    out = a.argmax(axis=d) if a.ndim else a.reshape(1).argmax()
-    return Tensor._wrap(module_of(a).expand_dims(out, d) if keepdim else out)
+    """Index of the first maximum; without `dim`, in the flattened tensor."""
+    return _position(input, dim, keepdim, "argmax")
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Index of the first minimum."""
-    return argmax(-input.detach(), dim, keepdim)
+    """Index of the first minimum; without `dim`, in the flattened tensor."""
+    return _position(input, dim, keepdim, "argmin")
 
 
 def _extreme(input: Tensor, dim: Any, keepdim: bool, name: str) -> Any:
@@ -328,7 +392,7 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, name: str) -> Any:
     values = gather(input, dim, indices)
     if not keepdim:
         indices, values = squeeze(indices, dim), squeeze(values, dim)
-    return _ValuesIndices[name](values, indices)
+    return _PAIRS[name](values, indices)
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
@@ -358,28 +422,19 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 
 def norm(input: Tensor, p: Any = 2, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """The p-norm of the elements (p > 0 or inf; "fro" is 2)."""
+    _needs_float(input, "norm")
     if p in ("fro", 2):
-        return sqrt(sum(input * input, dim, keepdim))
+        return _root(sum(input * input, dim, keepdim), 0.5)
     if p == float("inf"):
         return amax(abs(input), () if dim is None else dim, keepdim)
     if isinstance(p, (int, float)) and p > 0:
-        return sum(abs(input) ** p, dim, keepdim) ** (1.0 / p)
+        return sum(abs(input), dim, keepdim) if p == 1 else _root(sum(abs(input) ** p, dim, keepdim), 1.0 / p)
     raise RuntimeError(f"norm: p > 0, inf or 'fro' is supported, got {p!r}")
 
 
 def cumsum(input: Tensor, dim: int) -> Tensor:
-    d = _dim(dim, input.ndim)
-    n = input._array.shape[d] if input.ndim else 1
-    if input._requires_grad:  # as a product with a triangle, which carries its own gradient
-        xp = module_of(input._array)
-        triangle = Tensor._wrap(xp.triu(xp.ones((n, n), input._array.dtype)))
-        return (
-            transpose(matmul(transpose(input, d, -1), triangle), d, -1)
-            if input.ndim > 1
-            else matmul(input, triangle)
-        )
-    a = input._array
-    return Tensor._wrap(a.cumsum(axis=d, dtype=np.int64 if a.dtype.kind != "f" else None))
+    x = input if input._array.dtype.kind == "f" else cast_inputs(input, int64)
+    return apply(_rd.Cumsum, (x,), (_dim(dim, input.ndim),))
 
 
 # Matrices
@@ -478,16 +533,12 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     full = _is_sized_right(input._array.size, _shape_args(shape))
     out = apply(_sh.Reshape, (input,), (full,))
     a = input._array
-    if not a.flags.c_contiguous and a.size and not _shares_memory(a, out._array):
+    if not a.flags.c_contiguous and a.size and not module_of(a).may_share_memory(a, out._array):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous subspaces). Use .reshape(...) instead."
         )
     return out
-
-
-def _shares_memory(a: Any, b: Any) -> bool:
-    return bool(module_of(a).shares_memory(a, b)) if isinstance(a, np.ndarray) else a.data.ptr == b.data.ptr
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
@@ -551,6 +602,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     shape = tuple(own[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))
     if (
         lead < 0
+        or _builtin_any(n < -1 for n in wanted)
         or not _builtin_all(s in (1, n) for s, n in zip(own, shape[lead:], strict=True))
         or -1 in shape
     ):
@@ -571,12 +623,15 @@ def clone(input: Tensor) -> Tensor:
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Joins along an existing dimension."""
+    """Joins along an existing dimension; empty one-dimensional tensors are passed over, as PyTorch has it."""
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    d = _dim(dim, tensors[0].ndim)
     to = _common_dtype(tensors)
-    parts = tuple(cast_inputs(p, to) for p in tensors)
+    full = [p for p in tensors if p._array.shape != (0,)] or list(tensors)
+    if not full[0].ndim:
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    d = _dim(dim, full[0].ndim)
+    parts = tuple(cast_inputs(p, to) for p in full)
     first = parts[0]._array.shape
     for i, p in enumerate(parts):
         own = p._array.shape
@@ -606,7 +661,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         step = split_size_or_sections
         if step <= 0:
             raise RuntimeError(f"split expects split_size be positive, but got split_size={step}")
-        sizes = [step] * (n // step) + ([n % step] if n % step else [])
+        sizes = [step] * (n // step) + ([n % step] if n % step or not n else [])
     else:
         sizes = list(split_size_or_sections)
         if _builtin_sum(sizes) != n:
@@ -621,12 +676,19 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input._array.shape[_dim(dim, input.ndim)]
     return split(input, _builtin_max(-(-n // chunks), 1), dim)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    return getitem(input, (slice(None),) * _dim(dim, input.ndim) + (slice(start, start + length),))
+    d = _dim(dim, input.ndim)
+    n = input._array.shape[d]
+    first = start + n if start < 0 else start
+    if length < 0 or not 0 <= first <= n - length:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return getitem(input, (slice(None),) * d + (slice(first, first + length),))
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
@@ -651,59 +713,131 @@ def repeat(input: Tensor, *sizes: Any) -> Tensor:
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    return input * _triangle(input, diagonal, lower=True)
+    """The matrix (or batch of matrices) with zeros above the diagonal."""
+    return _triangle(input, diagonal, "tril")
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    return input * _triangle(input, diagonal, lower=False)
+    """The matrix (or batch of matrices) with zeros below the diagonal."""
+    return _triangle(input, diagonal, "triu")
 
 
-def _triangle(input: Tensor, diagonal: int, lower: bool) -> Tensor:
+def _triangle(input: Tensor, diagonal: int, name: str) -> Tensor:
+    if input.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
     xp = module_of(input._array)
-    ones = xp.ones(input._array.shape[-2:], input._array.dtype)
-    return Tensor._wrap(xp.tril(ones, diagonal) if lower else xp.triu(ones, diagonal))
+    whole = xp.ones(input._array.shape[-2:], bool)
+    kept = xp.tril(whole, diagonal) if name == "tril" else xp.triu(whole, diagonal)
+    zero = Tensor._wrap(xp.zeros((), input._array.dtype))
+    return where(Tensor._wrap(kept), input, zero)  # not a product: 0 * inf is NaN
 
 
 # Indexing
 
 
-def _raw_index(index: Any, ndim: int) -> Any:
-    """Tensors and lists as raw arrays, checked as PyTorch checks them."""
+def _index_array(item: Any, input: Tensor) -> Any:
+    """A tensor, array or list as a raw index on `input`'s device: int64, or bool for masks."""
+    if not isinstance(item, Tensor):
+        host = np.asarray(item)
+        item = Tensor._wrap(host if host.size or host.dtype.kind == "b" else host.astype(np.int64))
+    if item._array.dtype.name not in ("int64", "int32", "bool", "uint8"):
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    if item.device.type == "cuda" and input.device.type == "cpu":
+        raise RuntimeError(
+            "indices should be either on cpu or on the same device as the indexed tensor (cpu)"
+        )
+    raw = item.detach().to(input.device)._array
+    return raw.astype(bool) if raw.dtype == np.uint8 else raw
+
+
+def _raw_index(index: Any, input: Tensor) -> tuple[Any, ...]:
+    """The items of an index as NumPy and CuPy take them, checked as PyTorch checks them."""
     items = list(index) if isinstance(index, tuple) else [index]
-    for i, item in enumerate(items):
-        if isinstance(item, Tensor):
-            if item._array.dtype.kind == "f":
-                raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-            items[i] = item._array if item._array.ndim or item._array.dtype.kind == "b" else int(item.item())
-        elif isinstance(item, slice):
+    axis = 0
+    after = _builtin_sum(_axes(i) for i in items)
+    for at, item in enumerate(items):
+        after -= _axes(item)
+        if isinstance(item, Tensor) and not item.ndim and item._array.dtype.kind in "iu":
+            item = items[at] = int(item.item())
+        if isinstance(item, slice):
+            bounds = (item.start, item.stop, item.step)
+            item = slice(*(x.__index__() if isinstance(x, Tensor) else x for x in bounds))
             if item.step is not None and item.step <= 0:
                 raise ValueError("step must be greater than zero")
-            if _builtin_sum(isinstance(x, Tensor) for x in (item.start, item.stop, item.step)):
-                items[i] = slice(
-                    *(
-                        x.__index__() if isinstance(x, Tensor) else x
-                        for x in (item.start, item.stop, item.step)
-                    )
-                )
-        elif isinstance(item, (list, range)):
-            items[i] = np.asarray(item)
-        elif isinstance(item, float):
+            items[at] = item
+        elif isinstance(item, (Tensor, np.ndarray, list, range)):
+            items[at] = raw = _index_array(item, input)
+            if raw.dtype.kind != "b" and raw.size and axis < input.ndim:
+                n = input._array.shape[axis]
+                low, high = int(raw.min()), int(raw.max())
+                if low < -n or high >= n:  # CuPy would wrap around
+                    wrong = low if low < -n else high
+                    raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {n}")
+        elif isinstance(item, (float, np.floating, str)):
             raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got float)"
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+                f"(got {type(item).__name__})"
             )
-    return tuple(items) if isinstance(index, tuple) else items[0]
+        axis = input.ndim - after if item is Ellipsis else axis + _axes(item)
+    return tuple(items)
+
+
+def _axes(item: Any) -> int:
+    """How many dimensions an item of an index takes."""
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return 0
+    if isinstance(item, Tensor):
+        return item.ndim if item._array.dtype.name in ("bool", "uint8") else 1
+    return item.ndim if isinstance(item, np.ndarray) and item.dtype.kind == "b" else 1
+
+
+def _selected_first(items: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+    """An index with integers beside arrays as two, the basic part and the arrays, or None where one will do.
+
+    PyTorch takes integers out first; NumPy makes arrays of them, which puts the result's dimensions elsewhere.
+    """
+    arrays = [hasattr(i, "dtype") for i in items]
+    if not _builtin_any(arrays) or not _builtin_any(
+        isinstance(i, int) and not isinstance(i, bool) for i in items
+    ):
+        return None
+    basic: list[Any] = []
+    rest: list[Any] = []
+    for item, is_array in zip(items, arrays, strict=True):
+        if is_array:
+            basic += [slice(None)] * (item.ndim if item.dtype.kind == "b" else 1)
+            rest.append(item)
+        else:
+            basic.append(item)
+            if not isinstance(item, int):
+                rest.append(Ellipsis if item is Ellipsis else slice(None))
+    return tuple(basic), tuple(rest)
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
+    raw = _raw_index(index, input)
+    two = _selected_first(raw)
     try:
-        return apply(_ix.Getitem, (input,), (_raw_index(index, input.ndim),))
+        if two is not None:
+            return apply(_ix.Getitem, (apply(_ix.Getitem, (input,), (two[0],)),), (two[1],))
+        return apply(_ix.Getitem, (input,), (raw,))
     except IndexError as e:
         raise IndexError(f"{e} (indexing a tensor of shape {list(input.shape)})") from None
 
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
-    raw = _raw_index(index, input.ndim)
+    raw = _raw_index(index, input)
+    two = _selected_first(raw)
     xp = module_of(input._array)
+    if two is not None:  # the positions that getitem would read, one array for each dimension
+        numbers = xp.arange(input._array.size).reshape(input._array.shape)[two[0]][two[1]]
+        coordinates = []
+        for n in reversed(input._array.shape):
+            coordinates.append(numbers % n)
+            numbers = numbers // n
+        raw = tuple(reversed(coordinates))
+    if not isinstance(value, (Tensor, int, float, np.generic, np.ndarray)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {input.dtype}")
 
     def write(old: Tensor) -> Tensor:
         mask = xp.zeros(old._array.shape, bool)
@@ -715,18 +849,16 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         spread = apply(_ix.PutItems, (expand(new, target),), (raw, old._array.shape))
         return where(Tensor._wrap(mask), spread, old)
 
-    source = value if isinstance(value, Tensor) else None
-    if not input._requires_grad and (source is None or not source._requires_grad):
-        from .versions import note_change
-
-        note_change(input._array)
-        array = as_tensor(value).to(input.device)._array if isinstance(value, Tensor) else value
-        try:
-            input._array[raw] = array
-        except ValueError as e:
-            raise RuntimeError(f"assigning to a tensor of shape {list(input.shape)}: {e}") from None
+    if input._requires_grad or (isinstance(value, Tensor) and value._requires_grad):
+        in_place(input, write, "__setitem__")
         return
-    in_place(input, write, "__setitem__")
+    array = as_tensor(value).to(input.device)._array if isinstance(value, (Tensor, np.ndarray)) else value
+    note_change(input._array)
+    try:
+        with np.errstate(all="ignore"):
+            input._array[raw] = array
+    except ValueError as e:
+        raise RuntimeError(f"assigning to a tensor of shape {list(input.shape)}: {e}") from None
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -738,17 +870,35 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if not input.ndim:
         return clone(input)
     n = input._array.shape[d]
+    for i, (own, limit) in enumerate(zip(index._array.shape, input._array.shape, strict=True)):
+        if i != d and own > limit:
+            raise RuntimeError(
+                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
+                f"{list(input.shape)} apart from dimension {d}"
+            )
     if index._array.size and (int(index._array.max()) >= n or int(index._array.min()) < 0):
         raise RuntimeError(f"gather: index is out of bounds for dimension {d} with size {n}")
     return apply(_ix.Gather, (input, index), (d,))
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    return getitem(input, (slice(None),) * _dim(dim, input.ndim) + (index,))
+    d = _dim(dim, input.ndim)
+    if index.ndim > 1 or index._array.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(
+            f"index_select(): Expected a 1-D tensor of int64 or int32 as index, got {index.dtype} {list(index.shape)}"
+        )
+    if index._array.size and int(index._array.min()) < 0:
+        raise IndexError(f"index_select: index out of range: indices must be in [0, {input._array.shape[d]})")
+    return getitem(input, (slice(None),) * d + (reshape(index, -1),))
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    return where(mask, as_tensor(value).to(input.device, input.dtype), input)
+    new = as_tensor(value)
+    if new._array.dtype.kind == "f" and input._array.dtype.kind != "f":
+        raise RuntimeError(
+            f"masked_fill: value {value} cannot be converted to type {input.dtype.name} without loss"
+        )
+    return where(mask, new.to(input.device, input.dtype), input)
 
 
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
@@ -762,7 +912,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     else:
         order = xp.argsort(a, axis=d, kind="stable")
     indices = Tensor._wrap(order)
-    return _ValuesIndices["sort"](gather(input, d, indices), indices)
+    return _PAIRS["sort"](gather(input, d, indices), indices)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
@@ -773,19 +923,21 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> Any:
     if not 0 <= k <= input._array.shape[_dim(dim, input.ndim)]:
         raise RuntimeError("selected index k out of range")
     values, indices = sort(input, dim, descending=largest)
-    return _ValuesIndices["topk"](narrow(values, dim, 0, k), narrow(indices, dim, 0, k))
+    return _PAIRS["topk"](narrow(values, dim, 0, k), narrow(indices, dim, 0, k))
 
 
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     x = cast_inputs(input, dtype) if dtype else input
     _needs_float(x, "softmax")
-    return apply(_act.Softmax, (x,), (_dim(dim, x.ndim),)) if x.ndim else exp(x - x)
+    dim = _dim(dim, x.ndim)
+    return apply(_act.Softmax, (x,), (dim,)) if x.ndim else exp(x - x)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     x = cast_inputs(input, dtype) if dtype else input
     _needs_float(x, "log_softmax")
-    return apply(_act.LogSoftmax, (x,), (_dim(dim, x.ndim),)) if x.ndim else x - x
+    dim = _dim(dim, x.ndim)
+    return apply(_act.LogSoftmax, (x,), (dim,)) if x.ndim else x - x
 
 
 def _needs_float(x: Tensor, name: str) -> None:
@@ -804,8 +956,17 @@ _IN_PLACE = """add sub mul div pow neg exp log sqrt tanh abs relu sigmoid clamp 
 reciprocal tril triu""".split()
 
 
-def _reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
-    return lambda self, other: function(other, self)
+def _operator(
+    function: Callable[[Any, Any], Tensor], reflected: bool = False
+) -> Callable[[Tensor, Any], Any]:
+    """A method for Python's operator: what is no tensor or number is left to the other operand, as in `t == None`."""
+
+    def run(self: Tensor, other: Any) -> Any:
+        if isinstance(other, (Tensor, int, float, np.generic, np.ndarray)):
+            return function(other, self) if reflected else function(self, other)
+        return NotImplemented
+
+    return run
 
 
 def _in_place_form(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -828,18 +989,22 @@ def _attach() -> None:
     for name in _IN_PLACE:
         setattr(Tensor, name + "_", _in_place_form(name, here[name]))
     operators = {
-        "add": add, "sub": sub, "mul": mul, "truediv": div, "pow": pow, "matmul": matmul, "floordiv": floor_divide,
+        "add": _add, "sub": _sub, "mul": _mul, "truediv": _div, "pow": pow, "matmul": matmul, "floordiv": floor_divide,
         "mod": remainder, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
     }  # fmt: skip
     for name, function in operators.items():
-        setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", _reflected(function))
+        setattr(
+            Tensor,
+            f"__{name}__",
+            function if name in ("add", "sub", "mul", "truediv") else _operator(function),
+        )
+        setattr(Tensor, f"__r{name}__", _operator(function, reflected=True))
     for name in ("add", "sub", "mul", "pow"):
         setattr(Tensor, f"__i{name}__", getattr(Tensor, name + "_"))
     for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
-        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__{name}__", _operator(function))
     more: dict[str, Any] = {
-        "__itruediv__": Tensor.div_, "__neg__": neg, "__abs__": abs, "__invert__": bitwise_not, "__getitem__": getitem,
+        "__itruediv__": vars(Tensor)["div_"], "__neg__": neg, "__abs__": abs, "__invert__": bitwise_not, "__getitem__": getitem,
         "__setitem__": setitem, "where": _where_method, "multiply": mul, "divide": div, "subtract": sub,
         "T": property(lambda self: permute(self, *reversed(range(self.ndim)))),
         "mT": property(lambda self: transpose(self, -1, -2)),

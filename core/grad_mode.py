@@ -1,12 +1,16 @@
-"""Whether operations are recorded, per thread: no_grad, enable_grad, set_grad_enabled."""
+"""What each thread's operations go by: whether they are recorded (no_grad, enable_grad, set_grad_enabled), and NumPy's
+silence about overflow and NaN, which PyTorch has too."""
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+import numpy as np
 
 __all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
 
@@ -16,9 +20,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _State(threading.local):
     enabled = True  # a plain attribute of the thread: read once by every operation
     outer: list[bool]  # what `with no_grad:` (the class itself) goes back to
+    quiet: Callable[
+        ..., Any
+    ]  # quiet(f, *args) is f(*args) without warnings: ten times cheaper than np.errstate
 
     def __init__(self) -> None:
         self.outer = []
+        context = contextvars.copy_context()
+        context.run(np.seterr, all="ignore")
+        self.quiet = context.run
 
 
 state = _State()
@@ -141,8 +151,8 @@ class set_grad_enabled(_GradMode):
         return super().__call__(function)
 
 
-def inference_mode(mode: bool = True) -> _GradMode:
+def inference_mode(mode: Any = True) -> Any:
     """Like no_grad (mode=True): operations are not recorded."""
     if callable(mode):
-        return no_grad(mode)  # type: ignore[no-any-return]
-    return no_grad() if mode else enable_grad()  # type: ignore[no-any-return]
+        return no_grad()(mode)
+    return no_grad() if mode else enable_grad()

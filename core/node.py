@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, ClassVar
 
-__all__ = ["FREED", "Node", "Op", "OutputSlot", "next_seq"]
+__all__ = ["FREED", "SECOND_TIME", "Node", "Op", "OutputSlot", "next_seq"]
 
 next_seq = itertools.count(1).__next__
 
@@ -21,6 +21,12 @@ class _Freed:
 
 
 FREED: Any = _Freed()
+
+SECOND_TIME = (
+    "Trying to backward through the graph a second time, but the buffers have already been freed: the saved "
+    "intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+    "retain_graph=True when calling backward the first time."
+)
 
 # What an edge leads to; a class attribute, so that the engine asks with one load.
 KIND_NODE, KIND_LEAF, KIND_SLOT = 0, 1, 2
@@ -44,6 +50,9 @@ class Node:
     n_outputs: ClassVar[int] = 1
 
     edges: tuple[Any, ...]
+    seq: int
+    shape: tuple[int, ...]
+    dtype: Any
     saved: Any
     attrs: Any
     hooks: list[Any] | None
@@ -84,10 +93,12 @@ class Op(Node):
     """Base of all built-in operations.
 
     save: which inputs backward gets, by position, and/or "out" for the output, in that order.
+    promotes: a binary operation whose operands may be numbers, of different dtypes and of shapes that broadcast.
     """
 
     __slots__ = ()
     save: ClassVar[tuple[int | str, ...]] = ()
+    promotes: ClassVar[bool] = False
 
     @staticmethod
     def forward(*args: Any) -> Any:

@@ -26,7 +26,10 @@ class _Formatter:
         if self.kind != "f":
             self.width = max((len(str(v)) for v in flat.tolist()), default=1)
             return
-        usual = np.abs(flat[np.isfinite(flat) & (flat != 0)].astype(np.float64))
+        flat = flat[
+            np.isfinite(flat) & (flat != 0)
+        ]  # as in PyTorch, zeros, infinities and NaN have no say in the width
+        usual = np.abs(flat.astype(np.float64))
         if usual.size:
             low, high = float(usual.min()), float(usual.max())
             self.whole = bool((usual == np.ceil(usual)).all())
@@ -103,7 +106,8 @@ def tensor_repr(t: Any) -> str:
         suffixes.append(f"grad_fn=<{t.grad_fn.name()}>")
     elif t.requires_grad:
         suffixes.append("requires_grad=True")
-    out, last = prefix + text, len((prefix + text).rsplit("\n", 1)[-1])
+    out = prefix + text
+    last = len(out) - out.rfind("\n") + 1  # PyTorch's count, which is two more than the line has
     for s in suffixes:
         if last + len(s) + 2 > LINE_WIDTH:
             out, last = out + ",\n" + " " * len(prefix) + s, len(prefix) + len(s)

@@ -15,7 +15,7 @@ from .backends import Device, device_of, module_of, to_device, to_numpy
 from .dtypes import dtype as DType
 from .dtypes import from_numpy_dtype
 from .grad_mode import state as grad_state
-from .node import KIND_LEAF, KIND_SLOT, Node
+from .node import KIND_LEAF, KIND_NODE, KIND_SLOT, Node
 from .versions import check_place, note_change, owner_of, version_of
 
 __all__ = ["Cold", "RemovableHandle", "Size", "Tensor"]
@@ -119,7 +119,8 @@ class Tensor:
                     f"{cls.__name__}: expected sizes (non-negative int) or one sequence of numbers, got {args}"
                 )
             array = np.empty(shape, np.float32)
-        return cls._from_array(array)
+        t: Tensor = cls._from_array(array)
+        return t
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass  # all is done in __new__, so that subclasses may take other arguments
@@ -258,8 +259,9 @@ class Tensor:
     @property
     def grad_fn(self) -> Node | None:
         """The node of the operation that made this tensor; None for leaves."""
-        node = self._node
-        return node.node if node is not None and node.kind == KIND_SLOT else node
+        node: Any = self._node
+        made_by: Node | None = node.node if node is not None and node.kind == KIND_SLOT else node
+        return made_by
 
     @property
     def is_leaf(self) -> bool:
@@ -542,14 +544,11 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
 
 
 def _views_leaf(t: Tensor) -> bool:
-    """Whether `t` is a view, directly or through other views, of a leaf that it was made from."""
-    if t._array.base is None:
-        return False
-    place = t._node
-    while place is not None and place.kind != KIND_LEAF:
-        edges = getattr(place, "edges", ())
-        place = edges[0] if edges else None  # views have one input, in front
-    return place is not None and owner_of(place._array) is owner_of(t._array)
+    """Whether `t` is a view, or a view of a view, of a leaf."""
+    node = t._node
+    while node is not None and node.kind == KIND_NODE and len(node.edges) == 1:
+        node = node.edges[0]
+    return node is not None and node.kind == KIND_LEAF and owner_of(node._array) is owner_of(t._array)
 
 
 def _checked(t: Tensor, new: Tensor, name: str) -> Tensor:
@@ -557,7 +556,7 @@ def _checked(t: Tensor, new: Tensor, name: str) -> Tensor:
         raise RuntimeError(
             f"output with shape {list(t._array.shape)} doesn't match the broadcast shape {list(new._array.shape)} ({name})"
         )
-    if new._array.dtype.kind == "f" and t._array.dtype.kind != "f":
+    if new.dtype.category > t.dtype.category:
         raise RuntimeError(
             f"result type {new.dtype} can't be cast to the desired output type {t.dtype} ({name})"
         )

@@ -67,14 +67,18 @@ class DownloadError(Exception):
 
 
 class _Patience:
-    """How long to go on trying: `limit_s` seconds from the last success, pausing longer each time."""
+    """How long to go on trying: `first_s` seconds for the first success, `then_s` from each one; pausing longer each time."""
 
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self.renew()
+    def __init__(self, first_s: float, then_s: float) -> None:
+        self._then_s = then_s
+        self._start(first_s)
 
     def renew(self) -> None:
-        self._deadline = time.monotonic() + self._limit_s
+        """Says that something succeeded."""
+        self._start(self._then_s)
+
+    def _start(self, limit_s: float) -> None:
+        self._deadline = time.monotonic() + limit_s
         self._pause_s = FIRST_PAUSE_S
 
     def wait(self) -> bool:
@@ -179,7 +183,7 @@ class Client:
             left = None if left is None else left - len(answer.jobs)
 
     def _call(self, method: Callable[..., T], request: object) -> T:
-        patience = _Patience(self._retry_for_s)
+        patience = _Patience(self._retry_for_s, self._retry_for_s)
         while True:
             try:
                 return method(request, timeout=CALL_TIMEOUT_S)
@@ -242,11 +246,11 @@ class RemoteJob:
     ) -> Iterator[r.Event]:
         """Its events after number `after`, as they come, each once and in order; ends with the terminal state.
 
-        When the connection or the service is lost it goes on from the last event, for `reconnect_for_s` seconds
-        of silence, calling `interrupted` each time. Raises JobNotFoundError, CursorAheadError, UnreachableError.
+        When the connection or the service is lost it goes on from the last event, trying for `reconnect_for_s`
+        seconds, calling `interrupted` each time. Raises JobNotFoundError, CursorAheadError, UnreachableError.
         """
         cursor = after
-        patience = _Patience(reconnect_for_s)
+        patience = _Patience(self._client._retry_for_s, reconnect_for_s)
 
         def open_stream() -> Any:
             return self._client._jobs.WatchJob(pb.WatchJobRequest(job_id=self.id, after=cursor))
@@ -336,7 +340,7 @@ class RemoteJob:
     def _fetch(self, file: r.CheckpointFile, target: Path) -> Iterator[int]:
         digest, got = hashlib.sha256(), 0
         blobs = self._client._blobs
-        patience = _Patience(self._client._retry_for_s)
+        patience = _Patience(self._client._retry_for_s, self._client._retry_for_s)
         with open(target, "xb") as out:
             chunks = self._client._stream(
                 lambda: blobs.ReadBlob(

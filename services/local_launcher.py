@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from gradwire.services.attempt_folder import AttemptFolder, end_holder, holder
 from gradwire.services.launcher import AttemptLostError, Capacity, Launch
 from gradwire.services.report_lines import ReportReader
+from gradwire.workers.checkpoint import clear_unfinished
 from gradwire.workers.reports import Failed, Finished, Report
 
 POLL_S = 0.02
@@ -53,6 +54,11 @@ class LocalHandle:
 
     def stop(self, reason: str) -> None:
         """See launcher.Handle."""
+        self._end()
+        # A process that was killed may have been writing a checkpoint.
+        clear_unfinished(self._folder.job / "checkpoints")
+
+    def _end(self) -> None:
         if self._process is None:
             found = holder(self._folder.job)
             if found is not None and found[1] == self._folder.attempt:

@@ -1,7 +1,7 @@
 """The process in which local_launcher.py runs one attempt of a job.
 
 It holds the job's lock, takes the user's output line by line as reports, and runs a `train` function that is
-given a Launch and a function to report with. SIGTERM ends it at once: checkpoints are whole or not there.
+given a Launch and a function to report with. SIGTERM ends it at once unless `train` takes it.
 """
 
 import io

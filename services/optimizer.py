@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from gradwire.optim import Optimizer
 from gradwire.training import ParameterLayout, block_sums, clip_factor
 

@@ -1,27 +1,126 @@
-"""Runs attempts on a Ray cluster: a thin adapter from launcher.py's seam to controller.py and cluster.py."""
+"""Runs attempts on Ray: each one a controller actor with a name, so that it can be found again. See launcher.py."""
 
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from gradwire.services.cluster import Cluster, EmbeddedRay, ExistingRay, LocalRay
+from gradwire.services.controller import Controller
 from gradwire.services.home import Home
-from gradwire.services.launcher import Capacity, Handle, Launch
+from gradwire.services.launcher import AttemptLostError, Capacity, Launch
+from gradwire.workers.reports import Failed, Finished, Report
+from gradwire.workers.worker import WorkerSpec
+
+__all__ = ["RayHandle", "RayLauncher"]
+
+CALLS = 4
+ANSWER_S = 15.0
+"""A controller that does not answer for so long is taken for lost."""
+
+
+class RayHandle:
+    """A running attempt."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+        self._last: Report | None = None
+
+    def reports(self, after: int, wait_s: float) -> tuple[int, Sequence[tuple[int, Report]]]:
+        """See launcher.Handle."""
+        try:
+            incarnation, found = ray.get(self._actor.reports.remote(after, wait_s), timeout=wait_s + ANSWER_S)
+            if found:
+                self._last = found[-1][1]
+            elif not isinstance(self._last, Finished | Failed) and ray.get(self._actor.over.remote(), timeout=ANSWER_S):
+                raise AttemptLostError("the job's controller ended without a result")
+        except RayError as error:
+            raise AttemptLostError(f"the job's controller is gone ({type(error).__name__})") from error
+        return incarnation, found
+
+    def stop(self, reason: str) -> None:
+        """See launcher.Handle."""
+        with contextlib.suppress(RayError):
+            ray.get(self._actor.stop.remote(reason), timeout=ANSWER_S)
+        # Its workers are its own and end with it.
+        with contextlib.suppress(RayError):
+            ray.kill(self._actor, no_restart=True)
 
 
 class RayLauncher:
-    """Not wired yet: the controller and the cluster come with the workers."""
+    """Starts controllers on a Ray cluster. It is made in the thread that outlives it: Ray's processes end with theirs."""
 
     def __init__(self, home: Home, embedded: bool, address: str | None) -> None:
-        raise ImportError("the Ray controller is not part of this build")
+        """Connects to `address`, or starts Ray here: in this process (`embedded`) or beside it. Raises ClusterError."""
+        self._handles: list[RayHandle] = []
+        self._lock = threading.Lock()
+        self._cluster: Cluster
+        if address is not None:
+            self._cluster = ExistingRay(home.path, address)
+        elif embedded:
+            self._cluster = EmbeddedRay(home.path)
+        else:
+            self._cluster = LocalRay(home.path)
 
     def capacity(self) -> Capacity:
         """See launcher.Launcher."""
-        raise NotImplementedError
+        cpu, cuda = self._cluster.capacity()
+        return Capacity(cpu=cpu, cuda=cuda)
 
-    def launch(self, launch: Launch) -> Handle:
+    def launch(self, launch: Launch) -> RayHandle:
         """See launcher.Launcher."""
-        raise NotImplementedError
+        cluster = self._cluster
+        for attempt in range(max(1, launch.attempt - 3), launch.attempt):
+            with contextlib.suppress(ValueError, RayError):
+                ray.kill(ray.get_actor(_name(launch.job_id, attempt), cluster.namespace), no_restart=True)
+        spec = WorkerSpec(
+            job_file=str(launch.job_file),
+            overrides=dict(launch.overrides),
+            shards=launch.shards,
+            device=launch.device,
+            threads_per_worker=launch.threads_per_worker,
+            checkpoints=str(launch.checkpoints),
+            directory=str(launch.code),
+        )
+        remote: Any = ray.remote(Controller)
+        actor = remote.options(
+            name=_name(launch.job_id, launch.attempt),
+            namespace=cluster.namespace,
+            lifetime="detached" if cluster.outlives_service else None,
+            num_cpus=0,
+            max_restarts=0,
+            max_concurrency=CALLS,
+        ).remote(spec, launch.workers, cluster.slots)
+        return self._kept(RayHandle(actor))
 
-    def adopt(self, launch: Launch) -> Handle | None:
+    def adopt(self, launch: Launch) -> RayHandle | None:
         """See launcher.Launcher."""
-        raise NotImplementedError
+        cluster = self._cluster
+        try:
+            actor = ray.get_actor(_name(launch.job_id, launch.attempt), cluster.namespace)
+            ray.get(actor.over.remote(), timeout=ANSWER_S)
+        except (ValueError, RayError):
+            return None
+        return self._kept(RayHandle(actor))
+
+    def _kept(self, handle: RayHandle) -> RayHandle:
+        with self._lock:
+            self._handles.append(handle)
+        return handle
 
     def close(self) -> None:
         """See launcher.Launcher."""
-        raise NotImplementedError
+        with self._lock:
+            handles, self._handles = self._handles, []
+        for handle in handles:
+            handle.stop("the service stops")
+        self._cluster.close()
+
+
+def _name(job_id: str, attempt: int) -> str:
+    return f"job-{job_id}-{attempt}"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from gradwire.services.home import Home
 from gradwire.services.launcher import Launcher
 from gradwire.services.local_launcher import LocalLauncher
+from gradwire.services.ray_environment import prepare_for_cluster_of_our_own, prepare_for_existing_cluster
 
 
 class RuntimeUnavailableError(Exception):
@@ -20,13 +21,22 @@ def launcher(runtime: str, embedded: bool, ray_address: str | None) -> Callable[
         return lambda home: LocalLauncher(outlive=not embedded)
 
     def make(home: Home) -> Launcher:
-        # Here, and not above: Ray takes a second to import.
+        # Here, and not above: Ray takes a second to import, and reads its settings when it is.
+        if ray_address is None:
+            prepare_for_cluster_of_our_own(home.path)
+        else:
+            prepare_for_existing_cluster()
         try:
             from gradwire.services.ray_launcher import RayLauncher
         except ImportError as error:
             raise RuntimeUnavailableError(
                 f"the Ray runtime can't be loaded ({error}): use --runtime process"
             ) from error
-        return RayLauncher(home, embedded=embedded, address=ray_address)
+        from gradwire.services.cluster import ClusterError
+
+        try:
+            return RayLauncher(home, embedded=embedded, address=ray_address)
+        except ClusterError as error:
+            raise RuntimeUnavailableError(str(error)) from error
 
     return make

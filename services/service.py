@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 MESSAGE_BYTES = 4 * 1024 * 1024
 WATCH_DRAIN_S = 2.0
 STOP_GRACE_S = 1.0
+SWITCH_INTERVAL_S = 0.001
 _SERVICES = tuple(
     name.full_name
     for name in (
@@ -116,6 +118,9 @@ class Service:
 
         Raises HomeInUseError, AddressError, or what the launcher raises; then nothing is left behind.
         """
+        # The writer gives up the interpreter at every statement and would wait 5 ms to have it back from a busy front
+        # end: measured 780 durable submits/s with Python's 5 ms, 970 with 1 ms.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         undo: list[Callable[[], object]] = []
         try:
             self._home = Home(self._home_path)
@@ -131,7 +136,6 @@ class Service:
             undo.append(self._end_loop)
             self.address = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
             self._home.say(f"pid {os.getpid()}, at {self.address}")
-            self._runner.start()
         except BaseException:
             for step in reversed(undo):
                 step()
@@ -175,6 +179,8 @@ class Service:
                 f"can't listen at {self._wanted}: is the port in use, or the address not this machine's? "
                 "Name another with --address (port 0 takes a free one)"
             )
+        # The jobs that were there stand in line before those that come.
+        self._runner.start()
         await self._server.start()
         return Address(self._wanted.host, port)
 

@@ -114,17 +114,16 @@ class Store:
                 earlier = _earlier(connection, new.request_id, request_sha256)
                 if earlier is not None:
                     return Change(earlier, ())
-            if connection.execute(schema.SELECT_CODE_KNOWN, {"sha256": code_sha256}).first() is None:
-                connection.execute(schema.INSERT_CODE, {"sha256": code_sha256, "body": code})
+            if schema.SELECT_CODE_KNOWN(connection, {"sha256": code_sha256}).first() is None:
+                schema.INSERT_CODE(connection, {"sha256": code_sha256, "body": code})
             job = r.Job(new.id, spec, JobState.QUEUED, self._now(), last_event=1)
             row = {**_row(StoredJob(job, 0, code_sha256)), "id": job.id, "spec": spec_bytes}
             del row["which"]
             row |= {"code_sha256": code_sha256, "create_time_us": _to_us(job.create_time)}
-            inserted = connection.execute(schema.INSERT_JOB, row).inserted_primary_key
-            sequence = inserted[0] if inserted is not None else 0
+            sequence = schema.INSERT_JOB(connection, row).scalar_one()
             if new.request_id:
                 request = {"request_id": new.request_id, "sha256": request_sha256, "job": sequence}
-                connection.execute(schema.INSERT_REQUEST, request)
+                schema.INSERT_REQUEST(connection, request)
             queued = r.StateChanged(JobState.QUEUED, "submitted")
             return Change(job, _add_events(connection, sequence, 0, [queued], job.create_time))
 
@@ -197,7 +196,7 @@ class Store:
             if added:
                 after = replace(after, job=replace(after.job, last_event=added[-1].number))
             if after != before:
-                connection.execute(schema.UPDATE_JOB, _row(after))
+                schema.UPDATE_JOB(connection, _row(after))
             return Change(after.job, added)
 
         return self._writer.submit(apply)
@@ -220,7 +219,7 @@ class Store:
         """A job's code with its files. Raises JobNotFoundError."""
         with self._engine.connect() as connection:
             stored = _find(connection, job_id)
-            row = connection.execute(schema.SELECT_CODE, {"sha256": stored.code_sha256}).one()
+            row = schema.SELECT_CODE(connection, {"sha256": stored.code_sha256}).one()
         return messages.code_from_message(pb.Code.FromString(row[0]))
 
     def page(self, size: int, token: str, states: Sequence[JobState]) -> Page:
@@ -249,7 +248,7 @@ class Store:
         """
         with self._engine.connect() as connection:
             # One row says where the job stands before its events are read: it may move on meanwhile, never back.
-            row = connection.execute(schema.SELECT_SEQUENCE, {"job_id": job_id}).first()
+            row = schema.SELECT_SEQUENCE(connection, {"job_id": job_id}).first()
             if row is None:
                 raise JobNotFoundError.of(job_id)
             if after > row.last_event:
@@ -257,10 +256,8 @@ class Store:
                     f"job {job_id} has {row.last_event} events, none after number {after}: was the cursor another job's?",
                     {"job": job_id, "last_event": str(row.last_event), "after": str(after)},
                 )
-            rows = connection.execute(
-                schema.SELECT_EVENTS, {"job": row.sequence, "after": after, "size": size}
-            ).all()
-        found = [StoredEvent(number, body) for number, body in rows]
+            rows = schema.SELECT_EVENTS(connection, {"job": row.sequence, "after": after, "size": size}).all()
+        found = [StoredEvent(row.number, row.body) for row in rows]
         last = found[-1].number if found else after
         return found, JobState(row.state).terminal and last >= row.last_event
 
@@ -300,7 +297,7 @@ def _create_tables(engine: Engine) -> None:
 
 
 def _earlier(connection: Connection, request_id: str, request_sha256: str) -> r.Job | None:
-    row = connection.execute(schema.SELECT_REQUEST, {"request_id": request_id}).first()
+    row = schema.SELECT_REQUEST(connection, {"request_id": request_id}).first()
     if row is None:
         return None
     if row.sha256 != request_sha256:
@@ -312,7 +309,7 @@ def _earlier(connection: Connection, request_id: str, request_sha256: str) -> r.
 
 
 def _find(connection: Connection, job_id: str) -> StoredJob:
-    row = connection.execute(schema.SELECT_JOB, {"job_id": job_id}).first()
+    row = schema.SELECT_JOB(connection, {"job_id": job_id}).first()
     if row is None:
         raise JobNotFoundError.of(job_id)
     return _stored(row)
@@ -327,7 +324,7 @@ def _add_events(
     )
     if added:
         rows = [{"job": sequence, "number": each.number, "body": each.body} for each in added]
-        connection.execute(schema.INSERT_EVENTS, rows)
+        schema.INSERT_EVENTS(connection, rows)
     return added
 
 

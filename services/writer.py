@@ -99,19 +99,21 @@ class Writer:
             # SQLAlchemy's autobegin emits nothing with pysqlite in autocommit mode: this is the real BEGIN. A deferred
             # one would fail at once with BUSY where another connection writes, without waiting.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+            # The driver's own cursor: two savepoints a change are two thirds of the cost through SQLAlchemy.
+            cursor = connection.connection.cursor()
             for change in group:
-                connection.exec_driver_sql("SAVEPOINT change")
+                cursor.execute("SAVEPOINT change")
                 try:
                     result = change.apply(connection)
                 except DBAPIError as error:
-                    connection.exec_driver_sql("ROLLBACK TO change")
+                    cursor.execute("ROLLBACK TO change")
                     failed.append((change, StorageError(f"the job store could not write: {error.orig}")))
                 except Exception as error:
-                    connection.exec_driver_sql("ROLLBACK TO change")
+                    cursor.execute("ROLLBACK TO change")
                     failed.append((change, error))
                 else:
                     done.append((change, result))
-                connection.exec_driver_sql("RELEASE change")
+                cursor.execute("RELEASE change")
             connection.exec_driver_sql("COMMIT")
         except Exception as error:
             cause = error.orig if isinstance(error, DBAPIError) else error

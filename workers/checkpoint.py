@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gradwire.training import parameters_sha256
 from safetensors.numpy import load, save
+
+from gradwire.training import parameters_sha256
 
 __all__ = ["Checkpoint", "CheckpointDamagedError", "Saved", "checkpoints", "clear_unfinished", "newest_valid", "read", "write"]
 

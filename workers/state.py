@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from gradwire.backends import to_numpy
 from gradwire.nn import Module
 from gradwire.training import ParameterLayout, state_arrays

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
 from gradwire.backends import to_device, to_numpy
 from gradwire.optim import Optimizer
 from gradwire.training import (

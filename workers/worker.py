@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from gradwire.backends import Device
 from gradwire.training import (
     Job,
@@ -41,7 +43,6 @@ from gradwire.workers.reports import (
 from gradwire.workers.state import captured, restore
 from gradwire.workers.step import OwnerFactory, TrainingStep
 from gradwire.workers.transport import ExchangeError, Transport
-from threadpoolctl import threadpool_limits
 
 __all__ = ["End", "RankEnded", "Worker", "WorkerSpec"]
 

@@ -24,7 +24,7 @@ import numpy as np
 __all__ = [
     "allclose", "arange", "argsort", "asarray", "ascontiguousarray", "asnumpy", "broadcast_to", "ceil", "concatenate", "cos", "cuda",
     "cumsum", "empty", "exp", "expand_dims", "expm1", "flip", "floor", "frombuffer", "full", "full_like", "isfinite", "isinf", "isnan",
-    "lib", "log", "log1p", "maximum", "minimum", "ndarray", "ones", "pad", "rint", "shares_memory", "sign", "sin", "sqrt", "tanh", "tril",
+    "lib", "log", "log1p", "maximum", "may_share_memory", "minimum", "ndarray", "ones", "pad", "rint", "sign", "sin", "sqrt", "tanh", "tril",
     "triu", "where", "zeros",
 ]  # fmt: skip
 
@@ -381,7 +381,9 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None) -> ndarray:
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> ndarray:
-    return _made(np.arange(0, start, step, dtype) if stop is None else np.arange(start, stop, step, dtype))
+    first, last = (0, start) if stop is None else (start, stop)
+    host: Any = np.arange(first, last, step, dtype=dtype)  # type: ignore[call-overload]
+    return _made(host)
 
 
 # Of arrays
@@ -444,9 +446,9 @@ def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return _called(lambda x, y: np.allclose(x, y, rtol, atol, equal_nan), a, b)
 
 
-def shares_memory(a: Any, b: Any, max_work: Any = None) -> bool:
+def may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
     device: list[int] = []
-    return np.shares_memory(_host(a, device), _host(b, device))
+    return np.may_share_memory(_host(a, device), _host(b, device))
 
 
 def _as_strided(x: Any, shape: Any = None, strides: Any = None) -> ndarray:

@@ -45,9 +45,14 @@ def default_collate(batch: Sequence[Any]) -> Any:
     )
 
 
+def takes_many(dataset: Any) -> bool:
+    """Whether a data set may be indexed with many rows at once: tensors whose `__getitem__` nobody has replaced."""
+    return isinstance(dataset, TensorDataset) and type(dataset).__getitem__ is TensorDataset.__getitem__
+
+
 def fetch(dataset: Any, rows: Any, collate: Callable[[Sequence[Any]], Any] | None = None) -> Any:
     """The batch of `rows` (integers). A TensorDataset is indexed at once; any other sample by sample, then collated."""
-    if isinstance(dataset, TensorDataset) and collate is None:
+    if collate is None and takes_many(dataset):
         return list(dataset[np.asarray(rows, np.int64)])
     return (collate or default_collate)([dataset[int(i)] for i in rows])
 

@@ -25,6 +25,7 @@ from ..functions import (
     sqrt,
     tanh,
     unsqueeze,
+    where,
 )
 from ..functions import sum as _sum
 from ..ops import activation as _act
@@ -49,14 +50,20 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     if bias is None:
         return matmul(input, weight.t())
-    if input._array.dtype != weight._array.dtype:
-        raise RuntimeError(
-            f"mat1 and mat2 must have the same dtype, but got {input.dtype} and {weight.dtype}"
-        )
+    _same_dtype("linear", input, weight, bias)
     if input.ndim == 2:
         return apply(_mx.Linear, (input, weight, bias))
     out = apply(_mx.Linear, (reshape(input, -1, input._array.shape[-1]), weight, bias))
     return reshape(out, *input._array.shape[:-1], weight._array.shape[0])
+
+
+def _same_dtype(name: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Raises RuntimeError for operands of different dtypes, which NumPy would promote without a word."""
+    for what, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t._array.dtype != input._array.dtype:
+            raise RuntimeError(
+                f"{name}: input and {what} must have the same dtype, but got {input.dtype} and {t.dtype}"
+            )
 
 
 def _pair(x: int | Sequence[int]) -> tuple[int, int]:
@@ -81,6 +88,7 @@ def conv2d(
         raise RuntimeError(
             f"conv2d: expected an input of shape (N, {weight._array.shape[1]}, H, W) for weight {tuple(weight.shape)}, got {tuple(input.shape)}"
         )
+    _same_dtype("conv2d", input, weight, bias)
     stride, padding = _pair(stride), _pair(padding)
     for axis in (0, 1):
         if input._array.shape[2 + axis] + 2 * padding[axis] < weight._array.shape[2 + axis]:
@@ -98,6 +106,10 @@ def _pool_args(input: Tensor, kernel_size: Any, stride: Any, padding: Any, name:
     if any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
         raise RuntimeError(
             f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel}"
+        )
+    if any(n + 2 * p < k for n, p, k in zip(input._array.shape[2:], pad, kernel, strict=True)):
+        raise RuntimeError(
+            f"{name}: output size is too small: input {tuple(input.shape)} with padding {pad} is smaller than the kernel {kernel}"
         )
     return kernel, kernel if stride is None else _pair(stride), pad
 
@@ -132,18 +144,25 @@ def logsigmoid(input: Tensor) -> Tensor:
     return -softplus(-input)
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zeroes elements with probability p and scales the rest by 1 / (1 - p)."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0.0:
         return input
-    if p == 1.0:
-        return input * 0.0
+    if inplace:
+        return input.mul_(_kept(input, p))  # type: ignore[no-any-return]
+    return input * _kept(input, p)
+
+
+def _kept(input: Tensor, p: float) -> Tensor:
+    """What dropout multiplies with: 0 for what is dropped, else 1 / (1 - p)."""
     dtype = input._array.dtype
+    if p == 1.0:
+        return Tensor._wrap(module_of(input._array).zeros(input._array.shape, dtype))
     kept = random.current().numpy.random(input._array.shape, np.float32) >= np.float32(p)
     scale = kept.astype(dtype) * dtype.type(1.0 / (1.0 - p))
-    return input * Tensor._wrap(to_device(scale, input.device))
+    return Tensor._wrap(to_device(scale, input.device))
 
 
 def layer_norm(
@@ -199,7 +218,11 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    if tensor._array.dtype != np.int64:
+        raise RuntimeError(f"one_hot is only applicable to index tensor of type int64, got {tensor.dtype}")
     n = int(tensor._array.max()) + 1 if num_classes == -1 else num_classes
+    if tensor._array.size and (int(tensor._array.min()) < 0 or int(tensor._array.max()) >= n):
+        raise RuntimeError(f"one_hot: class values must be in [0, {n})")
     xp = module_of(tensor._array)
     return Tensor._wrap((tensor._array[..., None] == xp.arange(n)).astype(np.int64))
 
@@ -249,7 +272,8 @@ def nll_loss(
     weights = kept.astype(dtype) if weight is None else weight._array[safe] * kept
     if weight is None and valid.size == raw.size:
         return _reduce(picked, reduction)
-    loss = picked * Tensor._wrap(weights)
+    zero = Tensor._wrap(module_of(raw).zeros((), dtype))
+    loss = where(Tensor._wrap(kept), picked * Tensor._wrap(weights), zero)  # not a product: 0 * inf is NaN
     if reduction == "mean":
         return _sum(loss) / Tensor._wrap(weights.sum())
     return _reduce(loss, reduction)
@@ -318,9 +342,11 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    from ..functions import where
-
     _same_shape(input, target, "smooth_l1_loss")
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    if beta == 0:
+        return l1_loss(input, target, reduction)
     distance = (input - target).abs()
     return _reduce(
         where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta), reduction
@@ -342,5 +368,8 @@ def binary_cross_entropy(input: Tensor, target: Tensor, reduction: str = "mean")
 
 
 def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
-    loss = exp(target) * (target - input) if log_target else target * (target.clamp(min=1e-45).log() - input)
+    if log_target:
+        loss = exp(target) * (target - input)
+    else:
+        loss = target * where(target > 0, target, 1.0).log() - target * input
     return _sum(loss) / input._array.shape[0] if reduction == "batchmean" else _reduce(loss, reduction)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ..backends import Device
 from ..dtypes import dtype as DType
+from ..grad_mode import no_grad
 from ..tensor import RemovableHandle, Tensor, _to_target
 from .parameter import Parameter
 
@@ -83,6 +84,14 @@ class Module:
                 f"cannot assign '{type(value).__name__}' as parameter '{name}' (torch.nn.Parameter or None expected)"
             )
         elif name in stores[0] or name in stores[1] or name in stores[2]:
+            if name in stores[1] and value is not None:
+                raise TypeError(
+                    f"cannot assign '{type(value).__name__}' as child module '{name}' (torch.nn.Module or None expected)"
+                )
+            if name in stores[2] and value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"cannot assign '{type(value).__name__}' object to buffer '{name}' (torch.Tensor or None required)"
+                )
             next(s for s in stores if name in s)[name] = value
             return
         else:
@@ -226,9 +235,10 @@ class Module:
             raise RuntimeError(
                 f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems)
             )
-        for k, target in own.items():
-            if k in state_dict:
-                target.copy_(state_dict[k])
+        with no_grad():
+            for k, target in own.items():
+                if k in state_dict:
+                    target.copy_(state_dict[k])
         return _IncompatibleKeys(missing, unexpected)
 
     # Modes and moves

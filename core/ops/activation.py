@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..backends import module_of
 from ..node import Op
+from .pointwise import floating, no_bool
 from .registry import register
 
 
@@ -18,10 +20,10 @@ class Relu(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).maximum(a, a.dtype.type(0))
+        return module_of(a).maximum(no_bool("relu", a), a.dtype.type(0))
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:
-        return (g * (out > 0),)
+        return (m.where(out <= 0, m.zeros_like(g), g),)  # not g * (out > 0): inf * 0 is NaN
 
 
 @register("sigmoid")
@@ -32,8 +34,7 @@ class Sigmoid(Op):
     @staticmethod
     def forward(a: Any) -> Any:
         xp = module_of(a)
-        if a.dtype.kind != "f":
-            a = a.astype(np.float32)
+        a = floating(a)
         # exp of what is never positive: no overflow on either side
         e = xp.exp(-abs(a))
         return xp.where(a >= 0, a.dtype.type(1), e) / (1 + e)
@@ -67,10 +68,28 @@ class Erf(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return _erf(a if a.dtype.kind == "f" else a.astype(np.float32))
+        return _erf(floating(a))
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
-        return (g * (m.exp(-(a * a)) * (2 / np.pi**0.5).item()),)
+        return (g * (m.exp(-(a * a)) * (2 / math.pi**0.5)),)
+
+
+_Rational = tuple[tuple[float, ...], tuple[float, ...]]
+_SMALL: _Rational = (
+    (3.20937758913846947e03, 3.77485237685302021e02, 1.13864154151050156e02, 3.16112374387056560e00, 1.85777706184603153e-1),
+    (2.84423683343917062e03, 1.28261652607737228e03, 2.44024637934444173e02, 2.36012909523441209e01, 1.0),
+)  # fmt: skip
+_MIDDLE: _Rational = (
+    (1.23033935479799725e03, 2.05107837782607147e03, 1.71204761263407058e03, 8.81952221241769090e02, 2.98635138197400131e02,
+     6.61191906371416295e01, 8.88314979438837594e00, 5.64188496988670089e-1, 2.15311535474403846e-8),
+    (1.23033935480374942e03, 3.43936767414372164e03, 4.36261909014324716e03, 3.29079923573345963e03, 1.62138957456669019e03,
+     5.37181101862009858e02, 1.17693950891312499e02, 1.57449261107098347e01, 1.0),
+)  # fmt: skip
+_LARGE: _Rational = (
+    (6.58749161529837803e-4, 1.60837851487422766e-2, 1.25781726111229246e-1, 3.60344899949804439e-1, 3.05326634961232344e-1,
+     1.63153871373020978e-2),
+    (2.33520497626869185e-3, 6.05183413124413191e-2, 5.27905102951428412e-1, 1.87295284992346047e00, 2.56852019228982242e00, 1.0),
+)  # fmt: skip
 
 
 def _erf(a: Any) -> Any:
@@ -79,19 +98,11 @@ def _erf(a: Any) -> Any:
     x = a.astype(np.float64)
     y = xp.minimum(abs(x), 30.0)
     z = y * y
-    p = (3.20937758913846947e03, 3.77485237685302021e02, 1.13864154151050156e02, 3.16112374387056560e00, 1.85777706184603153e-1)  # fmt: skip
-    q = (2.84423683343917062e03, 1.28261652607737228e03, 2.44024637934444173e02, 2.36012909523441209e01, 1.0)
-    small = x * _ratio(z, p, q)
-    p = (1.23033935479799725e03, 2.05107837782607147e03, 1.71204761263407058e03, 8.81952221241769090e02,
-         2.98635138197400131e02, 6.61191906371416295e01, 8.88314979438837594e00, 5.64188496988670089e-1, 2.15311535474403846e-8)  # fmt: skip
-    q = (1.23033935480374942e03, 3.43936767414372164e03, 4.36261909014324716e03, 3.29079923573345963e03,
-         1.62138957456669019e03, 5.37181101862009858e02, 1.17693950891312499e02, 1.57449261107098347e01, 1.0)  # fmt: skip
-    middle = 1 - xp.exp(-z) * _ratio(y, p, q)
-    p = (6.58749161529837803e-4, 1.60837851487422766e-2, 1.25781726111229246e-1, 3.60344899949804439e-1, 3.05326634961232344e-1, 1.63153871373020978e-2)  # fmt: skip
-    q = (2.33520497626869185e-3, 6.05183413124413191e-2, 5.27905102951428412e-1, 1.87295284992346047e00, 2.56852019228982242e00, 1.0)  # fmt: skip
+    small = x * _ratio(z, *_SMALL)
+    middle = 1 - xp.exp(-z) * _ratio(y, *_MIDDLE)
     safe = xp.maximum(y, 1.0)
     w = 1 / (safe * safe)
-    large = 1 - xp.exp(-z) * ((0.5641895835477563 - w * _ratio(w, p, q)) / safe)
+    large = 1 - xp.exp(-z) * ((0.5641895835477563 - w * _ratio(w, *_LARGE)) / safe)
     out = xp.where(y <= 0.46875, small, xp.sign(x) * xp.where(y <= 4.0, middle, large))
     return out.astype(a.dtype)
 
@@ -116,6 +127,8 @@ class Softmax(Op):
     @staticmethod
     def forward(a: Any, dim: int) -> Any:
         xp = module_of(a)
+        if not a.shape[dim]:
+            return a.copy()
         e = xp.exp(a - a.max(axis=dim, keepdims=True))
         e /= e.sum(axis=dim, keepdims=True)
         return e
@@ -136,6 +149,8 @@ class LogSoftmax(Op):
     @staticmethod
     def forward(a: Any, dim: int) -> Any:
         xp = module_of(a)
+        if not a.shape[dim]:
+            return a.copy()
         shifted = a - a.max(axis=dim, keepdims=True)
         shifted -= xp.log(xp.exp(shifted).sum(axis=dim, keepdims=True))
         return shifted

@@ -54,7 +54,8 @@ def _fold(columns: Any, shape: tuple[int, ...], kernel: Pair, stride: Pair, padd
 
 def _rows(g: Any) -> Any:
     """(N, O, oh, ow) as a matrix (O, N*oh*ow)."""
-    return g.transpose(1, 0, 2, 3).reshape(g.shape[1], -1)
+    n, o, oh, ow = g.shape
+    return g.transpose(1, 0, 2, 3).reshape(o, n * oh * ow)
 
 
 @register("conv2d", inputs=2)
@@ -68,7 +69,7 @@ class Conv2d(Op):
     def forward(x: Any, w: Any, stride: Pair, padding: Pair) -> Any:
         o, _, kh, kw = w.shape
         columns, (oh, ow) = _columns(x, (kh, kw), stride, padding)
-        out = w.reshape(o, -1) @ columns
+        out = w.reshape(o, columns.shape[0]) @ columns
         return module_of(x).ascontiguousarray(out.reshape(o, x.shape[0], oh, ow).transpose(1, 0, 2, 3))
 
     def backward(self, m: Any, g: Any, x: Any, w: Any) -> Any:
@@ -92,10 +93,12 @@ class Conv2dInput(Op):
 
     @staticmethod
     def forward(g: Any, w: Any, stride: Pair, padding: Pair, shape: tuple[int, ...]) -> Any:
-        columns = w.reshape(w.shape[0], -1).T @ _rows(g)
+        o, c, kh, kw = w.shape
+        columns = w.reshape(o, c * kh * kw).T @ _rows(g)
         return _fold(columns, shape, w.shape[2:], stride, padding, g.shape[2:])
 
-    def backward(self, m: Any, gg: Any, g: Any, w: Any) -> Any:
+    def backward(self, m: Any, gg: Any, *saved: Any) -> Any:
+        g, w = saved
         stride, padding, _ = self.attrs
         eg, ew = self.edges
         return (
@@ -116,7 +119,8 @@ class Conv2dWeight(Op):
         columns, _ = _columns(x, (shape[2], shape[3]), stride, padding)
         return (_rows(g) @ columns.T).reshape(shape)
 
-    def backward(self, m: Any, gg: Any, g: Any, x: Any) -> Any:
+    def backward(self, m: Any, gg: Any, *saved: Any) -> Any:
+        g, x = saved
         stride, padding, _ = self.attrs
         eg, ex = self.edges
         return (

@@ -37,7 +37,18 @@ class Getitem(Op):
         return (m.put_items(g, self.attrs[0], self.input_shape()),)
 
     def name(self) -> str:
-        return "SliceBackward0" if _is_basic(self.attrs[0]) else "IndexBackward0"
+        index = self.attrs[0]
+        if not _is_basic(index):
+            return "IndexBackward0"
+        last = [
+            i
+            for i in (index if isinstance(index, tuple) else (index,))
+            if i != slice(None) and i is not Ellipsis
+        ]
+        if not last:
+            return "AliasBackward0"
+        kind = {int: "Select", slice: "Slice"}.get(type(last[-1]), "Unsqueeze")
+        return kind + "Backward0"
 
 
 @register("put_items")

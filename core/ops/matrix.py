@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..node import Op
@@ -29,7 +30,8 @@ class Matmul(Op):
                 b.ndim == 2 and a.ndim > 2
             ):  # one product over all rows instead of one for each batch, then a sum
                 k, n = a.shape[-1], g.shape[-1]
-                gb = m.matmul(m.swap_last(m.reshape(a, (-1, k))), m.reshape(g, (-1, n)))
+                rows = math.prod(a.shape[:-1])
+                gb = m.matmul(m.swap_last(m.reshape(a, (rows, k))), m.reshape(g, (rows, n)))
             else:
                 gb = m.matmul(m.swap_last(a), g)
         return ga, gb

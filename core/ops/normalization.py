@@ -25,9 +25,7 @@ class Standardize(Op):
         dims, eps = self.attrs
         shape = x.shape
         centered = x - m.mean(x, dims, True, shape)
-        scale = m.div(
-            m.ones_like(eps_like := m.sqrt(m.mean(centered * centered, dims, True, shape) + eps)), eps_like
-        )
+        scale = 1 / m.sqrt(m.mean(centered * centered, dims, True, shape) + eps)
         normal = centered * scale
         dot = m.mean(g * normal, dims, True, shape)
         return ((g - m.mean(g, dims, True, shape) - normal * dot) * scale,)

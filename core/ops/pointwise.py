@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..backends import module_of
+from ..dtypes import get_default_dtype
 from ..node import Op
 from .registry import register
+
+_NUMBERS = frozenset((int, float, bool))
+_FLOAT = np.dtype(np.float32)
+
+
+def floating(a: Any) -> Any:
+    """`a`, integers and bools as the default float: what division and PyTorch's transcendental functions work on."""
+    return a if a.dtype.kind == "f" else a.astype(get_default_dtype().numpy)
+
+
+def no_bool(name: str, a: Any) -> Any:
+    """`a`, or RuntimeError for a bool array."""
+    if a.dtype.kind == "b":
+        raise RuntimeError(f"{name}: bool tensors are not supported; convert with .int() or .float() first")
+    return a
+
+
+def refuse_bools(a: Any, b: Any) -> None:
+    """Raises RuntimeError where an operand of a subtraction is bool."""
+    if any(x.__class__ is bool or getattr(x, "dtype", _FLOAT).name == "bool" for x in (a, b)):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. "
+            "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+        )
 
 
 @register("add", inputs=2, promotes=True)
@@ -29,11 +55,6 @@ class Sub(Op):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        if getattr(a, "dtype", None) == np.bool_ or getattr(b, "dtype", None) == np.bool_:
-            raise RuntimeError(
-                "Subtraction, the `-` operator, with a bool tensor is not supported. "
-                "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
-            )
         return a - b
 
     def backward(self, m: Any, g: Any) -> Any:
@@ -64,16 +85,68 @@ class Div(Op):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        if a.__class__ not in (int, float) and a.dtype.kind != "f":
-            a = a.astype(np.float32)
-        if b.__class__ not in (int, float, bool) and b.dtype.kind != "f":
-            b = b.astype(np.float32)
-        with np.errstate(all="ignore"):
-            return a / b
+        if a.__class__ not in _NUMBERS and a.dtype.kind != "f":
+            a = floating(a)
+        if b.__class__ not in _NUMBERS and b.dtype.kind != "f":
+            b = floating(b)
+        return a / b
 
     def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
         ea, eb = self.edges
         return g / b if ea is not None else None, -g * ((a / b) / b) if eb is not None else None
+
+
+def _check_divisor(name: str, a: Any, b: Any) -> None:
+    """Raises RuntimeError for bools, and for integers divided by zero, which NumPy and CUDA answer with a number."""
+    kinds = {x.__class__.__name__[0] if x.__class__ in _NUMBERS else x.dtype.kind for x in (a, b)}
+    if "f" in kinds:
+        return
+    if kinds == {"b"}:
+        raise RuntimeError(f"{name}: bool tensors are not supported; convert with .int() or .float() first")
+    if (b == 0) if b.__class__ in _NUMBERS else (b == 0).any():
+        raise RuntimeError("ZeroDivisionError: integer division or remainder by zero")
+
+
+class FloorDivide(Op):
+    """The quotient rounded down. As in PyTorch its result requires grad, and backward raises."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        _check_divisor("floor_divide", a, b)
+        return a // b
+
+    def backward(self, m: Any, g: Any) -> Any:
+        raise RuntimeError(
+            "derivative for floor_divide is not implemented; use torch.floor(a / b), whose gradient is zero"
+        )
+
+
+class DivFloor(FloorDivide):
+    """div(…, rounding_mode="floor"): the same, with gradient zero."""
+
+    __slots__ = ()
+
+    def backward(self, m: Any, g: Any) -> Any:
+        zero = m.zeros_like(g)
+        return zero, zero
+
+
+@register("remainder", inputs=2, promotes=True)
+class Remainder(Op):
+    """a - b * floor(a / b)."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        _check_divisor("remainder", a, b)
+        return a % b
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
+        return g, -g * m.floor(a / b) if self.edges[1] is not None else None
 
 
 @register("neg")
@@ -82,7 +155,7 @@ class Neg(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return -a
+        return -no_bool("neg", a)
 
     def backward(self, m: Any, g: Any) -> Any:
         return (-g,)
@@ -95,30 +168,31 @@ class Pow(Op):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        if b.__class__ is int and b < 0 and getattr(a, "dtype", np.dtype("f")).kind in "iu":
+        if getattr(a, "dtype", _FLOAT).kind == "b" and (
+            b.__class__ is bool or getattr(b, "dtype", _FLOAT).kind == "b"
+        ):
+            raise RuntimeError("pow: bool tensors are not supported; convert with .int() or .float() first")
+        if b.__class__ is int and b < 0 and getattr(a, "dtype", _FLOAT).kind in "iu":
             raise RuntimeError("Integers to negative integer powers are not allowed.")
-        with np.errstate(all="ignore"):
-            return a**b
+        return a**b
 
     def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:
         ea, eb = self.edges
         ga = gb = None
         if ea is not None:
-            if b.__class__ in (int, float):
+            if isinstance(b, (int, float)):
                 ga = m.zeros_like(a) * g if b == 0 else g * b * (a if b == 2 else a ** (b - 1))
             else:
                 ga = m.where(b == 0, m.zeros_like(b), g * b * a ** (b - 1))
         if eb is not None:
-            if a.__class__ in (int, float):
-                gb = (
-                    g * out * float(np.log(a))
-                    if a > 0
-                    else m.where(b >= 0, m.zeros_like(b), g * out * float("-inf"))
-                )
+            if isinstance(a, (int, float)):
+                log_a = math.log(a) if a > 0 else float("nan") if a else float("-inf")
+                gb = g * out * log_a
+                if not a:
+                    gb = m.where(b >= 0, m.zeros_like(gb), gb)
             else:
-                defined = a == 0
-                log_a = m.log(m.where(defined, m.ones_like(a), a))
-                gb = g * m.where(defined, m.zeros_like(a), out * log_a)
+                flat = (a == 0) & (b >= 0)
+                gb = g * m.where(flat, m.zeros_like(out), out * m.log(m.where(flat, m.ones_like(a), a)))
         return ga, gb
 
     def name(self) -> str:
@@ -140,7 +214,9 @@ class Sign(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).sign(a)
+        if a.dtype.kind == "b":
+            return a.copy()
+        return (a > 0).astype(a.dtype) - (a < 0).astype(a.dtype)  # 0 for NaN, as PyTorch has it
 
 
 @register("floor")
@@ -149,7 +225,7 @@ class Floor(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).floor(a) if a.dtype.kind == "f" else a.copy()
+        return module_of(a).floor(a) if a.dtype.kind == "f" else no_bool("floor", a).copy()
 
 
 @register("ceil")
@@ -158,7 +234,7 @@ class Ceil(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).ceil(a) if a.dtype.kind == "f" else a.copy()
+        return module_of(a).ceil(a) if a.dtype.kind == "f" else no_bool("ceil", a).copy()
 
 
 @register("round")
@@ -169,12 +245,7 @@ class Round(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).rint(a) if a.dtype.kind == "f" else a.copy()
-
-
-def _floating(a: Any) -> Any:
-    """Integers and bools become the default float, as PyTorch's transcendental functions have it."""
-    return a if a.dtype.kind == "f" else a.astype(np.float32)
+        return module_of(a).rint(a) if a.dtype.kind == "f" else no_bool("round", a).copy()
 
 
 @register("exp")
@@ -184,8 +255,7 @@ class Exp(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return module_of(a).exp(_floating(a))
+        return module_of(a).exp(floating(a))
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:
         return (g * out,)
@@ -198,8 +268,7 @@ class Expm1(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return module_of(a).expm1(_floating(a))
+        return module_of(a).expm1(floating(a))
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:
         return (g * (out + 1),)
@@ -212,8 +281,7 @@ class Log(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return module_of(a).log(_floating(a))
+        return module_of(a).log(floating(a))
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         return (m.div(g, a),)
@@ -226,8 +294,7 @@ class Log1p(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return module_of(a).log1p(_floating(a))
+        return module_of(a).log1p(floating(a))
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         return (m.div(g, a + 1),)
@@ -240,8 +307,7 @@ class Sqrt(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return module_of(a).sqrt(_floating(a))
+        return module_of(a).sqrt(floating(a))
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:
         return (m.div(g, out * 2),)
@@ -254,7 +320,7 @@ class Sin(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).sin(_floating(a))
+        return module_of(a).sin(floating(a))
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         return (g * m.cos(a),)
@@ -267,7 +333,7 @@ class Cos(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).cos(_floating(a))
+        return module_of(a).cos(floating(a))
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         return (-g * m.sin(a),)
@@ -280,7 +346,7 @@ class Tanh(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).tanh(_floating(a))
+        return module_of(a).tanh(floating(a))
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:
         return (g * (1 - out * out),)
@@ -293,7 +359,7 @@ class Abs(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return abs(a)
+        return abs(no_bool("abs", a))
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         return (g * m.sign(a),)
@@ -332,7 +398,7 @@ class Maximum(Op):
         return module_of(a).maximum(a, b)
 
     def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
-        return _shared(self, m, g, a > b, a == b)
+        return _shared(self, m, g, a < b, a > b, a == b)
 
 
 @register("minimum", inputs=2)
@@ -347,16 +413,17 @@ class Minimum(Op):
         return module_of(a).minimum(a, b)
 
     def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
-        return _shared(self, m, g, a < b, a == b)
+        return _shared(self, m, g, a > b, a < b, a == b)
 
 
-def _shared(node: Any, m: Any, g: Any, first: Any, tie: Any) -> Any:
+def _shared(node: Any, m: Any, g: Any, only_b: Any, only_a: Any, tie: Any) -> Any:
+    """The gradient of each side; where neither comparison holds (NaN), both sides get it, as in PyTorch."""
     ea, eb = node.edges
     zero = m.zeros_like(g)
-    half = g / 2
+    shared = m.where(tie, g / 2, g)
     return (
-        m.where(tie, half, m.where(first, g, zero)) if ea is not None else None,
-        m.where(tie, half, m.where(first, zero, g)) if eb is not None else None,
+        m.where(only_b, zero, shared) if ea is not None else None,
+        m.where(only_a, zero, shared) if eb is not None else None,
     )
 
 

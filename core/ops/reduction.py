@@ -60,7 +60,11 @@ class Mean(Op):
 
     @staticmethod
     def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
-        return _divided(a.sum(axis=dims, keepdims=keepdim), _count(dims, shape))
+        n = _count(dims, shape)
+        if a.dtype == np.float16:  # sums and counts soon pass 65504, the largest float16
+            return (a.sum(axis=dims, keepdims=keepdim, dtype=np.float32) / np.float32(n)).astype(np.float16)
+        total = a.sum(axis=dims, keepdims=keepdim)
+        return total / total.dtype.type(n)  # of nothing: NaN
 
     def backward(self, m: Any, g: Any) -> Any:
         dims, keepdim, shape = self.attrs
@@ -74,9 +78,22 @@ def _count(dims: tuple[int, ...], shape: tuple[int, ...]) -> int:
     return n
 
 
-def _divided(total: Any, n: int) -> Any:
-    with np.errstate(all="ignore"):  # the mean of nothing is nan, as PyTorch has it
-        return total / total.dtype.type(n)
+@register("cumsum")
+class Cumsum(Op):
+    """cumsum(a, dim): running sums; dim is non-negative."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any, dim: int) -> Any:
+        return a.cumsum(axis=dim, dtype=a.dtype).reshape(a.shape)
+
+    def backward(self, m: Any, g: Any) -> Any:
+        (dim,) = self.attrs
+        if not g.shape:
+            return (g,)
+        turned = (*(slice(None),) * dim, slice(None, None, -1))
+        return (m.getitem(m.cumsum(m.getitem(g, turned), dim), turned),)
 
 
 @register("amax")

@@ -224,7 +224,10 @@ def _imported(path: Path) -> types.ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    spec = importlib.util.spec_from_file_location(name, path)
+    known = sys.modules.get(name)
+    if name in sys.stdlib_module_names or (known and getattr(known, "__file__", None) != str(path.resolve())):
+        name = f"gradwire_job_{name}"  # a job file called json.py must not stand for the module of that name
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise JobFileError(f"job file {path}: expected a Python file (.py)")
     module = importlib.util.module_from_spec(spec)

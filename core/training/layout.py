@@ -80,10 +80,10 @@ class ParameterLayout:
         self.size = _whole_blocks(at)
         with device.context():
             self.flat = device.module.zeros(self.size, self.dtype)
-        for s, p in zip(self.parameter_segments, self.parameters, strict=True):
+        for s, parameter in zip(self.parameter_segments, self.parameters, strict=True):
             view = self.flat[s.start : s.stop].reshape(s.shape)
-            view[...] = p._array
-            p._array = view
+            view[...] = parameter._array
+            parameter._array = view
         self.read_buffers(self.flat)
         self._integer_buffers = [
             (n, b.numel()) for n, b in model.named_buffers() if not b.is_floating_point()

@@ -33,13 +33,18 @@ class Permutation:
 
     def __call__(self, positions: Any) -> Rows:
         """Values at `positions` (integers below n), as int64."""
-        x = np.asarray(positions, np.int64).astype(np.uint64)
-        out = self._walk(x)
+        x = np.asarray(positions, np.int64)
+        if x.size and (x.min() < 0 or x.max() >= self.n):
+            raise IndexError(f"position out of range: expected 0 to {self.n - 1}, got {x.min()} to {x.max()}")
+        out = self._walk(
+            np.atleast_1d(x).astype(np.uint64)
+        )  # one dimension at least: scalars would warn of overflow
         outside = out >= self.n
         while outside.any():  # expected fewer than four rounds: the domain is at most four times n
             out[outside] = self._walk(out[outside])
             outside = out >= self.n
-        return out.astype(np.int64)
+        values: Rows = out.astype(np.int64).reshape(x.shape)
+        return values
 
     def _walk(self, x: Any) -> Any:
         half = np.uint64(self._half)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random as python_random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..backends import to_device
-from ..data import TensorDataset, fetch
+from ..data import fetch
+from ..data.loader import takes_many
 from ..grad_mode import no_grad
 from ..nn import Module
 from ..random import keyed
@@ -24,7 +25,7 @@ from ..tensor import Tensor
 from .job import Job
 from .layout import ParameterLayout
 
-__all__ = ["Leaf", "LossError", "ShardStep", "metrics_of", "seeded"]
+__all__ = ["Leaf", "LossError", "ShardStep", "metrics_of", "same_names", "seeded"]
 
 
 class LossError(ValueError):
@@ -83,7 +84,8 @@ class ShardStep:
                     f"{type(self.job).__name__}.loss() returned a tensor that does not depend on the model's parameters"
                 )
             loss.backward(gradient=weight)
-        vector = layout.device.module.empty(layout.size, layout.dtype)
+        with layout.device.context():
+            vector = layout.device.module.empty(layout.size, layout.dtype)
         vector[layout.parameter_segments[-1].stop : layout.buffer_start] = 0
         used = layout.read_gradients(vector)
         end = layout.buffer_segments[-1].stop if layout.buffer_segments else layout.buffer_start
@@ -104,7 +106,7 @@ class ShardStep:
         return Leaf(None, _scalars(weight, len(rows), values), names)
 
     def _batch(self, dataset: Any, rows: Any) -> Any:
-        if self._collate is not None or not isinstance(dataset, TensorDataset):
+        if self._collate is not None or not takes_many(dataset):
             batch = fetch(dataset, rows, self._collate or self.job.collate)
         else:
             batch = fetch(dataset, rows)
@@ -163,6 +165,18 @@ def _parts(
     if not weight >= 0.0 or weight == float("inf"):
         raise LossError(f'{where}: expected "weight" to be a finite number of at least 0, got {weight}')
     return loss, weight, tuple(names), values
+
+
+def same_names(leaves: Sequence[Leaf], job: str) -> tuple[str, ...]:
+    """The names of the metrics, which all shards of a step must share. Raises LossError."""
+    names = leaves[0].names
+    for leaf in leaves:
+        if leaf.names != names:
+            raise LossError(
+                f"{job}: the shards of one step returned different metrics, {', '.join(names)} and {', '.join(leaf.names)}; "
+                "return the same names in the same order for every batch"
+            )
+    return names
 
 
 def metrics_of(scalars: np.ndarray[Any, np.dtype[np.float64]], names: tuple[str, ...]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from .job import Job, JobFileError
 from .layout import ParameterLayout
 from .plan import Plan
 from .rules import block_sums, clip_factor, tree_sum
-from .shard import Leaf, ShardStep, metrics_of, seeded
+from .shard import Leaf, ShardStep, metrics_of, same_names, seeded
 
 __all__ = ["NonFiniteLoss", "SoloResult", "build", "state_arrays", "train_solo"]
 
@@ -107,7 +107,7 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
             rows = plan.shard_rows(step, v)
             leaves.append(shard_step.run(train, step, v, rows, integers) if len(rows) else None)
         present = [leaf for leaf in leaves if leaf is not None]
-        names = present[0].names
+        names = same_names(present, type(job).__name__)
         total = tree_sum([leaf and leaf.vector for leaf in leaves])
         scalars = tree_sum([leaf and leaf.scalars for leaf in leaves])
         metrics = metrics_of(scalars, names)
@@ -141,13 +141,14 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
 
 
 def _evaluated(shard_step: ShardStep, data: Any, plan: Plan, epoch: int) -> dict[str, float]:
-    total, names = None, ()
+    total: Any = None
+    names: tuple[str, ...] = ()
     for batch in range(plan.eval_batches):
         leaves = []
         for v in range(plan.shards):
             rows = plan.eval_rows(batch, v)
             leaves.append(shard_step.evaluate(data, epoch, batch, v, rows) if len(rows) else None)
-        names = leaves[0].names  # type: ignore[union-attr]
+        names = same_names([leaf for leaf in leaves if leaf is not None], type(shard_step.job).__name__)
         summed = tree_sum([leaf and leaf.scalars for leaf in leaves])
         total = summed if total is None else total + summed
-    return metrics_of(total, names)  # type: ignore[arg-type]
+    return metrics_of(total, names)

@@ -60,7 +60,7 @@ Runtime = Annotated[
 ]
 
 DEFAULT_HOME = Path("~/.gradwire")
-DEFAULT_RUNTIME = RuntimeKind.process
+DEFAULT_RUNTIME = RuntimeKind.ray
 
 
 def parse_overrides(items: list[str] | None) -> dict[str, str]:

@@ -142,6 +142,20 @@ def test_two_clients_that_race_with_one_request_id_get_one_job(service: Service)
         client.job(ids[0]).wait()
 
 
+def test_a_service_that_is_not_there_is_said_soon() -> None:
+    with Client("127.0.0.1:9", retry_for_s=0.2) as client:
+        for call in (
+            client.serving,
+            client.job("x").get,
+            client.job("x").wait,
+            lambda: list(client.job("x").watch()),
+        ):
+            began = time.monotonic()
+            with pytest.raises(UnreachableError, match=r"no gradwire service answers at 127\.0\.0\.1:9"):
+                call()
+            assert time.monotonic() - began < 5
+
+
 def test_wrong_requests_are_refused_with_every_field_named(client: Client) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         client.submit(code(), workers=9, device="tpu", overrides={"a b": "1"})

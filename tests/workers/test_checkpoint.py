@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+
 from gradwire.training import parameters_sha256
 from gradwire.workers import checkpoint as c
-from safetensors.numpy import load_file
 
 MODEL = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "steps": np.array(3, np.int64)}
 

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from gradwire.training import SoloResult, load_job, parameters_sha256, train_solo
 from gradwire.workers import checkpoint as checkpoints
 from gradwire.workers.reports import (

@@ -1,0 +1,154 @@
+"""The controller of one attempt of a job: a Ray actor that owns the worker group and brings it back when a worker dies.
+
+It keeps the workers' reports, numbered from 1, until the job service has taken them: a service that is restarted goes
+on where it was, and training goes on without it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from gradwire.services.optimizer import SliceOptimizer
+from gradwire.workers import checkpoint as checkpoints
+from gradwire.workers.group import GroupLostError, NoRoomError, Slots, WorkerGroup
+from gradwire.workers.reports import Failed, Finished, Report, Started, StepFinished, Warned
+from gradwire.workers.worker import End, RankEnded, WorkerSpec
+
+__all__ = ["Controller"]
+
+BATCH = 1000
+FOLLOW_S = 0.5
+STOP_GRACE_S = 3.0
+LOSSES_LIMIT = 10
+"""Losses in a row without a finished step between, after which the job is given up."""
+WAITING_LIMIT = 200_000
+"""Reports kept while no service takes them; then training waits for one, and loses nothing."""
+
+
+class Controller:
+    """Runs `world_size` workers to the job's end. A plain class; `ray_launcher` puts it on Ray."""
+
+    def __init__(self, spec: WorkerSpec, world_size: int, slots: Slots) -> None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all GPUs visible to an actor that asked for none
+        self._spec, self._world_size, self._slots = spec, world_size, slots
+        self._reports: deque[tuple[int, Report]] = deque()
+        self._told = 0
+        self._changed = threading.Condition()
+        self._stop_reason: str | None = None
+        self._done = threading.Event()
+        self._generation = 0
+        self._losses = 0
+        self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
+        self._thread.start()
+
+    def reports(self, after: int, wait_s: float) -> tuple[int, list[tuple[int, Report]]]:
+        """(1, reports numbered above `after`), waiting at most `wait_s` for the first; those up to `after` are forgotten."""
+        deadline = time.monotonic() + wait_s
+        with self._changed:
+            while self._reports and self._reports[0][0] <= after:
+                self._reports.popleft()
+            self._changed.notify_all()
+            while not self._reports and not self._done.is_set() and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return 1, [self._reports[i] for i in range(min(BATCH, len(self._reports)))]
+
+    def over(self) -> bool:
+        """Whether there will be no further report."""
+        return self._done.is_set()
+
+    def stop(self, reason: str) -> None:
+        """Ends the workers and returns when they are gone."""
+        self._stop_reason = reason
+        self._done.wait(2 * STOP_GRACE_S)
+
+    def _tell(self, report: Report) -> None:
+        with self._changed:
+            while len(self._reports) >= WAITING_LIMIT and self._stop_reason is None:
+                self._changed.wait(FOLLOW_S)
+            self._told += 1
+            self._reports.append((self._told, report))
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        try:
+            self._generations()
+        except NoRoomError as error:
+            self._tell(Failed("CANNOT_PLACE", str(error), ""))
+        except Exception as error:
+            self._tell(Failed("INTERNAL", f"the controller failed: {type(error).__name__}: {error}", ""))
+        finally:
+            self._done.set()
+            with self._changed:
+                self._changed.notify_all()
+
+    def _generations(self) -> None:
+        """Forms the group again, from the newest valid checkpoint, until the job has ended."""
+        while self._stop_reason is None:
+            self._generation += 1
+            folder = Path(self._spec.checkpoints)
+            checkpoints.clear_unfinished(folder)
+            resume = checkpoints.newest_valid(folder, lambda text: self._tell(Warned("CHECKPOINT_DAMAGED", text)))
+            try:
+                with WorkerGroup(
+                    self._spec,
+                    self._world_size,
+                    self._generation,
+                    SliceOptimizer,
+                    None if resume is None else str(resume),
+                    self._slots,
+                ) as group:
+                    if self._followed(group):
+                        return
+                    lost = "a worker lost the others"
+            except GroupLostError as error:
+                lost = str(error)
+            if self._stop_reason is not None:
+                return
+            self._losses += 1
+            self._tell(Warned("WORKER_LOST", f"{lost}; going on from the newest checkpoint"))
+            if self._losses > LOSSES_LIMIT:
+                text = f"workers were lost {self._losses} times without a finished step between: {lost}"
+                self._tell(Failed("WORKERS_LOST", text, ""))
+                return
+
+    def _followed(self, group: WorkerGroup) -> bool:
+        """Passes reports on until every rank has ended. True where that was the job's end, False to form the group again."""
+        ended: dict[int, RankEnded] = {}
+        failure: Failed | None = None
+        finished: Finished | None = None
+        asked_to_stop = 0.0
+        while len(ended) < group.world_size:
+            if self._stop_reason is not None and not asked_to_stop:
+                asked_to_stop = time.monotonic()
+                group.stop(self._stop_reason)
+            if failure is not None and not asked_to_stop:
+                asked_to_stop = time.monotonic()
+            if asked_to_stop and time.monotonic() - asked_to_stop > STOP_GRACE_S:
+                break
+            try:
+                for rank, reports, end in group.follow(FOLLOW_S if not asked_to_stop else 0.1):
+                    for report in reports:
+                        if isinstance(report, Failed):
+                            failure = failure or report
+                        elif isinstance(report, Finished):
+                            finished = report
+                        elif not isinstance(report, Started) or rank == 0:
+                            self._tell(report)
+                        if isinstance(report, StepFinished):
+                            self._losses = 0
+                    if end is not None:
+                        ended[rank] = end
+            except GroupLostError:
+                if failure is None and finished is None and self._stop_reason is None:
+                    raise
+                break
+        # Last, so that all that was printed before stands before it.
+        if failure is not None:
+            self._tell(failure)
+        elif finished is not None and all(e.end is End.FINISHED for e in ended.values()):
+            self._tell(finished)
+        return failure is not None or finished is not None or self._stop_reason is not None

@@ -1,0 +1,78 @@
+"""A whole job gives the CPU's bits on the stand-in: nothing on the way depends on where the arrays are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradwire
+from gradwire import nn
+from gradwire.nn import functional as F
+from gradwire.training import train_solo
+from gradwire.utils.data import TensorDataset
+
+
+def _data(*shape):
+    x = np.random.default_rng(5).standard_normal(shape, np.float32)
+    y = (x.reshape(shape[0], -1).sum(1) > 0).astype(np.int64)
+    return TensorDataset(gradwire.from_numpy(x), gradwire.from_numpy(y))
+
+
+class SmallConvNet(gradwire.Job):
+    """Convolution, batch statistics, an integer buffer, dropout, held-out data and momentum."""
+
+    epochs = 2
+    batch_size = 12
+
+    def model(self):
+        return nn.Sequential(
+            nn.Conv2d(2, 3, 3, stride=2, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Dropout(0.3), nn.Linear(12, 2),
+        )  # fmt: skip
+
+    def train_data(self):
+        return _data(27, 2, 8, 8)
+
+    def eval_data(self):
+        return _data(9, 2, 8, 8)
+
+    def optimizer(self, model):
+        return gradwire.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
+
+    def loss(self, model, batch):
+        x, y = batch
+        return F.cross_entropy(model(x), y, label_smoothing=0.1)
+
+
+class ClippedPerceptron(gradwire.Job):
+    """Adam, clipping, a schedule, layer norm, and metrics beside the loss."""
+
+    epochs = 2
+    batch_size = 10
+    clip_grad_norm = 0.05
+
+    def model(self):
+        return nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 2))
+
+    def train_data(self):
+        return _data(23, 6)
+
+    def optimizer(self, model):
+        return gradwire.optim.Adam(model.parameters(), lr=1e-2, amsgrad=True)
+
+    def scheduler(self, optimizer):
+        return gradwire.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+
+    def loss(self, model, batch):
+        x, y = batch
+        out = model(x)
+        return {"loss": F.cross_entropy(out, y), "accuracy": (out.argmax(1) == y).float().mean()}
+
+
+@pytest.mark.parametrize("job", [SmallConvNet, ClippedPerceptron])
+def test_a_job_ends_with_the_same_sha256_on_every_device(job, device):
+    here, on_cpu = train_solo(job(), shards=4, device=device), train_solo(job(), shards=4)
+    assert here.parameters_sha256 == on_cpu.parameters_sha256
+    assert here.history == on_cpu.history
+    assert here.evaluation == on_cpu.evaluation
+    assert {str(p.device.type) for p in here.model.parameters()} == {device}
