@@ -13,6 +13,7 @@ from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .node import KIND_SLOT
 from .tensor import Tensor
+from .versions import check_place
 
 __all__ = [
     "Function",
@@ -58,6 +59,7 @@ def _roots(outputs: list[Tensor], grads: list[Any], create_graph: bool) -> tuple
             raise RuntimeError(
                 f"backward: expected a gradient on {t.device} for output {i}, got one on {g.device}"
             )
+        check_place(t)
         edges.append(t._node or t)
         values.append(g if create_graph else g._array)
     return edges, values
@@ -102,6 +104,10 @@ def grad(
     Raises RuntimeError for an input that the outputs do not depend on, unless allow_unused (None in its place) or
     materialize_grads (zeros).
     """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     outs, wanted = _as_list(outputs), _as_list(inputs)
     grads = [None] * len(outs) if grad_outputs is None else _as_list(grad_outputs)
     for t in wanted:

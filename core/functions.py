@@ -406,11 +406,16 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    return Tensor._wrap((input._array != 0).all(axis=_dims(dim, input.ndim), keepdims=keepdim))
+    return _truth(input, (input._array != 0).all(axis=_dims(dim, input.ndim), keepdims=keepdim))
 
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    return Tensor._wrap((input._array != 0).any(axis=_dims(dim, input.ndim), keepdims=keepdim))
+    return _truth(input, (input._array != 0).any(axis=_dims(dim, input.ndim), keepdims=keepdim))
+
+
+def _truth(input: Tensor, found: Any) -> Tensor:
+    """all and any of bytes are bytes in PyTorch, of everything else bools."""
+    return Tensor._wrap(found.astype(np.uint8) if input._array.dtype == np.uint8 else found)
 
 
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -55,6 +56,8 @@ class _GradMode:
 
     def __call__(self, function: F) -> F:
         mode = self._mode
+        if inspect.isgeneratorfunction(function):
+            return _generator_in(mode, function)  # type: ignore[return-value]
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -65,6 +68,37 @@ class _GradMode:
                 state.enabled = before
 
         return wrapped  # type: ignore[return-value]
+
+
+def _generator_in(mode: bool, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`'s generators with the mode set while they run, and put back while their caller does."""
+
+    def switched(call: Callable[..., Any], *args: Any) -> Any:
+        before, state.enabled = state.enabled, mode
+        try:
+            return call(*args)
+        finally:
+            state.enabled = before
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        generator = function(*args, **kwargs)
+        try:
+            produced = switched(next, generator)
+            while True:
+                try:
+                    sent = yield produced
+                except GeneratorExit:
+                    switched(generator.close)
+                    raise
+                except BaseException as e:
+                    produced = switched(generator.throw, e)
+                else:
+                    produced = switched(generator.send, sent)
+        except StopIteration as end:
+            return end.value
+
+    return wrapped
 
 
 class _ClassIsContext(type):
@@ -102,14 +136,19 @@ class set_grad_enabled(_GradMode):
     def __init__(self, mode: bool) -> None:
         if not isinstance(mode, bool):
             raise TypeError(f"set_grad_enabled: expected a bool, got {type(mode).__name__}")
-        self._before = [state.enabled]
+        self._outside = state.enabled
         self._mode = mode
         state.enabled = mode
 
     def __enter__(self) -> None:
         state.enabled = self._mode
-        if not self._before:
-            self._before.append(state.enabled)
+
+    def __exit__(self, *exc: object) -> None:
+        state.enabled = self._outside
+
+    def __call__(self, function: F) -> F:
+        state.enabled = self._outside  # as a decorator it is to act on the calls alone
+        return super().__call__(function)
 
 
 def inference_mode(mode: Any = True) -> Any:

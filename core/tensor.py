@@ -16,7 +16,7 @@ from .dtypes import dtype as DType
 from .dtypes import from_numpy_dtype
 from .grad_mode import state as grad_state
 from .node import KIND_LEAF, KIND_NODE, KIND_SLOT, Node
-from .versions import note_change, owner_of, version_of
+from .versions import check_place, note_change, owner_of, version_of
 
 __all__ = ["Cold", "RemovableHandle", "Size", "Tensor"]
 
@@ -37,11 +37,12 @@ class Size(tuple[int, ...]):
 
 
 class Cold:
-    """What most tensors never have: hooks. Made at the first use."""
+    """What most tensors never have: hooks, a retained gradient. Made at the first use."""
 
-    __slots__ = ("hooks", "post_accumulate_hooks", "retains_grad")
+    __slots__ = ("detached", "hooks", "post_accumulate_hooks", "retains_grad")
 
     def __init__(self) -> None:
+        self.detached = False  # shares storage with a graph on purpose: see versions.check_place
         self.hooks: list[Any] = []
         self.post_accumulate_hooks: list[Any] = []
         self.retains_grad = False
@@ -54,8 +55,11 @@ class RemovableHandle:
         self._hooks, self._hook = hooks, hook
 
     def remove(self) -> None:
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
+        for i, hook in enumerate(self._hooks):
+            if hook is self._hook:
+                del self._hooks[i]
+                break
+        self._hooks = []  # a second remove() must not take away another registration of the same hook
 
 
 class Tensor:
@@ -271,7 +275,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same storage without the graph."""
-        return Tensor._wrap(self._array)
+        return self.detach()
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -281,7 +285,9 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """A view that is not part of the graph; writing to it counts as writing to this tensor."""
-        return Tensor._wrap(self._array)
+        t = Tensor._wrap(self._array)
+        t._make_cold().detached = True
+        return t
 
     def detach_(self) -> Tensor:
         self._node, self._requires_grad = None, False
@@ -452,11 +458,11 @@ class Tensor:
 
     def _write(self, array: Any, recorded: Tensor | None = None) -> Tensor:
         """Puts `array` into this storage; `recorded` is the tensor whose node becomes this one's."""
-        rewrites = recorded is not None and recorded._node is not None
+        rewrites = recorded is not None and (recorded._requires_grad or self._requires_grad)
         note_change(self._array, self if rewrites else None)
         self._array[...] = array
-        if rewrites:
-            self._node, self._requires_grad = recorded._node, True  # type: ignore[union-attr]
+        if recorded is not None:
+            self._node, self._requires_grad = recorded._node, recorded._requires_grad
         return self
 
     def copy_(self, src: Tensor, non_blocking: bool = False) -> Tensor:
@@ -517,6 +523,7 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
         return t._write(_checked(t, compute(t), name)._array)
     if t._requires_grad and t._node is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    check_place(t)
     if t._requires_grad and _views_leaf(t):
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
@@ -527,11 +534,13 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
         old = Tensor._recorded(array.copy(), t._node)
     new = _checked(t, compute(old), name)
     if not t._requires_grad and new._requires_grad:
+        if owner_of(array) is not array and not (t._cold is not None and t._cold.detached):
+            raise RuntimeError(
+                f"{name}: writing a value that requires grad into a view of a tensor that does not is not supported yet; "
+                "index the tensor itself (t[i] = value), or clone() the view first"
+            )
         old._array = array.copy()  # what the graph keeps of the old value must not change below
-    t._write(new._array, new)
-    if not new._requires_grad and t._requires_grad:
-        t._node, t._requires_grad = None, False
-    return t
+    return t._write(new._array, new)
 
 
 def _views_leaf(t: Tensor) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .node import next_seq
 
-__all__ = ["changed_since", "note_change", "version_of"]
+__all__ = ["carry_detachment", "changed_since", "check_place", "note_change", "version_of"]
 
 last_change = 0  # creation number at the newest write to any storage
 last_rewrite = 0  # … at the newest write that gave a storage a new place in a graph
@@ -66,9 +66,17 @@ def version_of(array: Any) -> int:
 
 
 def check_place(tensor: Any) -> None:
-    """Raises RuntimeError for a tensor whose storage got a new place in the graph through another tensor."""
+    """Raises RuntimeError for a tensor whose storage got a new place in the graph through another tensor.
+
+    That would be a view taken before the write: gradients through it would be silently wrong. A detached tensor is
+    meant to carry none.
+    """
+    if not last_rewrite:
+        return
     entry = _entries.get(id(owner_of(tensor._array)))
     if entry is None or not entry.rewritten_at or entry.writer() is tensor:
+        return
+    if not tensor._requires_grad and tensor._cold is not None and tensor._cold.detached:
         return
     node = tensor._node
     seq = 0 if node is None else node.node.seq if hasattr(node, "node") else node.seq
@@ -77,3 +85,13 @@ def check_place(tensor: Any) -> None:
             "this tensor shares its storage with one that a recorded in-place operation has changed, and gradients "
             "through such views are not supported yet; use the out-of-place form, or clone() one of the two first"
         )
+
+
+def carry_detachment(inputs: Any, result: Any) -> Any:
+    """`result` of an unrecorded operation on `inputs`, after check_place; a view of a detached tensor is one, too."""
+    for t in inputs:
+        if hasattr(t, "_array"):
+            check_place(t)
+            if t._cold is not None and t._cold.detached:
+                result._make_cold().detached = True
+    return result

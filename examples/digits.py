@@ -1,7 +1,7 @@
 """Handwritten digits: a small convolutional net on 1,797 scanned digits of 8 x 8 pixels.
 
-    gradwire train examples/digits.py --workers 2     # data-parallel, through the service
-    python examples/digits.py                         # alone, for debugging; the same bits
+gradwire train examples/digits.py --workers 2     # data-parallel, through the service
+python examples/digits.py                         # alone, for debugging; the same bits
 """
 
 from sklearn.datasets import load_digits

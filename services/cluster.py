@@ -82,9 +82,13 @@ class EmbeddedRay:
     def __init__(self, home: Path) -> None:
         self._count, self.slots = local_slots()
         try:
-            _connect(address="local", num_cpus=os.cpu_count(), namespace=self.namespace, _node_ip_address=LOOPBACK)
+            _connect(
+                address="local", num_cpus=os.cpu_count(), namespace=self.namespace, _node_ip_address=LOOPBACK
+            )
         except Exception as error:
-            raise ClusterError(f"Ray could not be started here: {str(error).strip().splitlines()[0]}") from error
+            raise ClusterError(
+                f"Ray could not be started here: {str(error).strip().splitlines()[0]}"
+            ) from error
 
     def capacity(self) -> tuple[int, int]:
         return self._count, local_gpus()
@@ -148,9 +152,13 @@ class LocalRay:
         deadline = time.monotonic() + START_S
         while True:
             if _started(self._pid) is None:
-                raise ClusterError(f"Ray ended while it was starting; its output is in {self._home / 'ray.log'}")
+                raise ClusterError(
+                    f"Ray ended while it was starting; its output is in {self._home / 'ray.log'}"
+                )
             if time.monotonic() > deadline:
-                raise ClusterError(f"Ray did not start within {START_S:.0f} s; its output is in {self._home / 'ray.log'}")
+                raise ClusterError(
+                    f"Ray did not start within {START_S:.0f} s; its output is in {self._home / 'ray.log'}"
+                )
             with contextlib.suppress(OSError):
                 socket.create_connection((host, int(port)), timeout=1).close()
                 try:
@@ -203,7 +211,7 @@ class ExistingRay:
             ) from error
 
     def capacity(self) -> tuple[int, int]:
-        total = ray.cluster_resources()
+        total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return int(total.get("CPU", 0)), int(total.get("GPU", 0))
 
     def close(self) -> None:

@@ -91,7 +91,9 @@ class Controller:
             self._generation += 1
             folder = Path(self._spec.checkpoints)
             checkpoints.clear_unfinished(folder)
-            resume = checkpoints.newest_valid(folder, lambda text: self._tell(Warned("CHECKPOINT_DAMAGED", text)))
+            resume = checkpoints.newest_valid(
+                folder, lambda text: self._tell(Warned("CHECKPOINT_DAMAGED", text))
+            )
             try:
                 with WorkerGroup(
                     self._spec,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from gradwire.optim import Optimizer
 from gradwire.training import ParameterLayout, block_sums, clip_factor
 
@@ -43,7 +44,14 @@ class SliceOptimizer:
         self.start, self.stop = bounds
         self._parameters_stop = max(self.start, min(self.stop, layout.buffer_start))
         self._pieces = [
-            _Piece(i, s.name, max(s.start, self.start), min(s.stop, self.stop), s.group, max(0, self.start - s.start))
+            _Piece(
+                i,
+                s.name,
+                max(s.start, self.start),
+                min(s.stop, self.stop),
+                s.group,
+                max(0, self.start - s.start),
+            )
             for i, s in enumerate(layout.parameter_segments)
             if max(s.start, self.start) < min(s.stop, self.stop)
         ]

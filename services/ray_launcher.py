@@ -37,7 +37,9 @@ class RayHandle:
             incarnation, found = ray.get(self._actor.reports.remote(after, wait_s), timeout=wait_s + ANSWER_S)
             if found:
                 self._last = found[-1][1]
-            elif not isinstance(self._last, Finished | Failed) and ray.get(self._actor.over.remote(), timeout=ANSWER_S):
+            elif not isinstance(self._last, Finished | Failed) and ray.get(
+                self._actor.over.remote(), timeout=ANSWER_S
+            ):
                 raise AttemptLostError("the job's controller ended without a result")
         except RayError as error:
             raise AttemptLostError(f"the job's controller is gone ({type(error).__name__})") from error

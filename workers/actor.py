@@ -34,7 +34,9 @@ CALLS = 4
 class RankActor:
     """One rank in a process. A plain class; `start_actor` puts it on Ray."""
 
-    def __init__(self, spec: WorkerSpec, rank: int, world_size: int, make_owner: OwnerFactory, host: str) -> None:
+    def __init__(
+        self, spec: WorkerSpec, rank: int, world_size: int, make_owner: OwnerFactory, host: str
+    ) -> None:
         self._reports: deque[Report] = deque()
         self._changed = threading.Condition()
         self._ended: RankEnded | None = None
@@ -99,7 +101,8 @@ class RankActor:
 def _node_address() -> str:
     """The address under which this node joined the cluster: the one that the others reach it at."""
     own = ray.get_runtime_context().get_node_id()
-    return next(str(node["NodeManagerAddress"]) for node in ray.nodes() if node["NodeID"] == own)
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return next(str(node["NodeManagerAddress"]) for node in nodes if node["NodeID"] == own)
 
 
 def start_actor(

@@ -27,10 +27,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gradwire.training import parameters_sha256
 from safetensors.numpy import load, save
 
-__all__ = ["Checkpoint", "CheckpointDamagedError", "Saved", "checkpoints", "clear_unfinished", "newest_valid", "read", "write"]
+from gradwire.training import parameters_sha256
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointDamagedError",
+    "Saved",
+    "checkpoints",
+    "clear_unfinished",
+    "newest_valid",
+    "read",
+    "write",
+]
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 FORMAT = 1
@@ -87,7 +97,10 @@ def write(folder: Path, checkpoint: Checkpoint, keep: int = 3) -> Saved:
     aside = folder / f"{_UNFINISHED}{target.name}-{uuid.uuid4().hex[:8]}"
     try:
         aside.mkdir(mode=0o700)
-        bodies = {_MODEL: save(_contiguous(checkpoint.model)), _OPTIMIZER: save(_contiguous(checkpoint.optimizer))}
+        bodies = {
+            _MODEL: save(_contiguous(checkpoint.model)),
+            _OPTIMIZER: save(_contiguous(checkpoint.optimizer)),
+        }
         if checkpoint.buffers:
             bodies[_BUFFERS] = save(_contiguous(checkpoint.buffers))
         if checkpoint.recent:

@@ -69,12 +69,16 @@ class Exchange:
             if source == self.rank:
                 notes.append(note)
                 for node in nodes:
-                    stack.push(Node(node.level, node.index, None if node.value is None else node.value[start:stop]))
+                    stack.push(
+                        Node(node.level, node.index, None if node.value is None else node.value[start:stop])
+                    )
                 continue
             message = self._transport.recv(source, tag)
             marks, their_note, at = _parse_head(message)
             notes.append(their_note)
-            vectors = np.frombuffer(message, dtype, offset=at).reshape(-1, stop - start) if stop > start else None
+            vectors = (
+                np.frombuffer(message, dtype, offset=at).reshape(-1, stop - start) if stop > start else None
+            )
             taken = 0
             places = canonical_nodes(self.leaves_of(source))
             for (level, index), mark in zip(places, marks, strict=True):
@@ -113,7 +117,9 @@ class Exchange:
             self._transport.send(root, tag, payload)
             return None
         own = memoryview(b"")
-        return [own if source == root else self._transport.recv(source, tag) for source in range(self.world_size)]
+        return [
+            own if source == root else self._transport.recv(source, tag) for source in range(self.world_size)
+        ]
 
     def _next(self, phase: Phase) -> int:
         self._sequence += 1
@@ -134,4 +140,8 @@ def _parse_head(message: memoryview) -> tuple[bytes, bytes, int]:
     marks, note = _LENGTHS.unpack_from(message)
     at = _LENGTHS.size
     end = at + marks + note
-    return bytes(message[at : at + marks]), bytes(message[at + marks : end]), -(-end // _ALIGNMENT) * _ALIGNMENT
+    return (
+        bytes(message[at : at + marks]),
+        bytes(message[at + marks : end]),
+        -(-end // _ALIGNMENT) * _ALIGNMENT,
+    )

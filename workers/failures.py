@@ -58,7 +58,9 @@ def _user_failure(error: BaseException, loading: bool) -> Failed:
         message = f"the job called sys.exit({error.code!r}); a job ends by making all its steps"
         return Failed("USER_CODE", message, user_traceback(error))
     if loading and isinstance(error, SyntaxError | ImportError):
-        return Failed("INVALID_JOB_FILE", f"the job file does not import: {_last_line(error)}", user_traceback(error))
+        return Failed(
+            "INVALID_JOB_FILE", f"the job file does not import: {_last_line(error)}", user_traceback(error)
+        )
     return Failed("USER_CODE", _last_line(error), user_traceback(error))
 
 

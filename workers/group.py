@@ -74,7 +74,9 @@ class WorkerGroup:
                 )
             for rank in range(world_size):
                 self._actors.append(
-                    start_actor(spec, rank, world_size, make_owner, self._places, slots.cpus_per_worker, slots.host)
+                    start_actor(
+                        spec, rank, world_size, make_owner, self._places, slots.cpus_per_worker, slots.host
+                    )
                 )
             addresses = self._ask(lambda actor: actor.address.remote(), begin_within_s)
             secret = secrets.token_bytes(SECRET_BYTES)

@@ -20,7 +20,9 @@ class InProcessNetwork:
         self._lock = threading.Lock()
         self._mailboxes: dict[int, Mailbox] = {}
 
-    def form(self, world_size: int, generation: int = 1, deadline_s: float = 30.0) -> list[InProcessTransport]:
+    def form(
+        self, world_size: int, generation: int = 1, deadline_s: float = 30.0
+    ) -> list[InProcessTransport]:
         """All ranks of a new group, in rank order; ranks of an older group can no longer reach anyone."""
         if world_size < 1:
             raise ValueError(f"a group needs at least 1 rank; got {world_size}")

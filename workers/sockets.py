@@ -154,7 +154,9 @@ def _connect(
 class SocketTransport:
     """One process's end of a group over TCP. Made by `SocketListener.form`."""
 
-    def __init__(self, rank: int, generation: int, peers: dict[int, socket.socket], deadline_s: float) -> None:
+    def __init__(
+        self, rank: int, generation: int, peers: dict[int, socket.socket], deadline_s: float
+    ) -> None:
         self._mailbox = Mailbox(rank, generation, deadline_s)
         self._peers = peers
         self._send_locks = {peer: threading.Lock() for peer in peers}
@@ -168,7 +170,8 @@ class SocketTransport:
             # A blocked send looks up once a second, to see an abort or the deadline.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, second)
         self._readers = [
-            threading.Thread(target=self._read, args=(peer,), daemon=True, name=f"gradwire-from-{peer}") for peer in peers
+            threading.Thread(target=self._read, args=(peer,), daemon=True, name=f"gradwire-from-{peer}")
+            for peer in peers
         ]
         for reader in self._readers:
             reader.start()
@@ -256,7 +259,9 @@ class SocketTransport:
                     return
         except (OSError, ValueError) as error:
             if not self._closing:
-                self._mailbox.fail(PeerLost(self.rank, peer, f"its process or the connection ended ({error})"))
+                self._mailbox.fail(
+                    PeerLost(self.rank, peer, f"its process or the connection ended ({error})")
+                )
 
     def abort(self, reason: str) -> None:
         if self._mailbox.fail(ExchangeAborted(self.rank, reason)):
@@ -315,5 +320,3 @@ class SocketTransport:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-

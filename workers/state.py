@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from gradwire.backends import to_numpy
 from gradwire.nn import Module
 from gradwire.training import ParameterLayout, state_arrays
@@ -36,7 +37,9 @@ def captured(
     recent: Sequence[Any],
 ) -> Checkpoint | None:
     """The checkpoint of this moment on rank 0, None on the others. Every rank calls it."""
-    slices = [(key, offset, np.ascontiguousarray(to_numpy(array))) for key, offset, array in owner.state_slices()]
+    slices = [
+        (key, offset, np.ascontiguousarray(to_numpy(array))) for key, offset, array in owner.state_slices()
+    ]
     messages = exchange.gather(_packed(slices))
     if messages is None:
         return None
@@ -62,7 +65,9 @@ def captured(
     )
 
 
-def restore(checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owner: SliceOwner, scheduler: Any) -> None:
+def restore(
+    checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owner: SliceOwner, scheduler: Any
+) -> None:
     """Puts a checkpoint's state into a freshly built job. Raises CheckpointDamagedError where it is of another job."""
     own = {name: tensor._array for name, tensor in model.state_dict().items()}
     own |= {name: b._array for name, b in model.named_buffers() if name not in own}
@@ -70,7 +75,9 @@ def restore(checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owne
     xp = layout.device.module
     if own.keys() != saved.keys():
         other = ", ".join(sorted(own.keys() ^ saved.keys())[:5])
-        raise CheckpointDamagedError(f"the checkpoint of step {checkpoint.step} is of another model: {other} differ")
+        raise CheckpointDamagedError(
+            f"the checkpoint of step {checkpoint.step} is of another model: {other} differ"
+        )
     for name, array in own.items():
         if (tuple(array.shape), array.dtype) != (saved[name].shape, saved[name].dtype):
             raise CheckpointDamagedError(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
 from gradwire.backends import to_device, to_numpy
 from gradwire.optim import Optimizer
 from gradwire.training import (
@@ -47,7 +48,9 @@ class SliceOwner(Protocol):
 
     def state_slices(self) -> list[tuple[str, int, Array]]: ...
 
-    def load_state(self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]) -> None: ...
+    def load_state(
+        self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]
+    ) -> None: ...
 
 
 class OwnerFactory(Protocol):
@@ -117,7 +120,9 @@ class TrainingStep:
         metrics = metrics_of(total.scalars, total.names)
         if not math.isfinite(metrics["loss"]):
             raise NonFiniteLoss(f"the loss of step {step + 1} is {metrics['loss']}")
-        sums = self._owner.finish(to_device(part, layout.device), float(total.scalars[0]), float(total.scalars[2]))
+        sums = self._owner.finish(
+            to_device(part, layout.device), float(total.scalars[0]), float(total.scalars[2])
+        )
         if self._owner.needs_norm:
             sums = np.concatenate([np.frombuffer(s, np.float64) for s in exchange.all_gather_bytes(sums)])
         used = total.used.tolist()

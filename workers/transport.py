@@ -167,9 +167,13 @@ def as_bytes(buffer: Buffer) -> memoryview:
     """The bytes of a C-contiguous buffer, without copying (`ValueError` where it is not contiguous)."""
     if isinstance(buffer, np.ndarray):
         if not buffer.flags.c_contiguous:
-            raise ValueError(f"a message needs contiguous memory; got strides {buffer.strides} for shape {buffer.shape}")
+            raise ValueError(
+                f"a message needs contiguous memory; got strides {buffer.strides} for shape {buffer.shape}"
+            )
         return buffer.reshape(-1).view(np.uint8).data
     view = memoryview(buffer)
     if not view.c_contiguous:
-        raise ValueError(f"a message needs contiguous memory; got strides {view.strides} for shape {view.shape}")
+        raise ValueError(
+            f"a message needs contiguous memory; got strides {view.strides} for shape {view.shape}"
+        )
     return view.cast("B") if view.nbytes else memoryview(b"")

@@ -54,7 +54,9 @@ class TreeStack(Generic[T]):
     def push(self, node: Node[T]) -> None:
         """Adds the node that begins where the last one ended."""
         if self._nodes and self._nodes[-1].stop != node.start:
-            raise ValueError(f"the next node must begin at leaf {self._nodes[-1].stop}; got one from leaf {node.start}")
+            raise ValueError(
+                f"the next node must begin at leaf {self._nodes[-1].stop}; got one from leaf {node.start}"
+            )
         while self._nodes and node.index % 2 == 1 and self._nodes[-1].level == node.level:
             left = self._nodes.pop()
             node = Node(node.level + 1, node.index // 2, self._sum(left.value, node.value))

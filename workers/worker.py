@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from gradwire.backends import Device
 from gradwire.training import (
     Job,
@@ -41,7 +43,6 @@ from gradwire.workers.reports import (
 from gradwire.workers.state import captured, restore
 from gradwire.workers.step import OwnerFactory, TrainingStep
 from gradwire.workers.transport import ExchangeError, Transport
-from threadpoolctl import threadpool_limits
 
 __all__ = ["End", "RankEnded", "Worker", "WorkerSpec"]
 
@@ -101,7 +102,12 @@ class Worker:
     """Rank `rank` of `world_size`. `tell` takes its reports, from this thread, in order."""
 
     def __init__(
-        self, spec: WorkerSpec, rank: int, world_size: int, tell: Callable[[Report], None], make_owner: OwnerFactory
+        self,
+        spec: WorkerSpec,
+        rank: int,
+        world_size: int,
+        tell: Callable[[Report], None],
+        make_owner: OwnerFactory,
     ) -> None:
         self.spec, self.rank, self.world_size = spec, rank, world_size
         self._tell, self._make_owner = tell, make_owner
@@ -256,7 +262,10 @@ class Worker:
             saved = checkpoints.write(Path(spec.checkpoints), content, spec.keep_checkpoints)
         except OSError as error:
             self._say(
-                Warned("CHECKPOINT_FAILED", f"the checkpoint of step {step} could not be written ({error}); training goes on")
+                Warned(
+                    "CHECKPOINT_FAILED",
+                    f"the checkpoint of step {step} could not be written ({error}); training goes on",
+                )
             )
             return parameters_sha256(state_arrays(loaded.model))
         self._last_checkpoint = str(saved.path)

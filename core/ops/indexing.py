@@ -28,7 +28,10 @@ class Getitem(Op):
 
     @staticmethod
     def forward(a: Any, index: Any) -> Any:
-        return a[index]
+        out = a[index]
+        if isinstance(out, np.generic):  # NumPy copies a single element out; a tensor's is a view
+            return a[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+        return out
 
     def backward(self, m: Any, g: Any) -> Any:
         return (m.put_items(g, self.attrs[0], self.input_shape()),)

@@ -70,6 +70,8 @@ def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) ->
         for t in inputs:
             if t._requires_grad:
                 return record(op, inputs, attrs, out)
+        if versions.last_rewrite:
+            return versions.carry_detachment(inputs, Tensor._wrap(out))  # type: ignore[no-any-return]
     return Tensor._wrap(out)
 
 
@@ -81,7 +83,7 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
         return Tensor._wrap(out)  # no gradient flows through integers and bools
     if versions.last_rewrite:
         for t in inputs:
-            if isinstance(t, Tensor) and t._requires_grad:
+            if isinstance(t, Tensor):
                 versions.check_place(t)
     edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
     save = op.save
@@ -173,6 +175,8 @@ def binary(op: type[Op], a: Any, b: Any) -> Tensor:
         out = _after_error(e, op, (a, b), (x, y))
     if grad_state.enabled and ((a_is and a._requires_grad) or (b_is and b._requires_grad)):
         return record(op, (a, b), (a_is, b_is), out)
+    if versions.last_rewrite and grad_state.enabled:
+        return versions.carry_detachment((a, b), Tensor._wrap(out))  # type: ignore[no-any-return]
     return Tensor._wrap(out)
 
 

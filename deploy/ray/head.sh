@@ -1,34 +1,39 @@
 #!/usr/bin/env bash
-# Starts the head node of a Ray cluster on this host and stays in the foreground until a signal; stopping it stops
-# this node's processes and no others. Run it where gradwire is installed, for example from a systemd unit.
+# Starts the head of a Ray cluster for gradwire on this host, and stays until it is ended (Ctrl-C, kill, or systemd).
 #
-#   deploy/ray/head.sh [--host IP] [--port PORT] [--cpus N] [--gpus N]
+#   deploy/ray/head.sh [--address HOST] [--port PORT] [--home DIR] [more options of `ray start`]
 #
-# Every host needs the same Python, the same gradwire and a shared folder for checkpoints (the service's --home).
-# Nodes and the service prove themselves with the token in $RAY_AUTH_TOKEN_PATH (default ~/.gradwire/ray-token, made
-# here with mode 0600): copy it to every host.
+#   --address HOST   the address of this host that other nodes and the service reach (default: its first one)
+#   --port PORT      where the cluster listens (default 6379)
+#   --home DIR       where the cluster's token lies (default ~/.gradwire/ray); copy DIR/token to every other host
+#   PYTHON           the interpreter with gradwire in it (default: .venv/bin/python of this checkout, else python3)
+#
+# Then: deploy/ray/node.sh HOST:PORT on every other host, and `gradwire serve --ray HOST:PORT` where the service runs.
 set -euo pipefail
-python=${PYTHON:-python3}
-host=$(hostname -I 2>/dev/null | awk '{print $1}') port=6379 extra=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --host) host=$2; shift 2 ;;
-    --port) port=$2; shift 2 ;;
-    --cpus) extra+=(--num-cpus "$2"); shift 2 ;;
-    --gpus) extra+=(--num-gpus "$2"); shift 2 ;;
-    *) echo "head.sh: unknown argument $1; see the top of this file" >&2; exit 2 ;;
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+address="" port=6379 rest=()
+while (($#)); do
+  case "$1" in
+    --address) address="${2:?--address needs a value}"; shift 2 ;;
+    --port) port="${2:?--port needs a value}"; shift 2 ;;
+    --home) home="${2:?--home needs a value}"; shift 2 ;;
+    -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) rest+=("$1"); shift ;;
   esac
 done
-export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=${RAY_AUTH_TOKEN_PATH:-$HOME/.gradwire/ray-token}
-export RAY_USAGE_STATS_ENABLED=0 PYTHONHASHSEED=0
-if [ ! -e "$RAY_AUTH_TOKEN_PATH" ]; then
-  mkdir -p "$(dirname "$RAY_AUTH_TOKEN_PATH")"
-  (umask 077 && "$python" -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH")
+address="${address:-$(hostname -I 2>/dev/null | cut -d' ' -f1)}"
+address="${address:-$(hostname)}"
+
+mkdir -p -m 700 "$home"
+if [[ ! -e "$home/token" ]]; then
+  (umask 077 && head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$home/token")
 fi
-cat <<EOF
-Ray head at $host:$port
-  another host:  RAY_AUTH_TOKEN_PATH=... deploy/ray/node.sh $host:$port
-  the service:   RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$RAY_AUTH_TOKEN_PATH gradwire serve --ray $host:$port
-EOF
-exec "$python" -m ray.scripts.scripts start --head --block --disable-usage-stats --include-dashboard false \
-  --node-ip-address "$host" --port "$port" "${extra[@]}"
+use_token "$home/token"
+
+cat >&2 <<TEXT
+Ray for gradwire at $address:$port
+  another node:  copy $home/token to the same place there, then  deploy/ray/node.sh $address:$port
+  the service:   RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$home/token gradwire serve --ray $address:$port
+TEXT
+start_ray --head --node-ip-address "$address" --port "$port" --include-dashboard false "${rest[@]}"

@@ -1,29 +1,33 @@
 #!/usr/bin/env bash
-# Joins this host to the Ray cluster whose head deploy/ray/head.sh started, and stays in the foreground until a signal.
+# Joins this host to the Ray cluster that deploy/ray/head.sh started, and stays until it is ended.
 #
-#   deploy/ray/node.sh HEAD_HOST:PORT [--host IP] [--cpus N] [--gpus N]
+#   deploy/ray/node.sh HEAD:PORT [--address HOST] [--home DIR] [more options of `ray start`]
 #
-# Needs the head's token: RAY_AUTH_TOKEN_PATH (default ~/.gradwire/ray-token).
+#   HEAD:PORT        what head.sh printed
+#   --address HOST   the address of this host that the others reach (default: the one that Ray finds)
+#   --home DIR       where the cluster's token lies (default ~/.gradwire/ray); it is the head's DIR/token
+#   PYTHON           the interpreter with gradwire in it; the same Python, gradwire and NumPy versions as on the head
+#
+# Jobs' folders (the service's --home) must lie on storage that all nodes see under the same path.
 set -euo pipefail
-python=${PYTHON:-python3}
-if [ $# -lt 1 ] || [[ $1 != *:* ]]; then
-  echo "node.sh: expected HEAD_HOST:PORT as the first argument" >&2
-  exit 2
-fi
-head=$1 extra=()
-shift
-while [ $# -gt 0 ]; do
-  case $1 in
-    --host) extra+=(--node-ip-address "$2"); shift 2 ;;
-    --cpus) extra+=(--num-cpus "$2"); shift 2 ;;
-    --gpus) extra+=(--num-gpus "$2"); shift 2 ;;
-    *) echo "node.sh: unknown argument $1; see the top of this file" >&2; exit 2 ;;
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+head="" rest=()
+while (($#)); do
+  case "$1" in
+    --address) rest+=(--node-ip-address "${2:?--address needs a value}"); shift 2 ;;
+    --home) home="${2:?--home needs a value}"; shift 2 ;;
+    -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) if [[ -z "$head" ]]; then head="$1"; else rest+=("$1"); fi; shift ;;
   esac
 done
-export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=${RAY_AUTH_TOKEN_PATH:-$HOME/.gradwire/ray-token}
-export RAY_USAGE_STATS_ENABLED=0 PYTHONHASHSEED=0
-if [ ! -r "$RAY_AUTH_TOKEN_PATH" ]; then
-  echo "node.sh: no token at $RAY_AUTH_TOKEN_PATH; copy the head's there, or set RAY_AUTH_TOKEN_PATH" >&2
+if [[ "$head" != *:* ]]; then
+  echo "node.sh: expected the head's address as HOST:PORT, got '${head}'" >&2
   exit 2
 fi
-exec "$python" -m ray.scripts.scripts start --block --disable-usage-stats --address "$head" "${extra[@]}"
+if [[ ! -r "$home/token" ]]; then
+  echo "node.sh: $home/token is not there: copy it from the head, or name its folder with --home" >&2
+  exit 2
+fi
+use_token "$home/token"
+start_ray --address "$head" "${rest[@]}"

@@ -21,11 +21,20 @@ class SmallConvNet(torch.Job):
     batch_size = 24
 
     def model(self):
-        return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 3))
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(64, 3),
+        )
 
     def train_data(self):
         x = np.random.default_rng(0).standard_normal((70, 1, 8, 8), np.float32)
-        return TensorDataset(torch.from_numpy(x), torch.from_numpy((x.mean((1, 2, 3)) * 20).astype(np.int64) % 3))
+        return TensorDataset(
+            torch.from_numpy(x), torch.from_numpy((x.mean((1, 2, 3)) * 20).astype(np.int64) % 3)
+        )
 
     def optimizer(self, model):
         return torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -36,12 +45,17 @@ class SmallConvNet(torch.Job):
 
 
 def test_a_job_gives_the_same_bits_twice_on_the_gpu():
-    assert train_solo(SmallConvNet(), device="cuda").parameters_sha256 == train_solo(SmallConvNet(), device="cuda").parameters_sha256
+    assert (
+        train_solo(SmallConvNet(), device="cuda").parameters_sha256
+        == train_solo(SmallConvNet(), device="cuda").parameters_sha256
+    )
 
 
 def test_the_gpu_agrees_with_the_cpu_to_rounding():
     on_gpu, on_cpu = train_solo(SmallConvNet(), device="cuda"), train_solo(SmallConvNet(), device="cpu")
-    np.testing.assert_allclose([h["loss"] for h in on_gpu.history], [h["loss"] for h in on_cpu.history], rtol=2e-3)
+    np.testing.assert_allclose(
+        [h["loss"] for h in on_gpu.history], [h["loss"] for h in on_cpu.history], rtol=2e-3
+    )
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (1, 1), (0, 4), (33, 65)])

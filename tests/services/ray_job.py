@@ -17,15 +17,12 @@ class Small(Job):
     pause_s = 0.0
     raise_at = 0
     vector_loss = False
-    say_host = False
     steps = 0
 
     def model(self):
-        if self.say_host:
-            import ray
-
-            print("node", ray.get_runtime_context().get_node_id())
-        return nn.Sequential(nn.Linear(6, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Dropout(0.3), nn.Linear(40, 3))
+        return nn.Sequential(
+            nn.Linear(6, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Dropout(0.3), nn.Linear(40, 3)
+        )
 
     def train_data(self):
         x = torch.randn(77, 6)

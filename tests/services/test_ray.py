@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,14 +14,12 @@ from pathlib import Path
 import pytest
 
 from gradwire.services.client import Client
-from gradwire.services.errors import InvalidRequestError
 from gradwire.services.records import Code, SourceFile
 from gradwire.services.states import JobState
 from gradwire.training import load_job, train_solo
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 JOB = Path(__file__).with_name("ray_job.py")
-DEPLOY = Path(__file__).parents[2] / "deploy" / "ray"
 WAIT_S = 90.0
 
 
@@ -30,7 +27,17 @@ class Served:
     """`gradwire serve` in a process of its own, and a client of it."""
 
     def __init__(self, home: Path, *arguments: str, **environment: str) -> None:
-        command = [sys.executable, "-m", "gradwire", "serve", "--address", "127.0.0.1:0", "--home", str(home), "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "gradwire",
+            "serve",
+            "--address",
+            "127.0.0.1:0",
+            "--home",
+            str(home),
+            "--json",
+        ]
         with open(home.parent / "serve.log", "ab") as log:
             self.process = subprocess.Popen(
                 [*command, *arguments], stdout=subprocess.PIPE, stderr=log, env={**os.environ, **environment}
@@ -91,7 +98,9 @@ def served(home: Path) -> Iterator[list[Served]]:
     yield running
     assert running[0].stop() == 0
     deadline = time.monotonic() + 10
-    while subprocess.run(["pgrep", "-f", str(home)], capture_output=True).stdout and time.monotonic() < deadline:
+    while (
+        subprocess.run(["pgrep", "-f", str(home)], capture_output=True).stdout and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     left = subprocess.run(["pgrep", "-fa", str(home)], capture_output=True, text=True).stdout
     assert left == "", f"still running: {left}"
@@ -158,75 +167,3 @@ def test_a_cancelled_job_leaves_no_worker(served, home):
     while ray_processes(home, "ray::RankActor") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert ray_processes(home, "ray::RankActor") == []
-
-
-@pytest.mark.slow
-def test_two_nodes_started_with_the_scripts_train_one_job(tmp_path):
-    port = _free_port()
-    environment = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "PYTHON": sys.executable}
-    started = []
-
-    def start(script: str, *arguments: str) -> None:
-        with open(tmp_path / f"{script}.log", "wb") as log:
-            command = [str(DEPLOY / script), *arguments]
-            started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True))
-
-    try:
-        start("head.sh", "--host", "127.0.0.1", "--port", str(port), "--cpus", "1")
-        _until(lambda: _answers(port), "the head answers")
-        start("node.sh", f"127.0.0.1:{port}", "--host", "127.0.0.2", "--cpus", "1")
-        service = Served(
-            tmp_path / "home", "--ray", f"127.0.0.1:{port}",
-            RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"),
-        )  # fmt: skip
-        try:
-            job = _submitted_once_there_is_room(service.client)
-            ended = job.wait()
-            assert ended.state == JobState.SUCCEEDED, ended.error
-            assert ended.parameters_sha256 == oracle()
-            said = {e.kind.text for e in job.watch() if type(e.kind).__name__ == "LogLine"}
-            assert len({s for s in said if s.startswith("node ")}) == 2, said
-        finally:
-            assert service.stop() == 0
-    finally:
-        for process in reversed(started):
-            process.terminate()
-        for process in started:
-            process.wait(30)
-    left = subprocess.run(["pgrep", "-fa", f"127.0.0.1:{port}"], capture_output=True, text=True).stdout
-    assert left == "", f"still running: {left}"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _submitted_once_there_is_room(client: Client):
-    """More workers than the cluster has are refused at once, so this is asked again until the second node has joined."""
-    jobs: list = []
-
-    def accepted() -> bool:
-        try:
-            jobs.append(client.submit(code(), workers=2, overrides={"say_host": "true"}))
-        except InvalidRequestError:
-            return False
-        return True
-
-    _until(accepted, "the second node has joined")
-    return jobs[0]
-
-
-def _until(what, promise: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not what():
-        assert time.monotonic() < deadline, f"not within {WAIT_S:.0f} s: {promise}"
-        time.sleep(0.1)

@@ -16,7 +16,9 @@ SECRET = bytes(range(32))
 TRANSPORTS = ("in_process", "sockets")
 
 
-def form_group(kind: str, world_size: int, *, deadline_s: float = 20.0, generation: int = 1) -> list[Transport]:
+def form_group(
+    kind: str, world_size: int, *, deadline_s: float = 20.0, generation: int = 1
+) -> list[Transport]:
     if kind == "in_process":
         return list(InProcessNetwork().form(world_size, generation, deadline_s))
     listeners = [SocketListener() for _ in range(world_size)]

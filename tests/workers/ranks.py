@@ -30,7 +30,9 @@ class Ran:
         return finished.parameters_sha256
 
 
-def spec_of(job_file: Path, folder: Path, overrides: Mapping[str, str] | None = None, shards: int = 8) -> WorkerSpec:
+def spec_of(
+    job_file: Path, folder: Path, overrides: Mapping[str, str] | None = None, shards: int = 8
+) -> WorkerSpec:
     return WorkerSpec(
         job_file=str(job_file),
         overrides=overrides or {},
@@ -44,9 +46,7 @@ def spec_of(job_file: Path, folder: Path, overrides: Mapping[str, str] | None = 
 
 def run_ranks(spec: WorkerSpec, transports: Sequence[Transport], resume: str | None = None) -> Ran:
     reports: list[list[Report]] = [[] for _ in transports]
-    workers = [
-        Worker(spec, t.rank, t.world_size, reports[t.rank].append, SliceOptimizer) for t in transports
-    ]
+    workers = [Worker(spec, t.rank, t.world_size, reports[t.rank].append, SliceOptimizer) for t in transports]
     with ThreadPoolExecutor(len(transports)) as pool:
         futures = [
             pool.submit(worker.run, lambda t=t: t, resume)  # type: ignore[misc]

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+
 from gradwire.training import parameters_sha256
 from gradwire.workers import checkpoint as c
-from safetensors.numpy import load_file
 
 MODEL = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "steps": np.array(3, np.int64)}
 
@@ -37,18 +38,30 @@ def test_what_was_written_is_read_again_bit_for_bit(tmp_path: Path) -> None:
     again = c.read(saved.path)
     assert saved.path.name == "step-00000004"
     assert saved.parameters_sha256 == parameters_sha256(MODEL)
-    for ours, theirs in ((written.model, again.model), (written.optimizer, again.optimizer), (written.buffers, again.buffers)):
+    for ours, theirs in (
+        (written.model, again.model),
+        (written.optimizer, again.optimizer),
+        (written.buffers, again.buffers),
+    ):
         assert {n: (a.dtype, a.shape, a.tobytes()) for n, a in ours.items()} == {
             n: (a.dtype, a.shape, a.tobytes()) for n, a in theirs.items()
         }
     assert again.recent == written.recent
     assert (again.step, again.epoch, again.total_steps) == (4, 1, 9)
-    assert (again.step_counts, again.scheduler, again.spec) == (written.step_counts, written.scheduler, written.spec)
+    assert (again.step_counts, again.scheduler, again.spec) == (
+        written.step_counts,
+        written.scheduler,
+        written.spec,
+    )
 
 
 def test_the_files_are_plain_safetensors_and_a_manifest_with_their_sums(tmp_path: Path) -> None:
     saved = c.write(tmp_path, some(1))
-    assert sorted(p.name for p in saved.path.iterdir()) == ["manifest.json", "model.safetensors", "optimizer.safetensors"]
+    assert sorted(p.name for p in saved.path.iterdir()) == [
+        "manifest.json",
+        "model.safetensors",
+        "optimizer.safetensors",
+    ]
     assert load_file(saved.path / "model.safetensors")["w"].tolist() == MODEL["w"].tolist()
     manifest = json.loads((saved.path / "manifest.json").read_text())
     assert manifest["parameters_sha256"] == saved.parameters_sha256
@@ -127,7 +140,9 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
         pytest.skip("mounting a small file system needs root")
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
+    )
     if mounted.returncode != 0:
         pytest.skip("this machine does not permit mounting a tmpfs")
     try:

@@ -29,10 +29,15 @@ def leaves_of(count: int, size: int, absent: set[int]) -> list[Array | None]:
 
 def bounds_of(size: int, world_size: int) -> list[tuple[int, int]]:
     blocks = size // BLOCK
-    return [(r.start * BLOCK, r.stop * BLOCK) for r in (owned_range(k, world_size, blocks) for k in range(world_size))]
+    return [
+        (r.start * BLOCK, r.stop * BLOCK)
+        for r in (owned_range(k, world_size, blocks) for k in range(world_size))
+    ]
 
 
-def summed(ranks: list[Transport], leaves: list[Array | None], size: int) -> tuple[list[bytes], list[list[bytes]]]:
+def summed(
+    ranks: list[Transport], leaves: list[Array | None], size: int
+) -> tuple[list[bytes], list[list[bytes]]]:
     """What every rank holds after a reduce-scatter and an all-gather, and the notes every rank got."""
     bounds = bounds_of(size, len(ranks))
 
@@ -94,7 +99,11 @@ def test_payloads_are_gathered_in_rank_order(kind: str) -> None:
         return everywhere, None if at_root is None else [bytes(m) for m in at_root]
 
     everywhere = [b"", b"\1", b"\2\2"]
-    assert on_all(ranks, body) == [(everywhere, None), (everywhere, [b"a\0\0", b"", b"a\2\2"]), (everywhere, None)]
+    assert on_all(ranks, body) == [
+        (everywhere, None),
+        (everywhere, [b"a\0\0", b"", b"a\2\2"]),
+        (everywhere, None),
+    ]
     on_all(ranks, lambda t: t.close())
 
 

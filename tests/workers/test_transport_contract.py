@@ -121,7 +121,9 @@ def test_large_arrays_go_both_ways_at_once(form: Former) -> None:
 def test_a_wait_ends_at_the_deadline_and_names_rank_and_phase(form: Former) -> None:
     _, b = form(2, deadline_s=0.2)
     start = time.monotonic()
-    with pytest.raises(ExchangeTimeout, match=r"rank 1 heard nothing from rank 0 in all-gather 17 \(tag 274\)") as caught:
+    with pytest.raises(
+        ExchangeTimeout, match=r"rank 1 heard nothing from rank 0 in all-gather 17 \(tag 274\)"
+    ) as caught:
         b.recv(0, make_tag(Phase.ALL_GATHER, 17))
     assert time.monotonic() - start < 5
     assert (caught.value.rank, caught.value.peer, caught.value.tag) == (1, 0, 274)
@@ -169,7 +171,11 @@ def test_leaving_in_order_disturbs_only_who_still_wants_something(form: Former) 
 
 @pytest.mark.parametrize(
     "error",
-    [ExchangeTimeout(1, 2, make_tag(Phase.REDUCE_SCATTER, 3), 4.0), ExchangeAborted(1, "why"), PeerLost(0, 1, "killed")],
+    [
+        ExchangeTimeout(1, 2, make_tag(Phase.REDUCE_SCATTER, 3), 4.0),
+        ExchangeAborted(1, "why"),
+        PeerLost(0, 1, "killed"),
+    ],
 )
 def test_errors_survive_the_way_between_processes(error: Exception) -> None:
     again = pickle.loads(pickle.dumps(error))

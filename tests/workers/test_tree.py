@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_any_split_into_ranges_gives_the_bytes_of_the_plain_recursion(case: tupl
     leaves, cuts = case
     expected = recursion(leaves, 7, 0)
     finisher: TreeStack[np.ndarray[Any, Any]] = TreeStack(add_into_left)
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         local: TreeStack[np.ndarray[Any, Any]] = TreeStack(add_into_left)
         for v in range(start, stop):
             leaf = leaves[v]

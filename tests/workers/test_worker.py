@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from gradwire.training import SoloResult, load_job, parameters_sha256, train_solo
 from gradwire.workers import checkpoint as checkpoints
 from gradwire.workers.reports import (
@@ -101,13 +102,15 @@ def job_file(folder: Path, name: str, body: str) -> Path:
 
 
 def failed(ran: Ran) -> tuple[int, Failed]:
-    ((rank, report),) = [(r, x) for r, reports in enumerate(ran.reports) for x in reports if isinstance(x, Failed)]
+    ((rank, report),) = [
+        (r, x) for r, reports in enumerate(ran.reports) for x in reports if isinstance(x, Failed)
+    ]
     return rank, report
 
 
 @pytest.mark.parametrize("kind", TRANSPORTS)
 def test_one_rank_that_raises_ends_all_and_is_the_one_that_failed(kind: str, tmp_path: Path) -> None:
-    body = '''
+    body = """
     def loss(self, model, batch):
         x, y = batch
         if bool((x == self.marked).all(dim=1).any()):
@@ -121,7 +124,7 @@ def test_one_rank_that_raises_ends_all_and_is_the_one_that_failed(kind: str, tmp
         data = self.data(77)
         self.marked = data[70][0]
         return data
-'''
+"""
     path = job_file(tmp_path, "raises", body)
     ran = run_ranks(spec_of(path, tmp_path / "c"), form_group(kind, 4))
     rank, report = failed(ran)
@@ -149,8 +152,12 @@ def test_one_rank_that_raises_ends_all_and_is_the_one_that_failed(kind: str, tmp
         ("divides", "x = 1 / 0\n", "USER_CODE", "ZeroDivisionError: division by zero"),
     ],
 )  # fmt: skip
-def test_each_kind_of_failure_has_its_reason(name: str, body: str, reason: str, message: str, tmp_path: Path) -> None:
-    ran = run_ranks(spec_of(job_file(tmp_path, f"job_{name}", body), tmp_path / "c"), form_group("in_process", 1))
+def test_each_kind_of_failure_has_its_reason(
+    name: str, body: str, reason: str, message: str, tmp_path: Path
+) -> None:
+    ran = run_ranks(
+        spec_of(job_file(tmp_path, f"job_{name}", body), tmp_path / "c"), form_group("in_process", 1)
+    )
     _, report = failed(ran)
     assert report.reason == reason
     assert message in report.message

@@ -16,7 +16,9 @@ class Mlp(Job):
     slow_s = 0.0
 
     def model(self):
-        return nn.Sequential(nn.Linear(6, 40), nn.ReLU(), nn.Dropout(0.3), nn.Linear(40, 40), nn.Tanh(), nn.Linear(40, 3))
+        return nn.Sequential(
+            nn.Linear(6, 40), nn.ReLU(), nn.Dropout(0.3), nn.Linear(40, 40), nn.Tanh(), nn.Linear(40, 3)
+        )
 
     def data(self, rows):
         x = torch.randn(rows, 6)

@@ -33,7 +33,9 @@ class Norm(Job):
 
     def optimizer(self, model):
         rest = [*model.norm.parameters(), *model.rare.parameters(), *model.last.parameters()]
-        return torch.optim.SGD([{"params": model.first.parameters(), "lr": 0.02}, {"params": rest}], lr=0.01, momentum=0.9)
+        return torch.optim.SGD(
+            [{"params": model.first.parameters(), "lr": 0.02}, {"params": rest}], lr=0.01, momentum=0.9
+        )
 
     def loss(self, model, batch):
         x, y = batch
