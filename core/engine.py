@@ -112,10 +112,21 @@ def run_backward(
                     if saved is FREED:
                         raise RuntimeError(SECOND_TIME)
                     if create_graph or versions.last_change > key:
-                        values = _values(node, saved, create_graph)
+                        grads = node.backward(m, g, *_values(node, saved, create_graph))
+                    elif (
+                        len(saved) == 2
+                    ):  # spelled out: a comprehension costs as much as the rest of the step
+                        a, b = saved
+                        grads = node.backward(
+                            m,
+                            g,
+                            a._array if isinstance(a, Tensor) else a,
+                            b._array if isinstance(b, Tensor) else b,
+                        )
                     else:
-                        values = [s._array if isinstance(s, Tensor) else s for s in saved]
-                    grads = node.backward(m, g, *values)
+                        grads = node.backward(
+                            m, g, *[s._array if isinstance(s, Tensor) else s for s in saved]
+                        )
                     if not retain_graph:
                         node.saved = FREED
                 else:
@@ -132,8 +143,10 @@ def run_backward(
                                 continue
                         elif id(edge) in leaves:
                             held = leaves[id(edge)]
-                            if held[2] and gi.shape == held[1].shape and gi.dtype is held[1].dtype:
-                                held[1] += gi
+                            total = held[1]
+                            if held[2] and gi.shape == total.shape and gi.dtype is total.dtype:
+                                total += gi
+                                held[1] = total
                                 continue
                     arrive(
                         edge, gi, plain and gi is not g and gi is not last and gi.base is None and node.fresh
@@ -184,11 +197,10 @@ def _course(roots: list[Any], captures: dict[Any, int]) -> tuple[set[int], set[i
 
 def _reduced(m: Any, g: Any, shape: tuple[int, ...]) -> Any:
     """`g` summed to `shape`, from which broadcasting may have enlarged it."""
-    given = tuple(g.shape)
-    lead = len(given) - len(shape)
-    if lead < 0 or any(n not in (1, k) for n, k in zip(shape, given[lead:], strict=True)):
+    lead = len(g.shape) - len(shape)
+    if lead < 0 or any(n != k and n != 1 for n, k in zip(shape, g.shape[lead:], strict=True)):
         raise RuntimeError(
-            f"a backward function or hook returned a gradient of shape {list(given)} for a tensor of shape {list(shape)}"
+            f"a backward function or hook returned a gradient of shape {list(g.shape)} for a tensor of shape {list(shape)}"
         )
     return m.sum_to(g, shape)
 

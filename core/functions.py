@@ -458,7 +458,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         )
     if a._array.dtype != b._array.dtype:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype} != {b.dtype}")
-    if a.device != b.device:
+    if (a.is_cuda or b.is_cuda) and a.device != b.device:
         raise RuntimeError(
             f"matmul: expected both tensors on one device, got {a.device} and {b.device}; move one with .to(device)"
         )

@@ -196,7 +196,7 @@ class Tensor:
 
     @property
     def is_cuda(self) -> bool:
-        return self.device.type == "cuda"
+        return self._array.__class__ is not np.ndarray and self.device.type == "cuda"
 
     def is_floating_point(self) -> bool:
         return bool(self._array.dtype.kind == "f")

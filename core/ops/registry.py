@@ -30,6 +30,7 @@ _SCALARS = frozenset((int, float, bool))
 _BOTH = (0, 1)
 _TWO_TENSORS = (True, True)
 _new = object.__new__
+_ndarray = np.ndarray
 
 
 def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[OpType], OpType]:
@@ -125,12 +126,13 @@ def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> C
             and not versions.last_rewrite
         ):
             x, y = input._array, other._array
-            if x.__class__ is np.ndarray is y.__class__ and x.dtype is y.dtype and x.dtype.kind == "f":
+            dtype = x.dtype
+            if dtype is y.dtype and x.__class__ is _ndarray is y.__class__ and dtype.kind == "f":
                 try:
                     out = grad_state.quiet(forward, x, y)
                 except (ValueError, RuntimeError):
                     return binary(op, input, other)  # which has the words for it
-                if out.__class__ is np.ndarray and (input._requires_grad or other._requires_grad):
+                if out.__class__ is _ndarray and (input._requires_grad or other._requires_grad):
                     edges = (
                         (input._node or input) if input._requires_grad else None,
                         (other._node or other) if other._requires_grad else None,

@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from gradwire.services.cli.output import job_fields, print_json, say, say_error, stdout
@@ -27,7 +26,7 @@ def print_end(job: Job, file: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(job_fields(job))
     elif job.state == JobState.SUCCEEDED:
-        stdout.print(_table(job, file))
+        _print_table(job, file)
 
 
 def own_paths(text: str, job_id: str, file: Path | None) -> str:
@@ -57,22 +56,26 @@ def _percent(metrics: Mapping[str, float]) -> str:
     return f"{100 * metrics['accuracy']:.2f} %"
 
 
-def _table(job: Job, file: Path | None) -> Table:
-    table = Table(show_header=False, title=Text(f"job {job.id}"), title_justify="left")
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-
-    def row(name: str, value: str) -> None:
-        table.add_row(name, Text(value))
-
+def _rows(job: Job, file: Path | None) -> list[tuple[str, str]]:
+    """The lines of the table: what, and its value."""
+    rows = []
     if "accuracy" in job.evaluation_metrics:
-        row("held-out accuracy", _percent(job.evaluation_metrics))
+        rows.append(("held-out accuracy", _percent(job.evaluation_metrics)))
     if job.evaluation_metrics:
-        row("held-out data", metrics_text(job.evaluation_metrics))
-    row("last step", metrics_text(job.metrics))
-    row("steps", f"{job.step} in {job.epochs} epochs" if job.epochs else str(job.step))
-    row("time", f"{job.seconds:.1f} s, first step after {job.first_step_seconds:.2f} s")
-    row("parameters sha256", job.parameters_sha256)
-    row("checkpoint", job.checkpoint)
-    row("again", command(job, file))
-    return table
+        rows.append(("held-out data", metrics_text(job.evaluation_metrics)))
+    rows += [
+        ("last step", metrics_text(job.metrics)),
+        ("steps", f"{job.step} in {job.epochs} epochs" if job.epochs else str(job.step)),
+        ("time", f"{job.seconds:.1f} s, first step after {job.first_step_seconds:.2f} s"),
+        ("parameters sha256", job.parameters_sha256),
+        ("checkpoint", job.checkpoint),
+        ("again", command(job, file)),
+    ]
+    return rows
+
+
+def _print_table(job: Job, file: Path | None) -> None:
+    """Values are not wrapped: a hash or a path that is broken over lines can't be copied."""
+    stdout.print(Text(f"job {job.id}", style="bold"), soft_wrap=True)
+    for name, value in _rows(job, file):
+        stdout.print(Text.assemble((f"  {name:<19}", "bold"), value), soft_wrap=True)
