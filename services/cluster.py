@@ -194,7 +194,6 @@ class ExistingRay:
     def __init__(self, home: Path, address: str) -> None:
         # Services that share a cluster must not meet each other's jobs.
         self.namespace = f"gradwire-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
-        self.slots = Slots(cpus_per_worker=1.0)
         host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host, int(port)), timeout=5).close()
@@ -209,6 +208,9 @@ class ExistingRay:
                 f"the Ray cluster at {address} refused this service ({str(error).strip().splitlines()[0]}): "
                 "set RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH as deploy/ray/head.sh printed them, and use the same Ray version"
             ) from error
+        # deploy/ray marks the nodes that it starts.
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        self.slots = Slots(cpus_per_worker=1.0, prepared=all("gradwire_node" in have for have in nodes))
 
     def capacity(self) -> tuple[int, int]:
         total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]

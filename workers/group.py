@@ -41,10 +41,12 @@ class GroupLostError(Exception):
 
 @dataclass(frozen=True)
 class Slots:
-    """What a place is: CPUs of one worker, and the address its host listens on ('' means the node's own)."""
+    """What a place is: CPUs of one worker, the address its host listens on ('' means the node's own), and whether its
+    node was started with the environment that workers need."""
 
     cpus_per_worker: float
     host: str = ""
+    prepared: bool = True
 
 
 class WorkerGroup:
@@ -76,7 +78,14 @@ class WorkerGroup:
             for rank in range(world_size):
                 self._actors.append(
                     start_actor(
-                        spec, rank, world_size, make_owner, self._places, slots.cpus_per_worker, slots.host
+                        spec,
+                        rank,
+                        world_size,
+                        make_owner,
+                        self._places,
+                        slots.cpus_per_worker,
+                        slots.host,
+                        slots.prepared,
                     )
                 )
             addresses = self._ask(lambda actor: actor.address.remote(), begin_within_s)
