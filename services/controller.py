@@ -42,6 +42,7 @@ class Controller:
         self._done = threading.Event()
         self._generation = 0
         self._losses = 0
+        self._step = 0
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
         self._thread.start()
 
@@ -123,7 +124,11 @@ class Controller:
         failure: Failed | None = None
         finished: Finished | None = None
         asked_to_stop = 0.0
+        interrupted: RankEnded | None = None
+        interrupted_at = 0.0
         while len(ended) < group.world_size:
+            if interrupted is not None and time.monotonic() - interrupted_at > STOP_GRACE_S:
+                break  # who still says nothing hangs, or its host does
             if self._stop_reason is not None and not asked_to_stop:
                 asked_to_stop = time.monotonic()
                 group.stop(self._stop_reason)
@@ -140,14 +145,21 @@ class Controller:
                             finished = report
                         elif not isinstance(report, Started) or rank == 0:
                             self._tell(report)
-                        if isinstance(report, StepFinished):
-                            self._losses = 0
+                        # Steps from before a recovery are told again, and are no progress.
+                        if isinstance(report, StepFinished) and report.step > self._step:
+                            self._step, self._losses = report.step, 0
                     if end is not None:
                         ended[rank] = end
+                        if end.end is End.INTERRUPTED and interrupted is None:
+                            interrupted, interrupted_at = end, time.monotonic()
             except GroupLostError:
                 if failure is None and finished is None and self._stop_reason is None:
                     raise
                 break
+        if interrupted is not None and failure is None and self._stop_reason is None:
+            # Most were only told by others; the one that missed a rank itself knows which.
+            first = next((e for e in ended.values() if e.lost is not None), interrupted)
+            raise GroupLostError(first.lost, first.message)
         # Last, so that all that was printed before stands before it.
         if failure is not None:
             self._tell(failure)

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 
 from gradwire.workers.output import OutputCapture
-from gradwire.workers.reports import LogLine, Report
+from gradwire.workers.reports import LogLine, Report, StepFinished
 from gradwire.workers.sockets import Address, SocketListener
 from gradwire.workers.step import OwnerFactory
 from gradwire.workers.transport import Transport
@@ -25,6 +25,8 @@ __all__ = ["BATCH", "RankActor", "start_actor"]
 
 BATCH = 1000
 """Reports in one answer."""
+GATHER_S = 0.05
+"""How long an answer waits for more reports once there is one."""
 WAITING_LIMIT = 100_000
 """Reports kept for a controller that does not ask; then the rank waits, and loses nothing."""
 CALLS = 4
@@ -40,6 +42,7 @@ class RankActor:
         self._reports: deque[Report] = deque()
         self._changed = threading.Condition()
         self._ended: RankEnded | None = None
+        self._begun = False
         self._rank = rank
         self._listener = SocketListener(host or _node_address())
         self._worker = Worker(spec, rank, world_size, self._tell, make_owner)
@@ -83,6 +86,11 @@ class RankActor:
             self._changed.notify_all()
             while not self._reports and self._ended is None and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
+            # A call a step would cost as much as a small step: what comes soon after goes along, except at the beginning.
+            gather_until = min(deadline, time.monotonic() + GATHER_S) if self._begun else 0.0
+            while self._ended is None and len(self._reports) < BATCH and (left := gather_until - time.monotonic()) > 0:
+                self._changed.wait(left)
+            self._begun = self._begun or any(isinstance(r, StepFinished) for r in self._reports)
             found = [self._reports[i] for i in range(min(BATCH, len(self._reports)))]
             return found, self._ended if len(found) == len(self._reports) else None
 

@@ -28,14 +28,15 @@ class NoRoomError(Exception):
 
 
 class GroupLostError(Exception):
-    """A rank's process is gone. `rank` says which."""
+    """A rank's process is gone or does not answer. `rank` says which, where that is known."""
 
-    def __init__(self, rank: int, detail: str) -> None:
+    def __init__(self, rank: int | None, detail: str) -> None:
         super().__init__(rank, detail)
         self.rank, self.detail = rank, detail
 
     def __str__(self) -> str:
-        return f"worker {self.rank} was lost: {self.detail}"
+        which = "a worker" if self.rank is None else f"worker {self.rank}"
+        return f"{which} was lost: {self.detail}"
 
 
 @dataclass(frozen=True)
