@@ -88,7 +88,11 @@ class RankActor:
                 self._changed.wait(left)
             # A call a step would cost as much as a small step: what comes soon after goes along, except at the beginning.
             gather_until = min(deadline, time.monotonic() + GATHER_S) if self._begun else 0.0
-            while self._ended is None and len(self._reports) < BATCH and (left := gather_until - time.monotonic()) > 0:
+            while (
+                self._ended is None
+                and len(self._reports) < BATCH
+                and (left := gather_until - time.monotonic()) > 0
+            ):
                 self._changed.wait(left)
             self._begun = self._begun or any(isinstance(r, StepFinished) for r in self._reports)
             found = [self._reports[i] for i in range(min(BATCH, len(self._reports)))]

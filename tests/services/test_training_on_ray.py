@@ -118,10 +118,10 @@ def test_a_stop_ends_a_job_soon_without_a_result_or_half_a_checkpoint(tmp_path: 
 
 
 def test_every_printed_line_comes_with_its_rank_before_the_end(tmp_path: Path) -> None:
-    extra = (
-        "        import sys\n        print('out', float(y.float().sum()))\n        print('err', file=sys.stderr, flush=True)\n"
+    extra = "        import sys\n        print('out', float(y.float().sum()))\n        print('err', file=sys.stderr, flush=True)\n"
+    (run,) = on_ray(
+        tmp_path, chatty(tmp_path, extra, sleep_s=0.0), {"workers": 2, "overrides": {"epochs": "1"}}
     )
-    (run,) = on_ray(tmp_path, chatty(tmp_path, extra, sleep_s=0.0), {"workers": 2, "overrides": {"epochs": "1"}})
     lines = of(run, "LogLine")
     # 4 steps of 8 shards, the last with 5 rows only, and 2 evaluation batches, the second with 5 rows.
     calls = 3 * 8 + 5 + 8 + 5
