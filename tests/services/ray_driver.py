@@ -59,7 +59,8 @@ def follow(ray: Any, actor: Any, run: dict[str, Any], began: float) -> None:
     after, pids, harmed, harm = 0, {}, False, run.get("harm")
     while True:
         _, found = ray.get(actor.reports.remote(after, 0.5), timeout=60)
-        for after, report in found:
+        for number, report in found:
+            after = number
             fields = {"kind": type(report).__name__, **asdict(report)}
             say(**fields, at=time.perf_counter() - began)
             if fields["kind"] == "LogLine" and fields["text"].startswith("pid "):
