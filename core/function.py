@@ -37,10 +37,10 @@ class _Context(Node):
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keeps tensors for backward, where they are `ctx.saved_tensors`."""
-        for t in tensors:
+        for i, t in enumerate(tensors):
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but an argument is of type {type(t).__name__}"
+                    f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}"
                 )
         self.saved = tensors
 

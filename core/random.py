@@ -28,8 +28,8 @@ class Generator:
         """Starts the stream of `seed` (any 64-bit integer) from its first number."""
         if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
             raise ValueError(f"manual_seed: expected an integer of at most 64 bits, got {seed!r}")
-        self._seed = seed
-        self.numpy = np.random.Generator(np.random.Philox(key=(seed % 2**64)))
+        self._seed = seed % 2**64  # as PyTorch counts negative ones
+        self.numpy = np.random.Generator(np.random.Philox(key=self._seed))
         return self
 
     def seed(self) -> int:

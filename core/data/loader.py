@@ -30,15 +30,15 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, (bool, int)):
         return tensor(list(batch))
     if isinstance(first, (str, bytes)):
-        return list(batch)
+        return batch
     if isinstance(first, Mapping):
         return {k: default_collate([b[k] for b in batch]) for k in first}
     if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*(default_collate(list(column)) for column in zip(*batch, strict=True)))
+        return type(first)(*(default_collate(column) for column in zip(*batch, strict=True)))
     if isinstance(first, (tuple, list)):
         if any(len(b) != len(first) for b in batch):
             raise RuntimeError("each element in list of batch should be of equal size")
-        return [default_collate(list(column)) for column in zip(*batch, strict=True)]
+        return [default_collate(column) for column in zip(*batch, strict=True)]
     raise TypeError(
         f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first).__name__} "
         "(give a collate function of your own)"

@@ -94,7 +94,7 @@ class _BatchNorm(Module):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
     ) -> None:
@@ -112,8 +112,11 @@ class _BatchNorm(Module):
             raise ValueError(
                 f"{self._get_name()}: expected {' or '.join(f'{d}D' for d in self.dims)} input with {self.num_features} channels, got {tuple(input.shape)}"
             )
+        momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked._write(self.num_batches_tracked._array + 1)
+            if self.momentum is None:  # the mean over all batches so far
+                momentum = 1.0 / self.num_batches_tracked.item()
         return F.batch_norm(
             input,
             self.running_mean,
@@ -121,7 +124,7 @@ class _BatchNorm(Module):
             self.weight,
             self.bias,
             self.training,
-            self.momentum,
+            momentum,
             self.eps,
         )
 

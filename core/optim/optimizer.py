@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from ..backends import module_of
 from ..grad_mode import enable_grad
 from ..tensor import Tensor
@@ -107,9 +109,10 @@ class Optimizer:
                         state[name] = Tensor._wrap(xp.zeros(p._array.shape, p._array.dtype))
                 state["step"] += 1
                 note_change(p._array)
-                self.update(
-                    p._array, p.grad._array, {n: state[n]._array for n in names}, group, state["step"]
-                )
+                with np.errstate(all="ignore"):  # a run that diverges gives inf and nan, not warnings
+                    self.update(
+                        p._array, p.grad._array, {n: state[n]._array for n in names}, group, state["step"]
+                    )
         return loss
 
     def state_dict(self) -> dict[str, Any]:

@@ -12,6 +12,12 @@ from .optimizer import Optimizer
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"]
 
 
+def _at_least_zero(values: dict[str, float]) -> None:
+    for name, value in values.items():
+        if not value >= 0.0:
+            raise ValueError(f"Invalid {name} value: {value}")
+
+
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum (Sutskever et al., 2013, in PyTorch's form)."""
 
@@ -126,6 +132,7 @@ class RMSprop(Optimizer):
         self, params: Iterable[Any], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0,
         momentum: float = 0, centered: bool = False, *, maximize: bool = False,
     ) -> None:  # fmt: skip
+        _at_least_zero({"epsilon": eps, "momentum": momentum, "alpha": alpha})
         super().__init__(
             params,
             {
@@ -181,6 +188,7 @@ class Adagrad(Optimizer):
         weight_decay: float = 0,
         eps: float = 1e-10,
     ) -> None:
+        _at_least_zero({"lr_decay": lr_decay, "epsilon": eps})
         super().__init__(params, {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps})
 
     def state_arrays(self, group: dict[str, Any]) -> tuple[str, ...]:

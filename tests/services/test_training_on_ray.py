@@ -138,5 +138,6 @@ def test_a_job_that_kills_its_worker_every_time_is_given_up(tmp_path: Path) -> N
     (failed,) = of(run, "Failed")
     assert failed["reason"] == "WORKERS_LOST"
     # The steps before the checkpoint are told again by every attempt, and are no progress.
-    assert len(of(run, "Warned")) == 11
+    # One more where a step was told in the instant before a kill: that one was progress.
+    assert len(of(run, "Warned")) in (11, 12)
     assert len(steps_once(run)) == 2
