@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from gradwire.training import owned_range
 from gradwire.workers.transport import Buffer, Phase, Transport, make_tag
-from gradwire.workers.tree import Node, TreeStack, add_into_left, canonical_nodes, owned_range
+from gradwire.workers.tree import Node, TreeStack, add_into_left, canonical_nodes
 
 __all__ = ["Exchange"]
 

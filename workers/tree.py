@@ -9,13 +9,11 @@ with the canonical nodes of the rank's range; whoever has the nodes of all range
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
-__all__ = ["Node", "TreeStack", "add_into_left", "canonical_nodes", "owned_range", "sum_rows", "tree_sum"]
+__all__ = ["Node", "TreeStack", "add_into_left", "canonical_nodes"]
 
 T = TypeVar("T")
 
@@ -94,29 +92,6 @@ def add_into_left(left: Any, right: Any) -> Any:
     """left + right for arrays of any array module, kept in the memory of left."""
     left += right
     return left
-
-
-def tree_sum(values: Iterable[T | None], add: Callable[[T, T], T]) -> T | None:
-    """The sum of all leaves by the tree; None when every one is absent."""
-    stack = TreeStack(add)
-    for leaf, value in enumerate(values):
-        stack.push_leaf(leaf, value)
-    return stack.root()
-
-
-def sum_rows(rows: np.ndarray[Any, Any]) -> Any:
-    """The sum of the rows (along the first axis) by the tree, all of them present; a zero for none."""
-    if len(rows) == 0:
-        return np.zeros(rows.shape[1:], rows.dtype)[()]
-    while len(rows) > 1:
-        odd = rows[-1:] if len(rows) % 2 else rows[:0]
-        rows = np.concatenate([rows[0 : len(rows) - 1 : 2] + rows[1::2], odd])
-    return rows[0]
-
-
-def owned_range(rank: int, world_size: int, count: int) -> range:
-    """The consecutive things of `count` that a rank owns: leaves, blocks."""
-    return range(rank * count // world_size, (rank + 1) * count // world_size)
 
 
 def canonical_nodes(leaves: range) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .job import Job, JobFileError
 
-__all__ = ["Permutation", "Plan", "owned_shards", "split"]
+__all__ = ["Permutation", "Plan", "owned_range", "split"]
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -67,9 +67,9 @@ def split(n: int, parts: int, i: int) -> tuple[int, int]:
     return start, start + size + (i < extra)
 
 
-def owned_shards(rank: int, world: int, shards: int) -> range:
-    """The shards that rank r of W computes: contiguous, sizes differing by at most one."""
-    return range(rank * shards // world, (rank + 1) * shards // world)
+def owned_range(rank: int, world: int, count: int) -> range:
+    """Which of `count` things (shards, blocks) rank r of W owns: contiguous, sizes differing by at most one."""
+    return range(rank * count // world, (rank + 1) * count // world)
 
 
 class Plan:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradwire.training import tree_sum
+from gradwire.training import owned_range, tree_sum
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.transport import Transport
-from gradwire.workers.tree import TreeStack, add_into_left, owned_range
+from gradwire.workers.tree import TreeStack, add_into_left
 from tests.workers.groups import TRANSPORTS, form_group, on_all
 
 Array = np.ndarray[Any, Any]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gradwire import Job
 from gradwire.training.digest import parameters_sha256
 from gradwire.training.layout import BLOCK
-from gradwire.training.plan import Permutation, Plan, owned_shards, split
+from gradwire.training.plan import Permutation, Plan, owned_range, split
 from gradwire.training.rules import block_sums, clip_factor, tree_sum
 
 
@@ -51,7 +51,7 @@ def test_split_equals_numpys_array_split(n, parts):
 
 @given(world=st.integers(1, 40), shards=st.integers(1, 64))
 def test_every_shard_has_one_owner_and_shares_differ_by_at_most_one(world, shards):
-    owned = [owned_shards(r, world, shards) for r in range(world)]
+    owned = [owned_range(r, world, shards) for r in range(world)]
     assert [v for o in owned for v in o] == list(range(shards))
     assert max(map(len, owned)) - min(map(len, owned)) <= 1
 
