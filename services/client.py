@@ -118,7 +118,7 @@ class Client:
     def serving(self) -> bool:
         """True where the service answers and takes jobs. Raises UnreachableError where nobody answers."""
         request = health_pb2.HealthCheckRequest()
-        answer = self._call(self._health.Check, request)
+        answer = self._call(self._health.Check, request)  # type: ignore[attr-defined]
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def submit(
