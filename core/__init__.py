@@ -13,14 +13,7 @@ from .dtypes import (
     bool, double, dtype, float, float16, float32, float64, get_default_dtype, half, int, int8, int16, int32, int64, long,
     promote_types, result_type, set_default_dtype, short, uint8,
 )  # fmt: skip
-from .functions import (
-    abs, add, all, allclose, amax, amin, any, argmax, argmin, argsort, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, bmm, cat, ceil,
-    chunk, clamp, clone, cos, cumsum, div, dot, eq, equal, erf, exp, expm1, flatten, floor, floor_divide, gather, ge, gt, index_select,
-    isfinite, isinf, isnan, le, log, log1p, log_softmax, logical_and, logical_not, logical_or, logsumexp, lt, masked_fill, matmul, max,
-    maximum, mean, min, minimum, mm, mul, narrow, ne, neg, norm, outer, permute, pow, ravel, reciprocal, relu, remainder, reshape, round,
-    rsqrt, select, sigmoid, sign, sin, softmax, sort, split, sqrt, square, squeeze, stack, std, sub, sum, t, tanh, topk, transpose, tril,
-    triu, unbind, unsqueeze, var, where,
-)  # fmt: skip
+from .functions import *  # noqa: F403
 from .grad_mode import is_grad_enabled
 from .random import Generator, initial_seed, manual_seed, seed
 from .tensor import Size, Tensor

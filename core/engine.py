@@ -13,7 +13,7 @@ import numpy as np
 
 from . import versions
 from .grad_mode import state as grad_state
-from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT, SECOND_TIME
+from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT, SECOND_TIME, OutputSlot
 from .tensor import Tensor
 
 __all__ = ["run_backward"]
@@ -217,8 +217,15 @@ def _values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
             )
     if create_graph:
         out, values = values[-1], list(saved)
-        if node.saves_output:
+        if node.saves_output and node.n_outputs == 1:
             values[-1] = Tensor._recorded(out, node)
+        elif node.saves_output:
+            first = len(values) - node.n_outputs
+            for i, value in enumerate(values[first:]):
+                if value.dtype.kind == "f":
+                    values[first + i] = Tensor._recorded(value, OutputSlot(node, i, value.shape, value.dtype))
+                else:
+                    values[first + i] = Tensor._wrap(value)
     return values
 
 

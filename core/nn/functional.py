@@ -10,11 +10,9 @@ import numpy as np
 from .. import random
 from ..backends import module_of, to_device
 from ..functions import (
-    _dim,
     erf,
     exp,
     gather,
-    getitem,
     log_softmax,
     matmul,
     mean,
@@ -28,6 +26,8 @@ from ..functions import (
     where,
 )
 from ..functions import sum as _sum
+from ..functions.arguments import one_dim as _dim
+from ..functions.indexing import getitem
 from ..ops import activation as _act
 from ..ops import convolution as _conv
 from ..ops import matrix as _mx

@@ -16,10 +16,20 @@ from .. import versions
 from ..dtypes import dtype as DType
 from ..dtypes import from_numpy_dtype, resolve
 from ..grad_mode import state as grad_state
-from ..node import Op, next_seq
+from ..node import Op, OutputSlot, next_seq
 from ..tensor import Tensor
 
-__all__ = ["apply", "arrays", "as_tensor", "binary", "index", "operator", "register", "tensors"]
+__all__ = [
+    "apply",
+    "apply_several",
+    "arrays",
+    "as_tensor",
+    "binary",
+    "index",
+    "operator",
+    "register",
+    "tensors",
+]
 
 index: dict[str, type[Op]] = {}
 arrays: Any = SimpleNamespace()
@@ -33,11 +43,14 @@ _new = object.__new__
 _ndarray = np.ndarray
 
 
-def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[OpType], OpType]:
+def register(
+    name: str, inputs: int = 1, promotes: bool = False, outputs: int = 1
+) -> Callable[[OpType], OpType]:
     """Enters an Op under `name`.
 
     inputs: how many leading arguments are tensors (-1: all but the last); the rest are attributes.
     promotes: a binary operation whose operands may be numbers or of different dtypes.
+    outputs: how many arrays forward returns, as a tuple where it is more than one.
     """
 
     def enter(op: OpType) -> OpType:
@@ -45,13 +58,16 @@ def register(name: str, inputs: int = 1, promotes: bool = False) -> Callable[[Op
             raise ValueError(f"operation {name} is declared twice")
         index[name] = op
         op.promotes = promotes
+        op.n_outputs = outputs
         op.saves_output = "out" in op.save
         if op.saves_output and op.save[-1] != "out":
             raise TypeError(f"operation {name}: 'out' must come last in save")
         setattr(arrays, name, op.forward)
 
-        def recorded(*args: Any) -> Tensor:
-            return binary(op, *args) if promotes else apply(op, args[:inputs], args[inputs:])
+        def recorded(*args: Any) -> Any:
+            if promotes:
+                return binary(op, *args)
+            return (apply if outputs == 1 else apply_several)(op, args[:inputs], args[inputs:])
 
         recorded.__name__ = recorded.__qualname__ = name
         setattr(tensors, name, recorded)
@@ -73,6 +89,42 @@ def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) ->
         if versions.last_rewrite:
             return versions.carry_detachment(inputs, Tensor._wrap(out))  # type: ignore[no-any-return]
     return Tensor._wrap(out)
+
+
+def apply_several(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) -> tuple[Tensor, ...]:
+    """`apply` for an operation whose forward returns several arrays.
+
+    Its backward gets a list with one gradient for each output, None where nothing has arrived; a save of "out" stands
+    for all outputs, as the last arguments.
+    """
+    arrays_ = [t._array for t in inputs]
+    try:
+        outs = grad_state.quiet(op.forward, *arrays_, *attrs)
+    except (TypeError, ValueError, RuntimeError) as e:
+        outs = _after_error(e, op, inputs, (*arrays_, *attrs))
+    wrapped = tuple(Tensor._wrap(out) for out in outs)
+    if grad_state.enabled:
+        for t in inputs:
+            versions.check_place(t)
+        if any(t._requires_grad for t in inputs):
+            return _recorded_several(op, inputs, attrs, wrapped)
+    return wrapped
+
+
+def _recorded_several(
+    op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...], outs: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    node: Any = _new(op)
+    node.edges = tuple([(t._node or t) if t._requires_grad else None for t in inputs])
+    plain = tuple(out._array for out in outs)
+    node.saved = tuple([inputs[s] for s in op.save if s != "out"]) + (plain if op.saves_output else ())  # type: ignore[index]
+    node.attrs, node.seq, node.hooks = attrs, next_seq(), None
+    node.shape, node.dtype = plain[0].shape, plain[0].dtype
+    for i, out in enumerate(outs):
+        if out._array.dtype.kind == "f":
+            out._node = OutputSlot(node, i, out._array.shape, out._array.dtype)
+            out._requires_grad = True
+    return outs
 
 
 def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tensor:

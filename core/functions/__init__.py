@@ -1,0 +1,17 @@
+"""The functions of the `torch` namespace that act on tensors, by family, and the Tensor methods made from them.
+
+Each one checks and completes the user's arguments and applies operations from `ops`. Importing this package attaches
+methods, operators and in-place forms to Tensor.
+"""
+
+from . import operators as operators
+from .activation import *  # noqa: F403
+from .arithmetic import *  # noqa: F403
+from .elementary import *  # noqa: F403
+from .indexing import *  # noqa: F403
+from .joining import *  # noqa: F403
+from .matrix import *  # noqa: F403
+from .parts import *  # noqa: F403
+from .reduction import *  # noqa: F403
+from .shape import *  # noqa: F403
+from .sorting import *  # noqa: F403

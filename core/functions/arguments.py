@@ -1,0 +1,94 @@
+"""How dimensions, shapes and mixed operands are read from arguments; used by every family of functions."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from ..dtypes import dtype as DType
+from ..dtypes import resolve
+from ..ops.registry import as_tensor
+from ..tensor import Size, Tensor
+
+_builtin_max = builtins.max
+
+
+class ValuesIndices(NamedTuple):
+    """What max, min, sort and topk return."""
+
+    values: Tensor
+    indices: Tensor
+
+    def __repr__(self) -> str:
+        return (
+            f"torch.return_types.{type(self).__name__}(\nvalues={self.values!r},\nindices={self.indices!r})"
+        )
+
+
+@lru_cache(None)
+def _pair_type(name: str) -> Any:
+    return type(name, (ValuesIndices,), {"__slots__": ()})
+
+
+def pair(name: str, values: Tensor, indices: Tensor) -> Any:
+    """The named result of the function `name`."""
+    return _pair_type(name)(values, indices)
+
+
+Dims = int | Sequence[int] | None
+
+
+def one_dim(dim: int, ndim: int) -> int:
+    n = _builtin_max(ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
+    return dim % n
+
+
+def all_dims(dim: Dims, ndim: int) -> tuple[int, ...]:
+    """Non-negative dimensions; None and () mean all."""
+    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+        return tuple(range(ndim))
+    if isinstance(dim, int):
+        d = one_dim(dim, ndim)
+        return (d,) if ndim else ()
+    result = tuple(one_dim(d, ndim) for d in dim)
+    if len(set(result)) != len(result):
+        raise RuntimeError(f"dim {list(dim)} appears multiple times in the list of dims")
+    return result if ndim else ()
+
+
+def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """view(2, 3), view((2, 3)) and view(Size) alike."""
+    if len(args) == 1 and isinstance(args[0], (tuple, list)):
+        args = tuple(args[0])
+    return tuple(a.__index__() for a in args)
+
+
+def common_dtype(items: Sequence[Any]) -> DType:
+    tensors_ = [t for t in items if isinstance(t, Tensor)]
+    return resolve(
+        [t.dtype for t in tensors_ if t._array.ndim],
+        [t.dtype for t in tensors_ if not t._array.ndim],
+        [t for t in items if not isinstance(t, Tensor)],
+    )
+
+
+def needs_float(x: Tensor, name: str) -> None:
+    if x._array.dtype.kind != "f":
+        raise RuntimeError(f'"{name}" not implemented for {x.dtype}; convert with .float() first')
+
+
+def count_of(shape: tuple[int, ...]) -> int:
+    return Size(shape).numel()
+
+
+def beside(x: Any, t: Tensor) -> Tensor:
+    """`x` as a tensor on `t`'s device where it is a number or a 0-d tensor, which go anywhere; else itself."""
+    if isinstance(x, Tensor) and x.ndim:
+        return x
+    return as_tensor(x).to(t.device)

@@ -1,0 +1,251 @@
+"""Elementwise functions of two or three operands: arithmetic, comparison, logic, selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..backends import module_of
+from ..ops import pointwise as _pw
+from ..ops.registry import apply, as_tensor, binary, cast_inputs, operator
+from ..tensor import Tensor
+from .arguments import beside, common_dtype
+from .catalogue import public
+from .elementary import sqrt
+
+__all__ = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "pow",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "floor_divide",
+    "remainder",
+    "logical_and",
+    "logical_or",
+    "logical_not",
+    "bitwise_not",
+    "isnan",
+    "isfinite",
+    "isinf",
+    "equal",
+    "allclose",
+    "square",
+    "rsqrt",
+    "reciprocal",
+    "where",
+    "maximum",
+    "minimum",
+    "clamp",
+]
+
+
+plain_add, plain_sub, plain_mul, plain_div = (
+    operator(_pw.Add),
+    operator(_pw.Sub, _pw.refuse_bools),
+    operator(_pw.Mul),
+    operator(_pw.Div),
+)
+
+
+@public(in_place=True, out=True)
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    return plain_add(input, other if alpha == 1 else mul(other, alpha))
+
+
+@public(alias="subtract", in_place=True, out=True)
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    return plain_sub(input, other if alpha == 1 else mul(other, alpha))
+
+
+@public(alias="multiply", in_place=True, out=True)
+def mul(input: Any, other: Any) -> Tensor:
+    return plain_mul(input, other)
+
+
+@public(alias="divide", in_place=True, out=True)
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    if rounding_mode is None:
+        return plain_div(input, other)
+    if rounding_mode == "floor":
+        return binary(_pw.DivFloor, input, other)
+    raise RuntimeError(f"div: rounding_mode None or 'floor' is supported, got {rounding_mode!r}")
+
+
+@public(in_place=True, out=True)
+def pow(input: Any, exponent: Any) -> Tensor:
+    return binary(_pw.Pow, input, exponent)
+
+
+def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
+    """An elementwise function without a gradient, of tensors or numbers."""
+
+    class Plain(_pw.Add):
+        __slots__ = ()
+
+        @staticmethod
+        def forward(a: Any, b: Any) -> Any:
+            return function(a, b)
+
+    def run(input: Any, other: Any) -> Tensor:
+        return binary(Plain, input, other).detach()
+
+    return run
+
+
+eq = public("eq", in_place=True, out=True)(_plain(lambda a, b: a == b))
+
+
+ne = public("ne", in_place=True, out=True)(_plain(lambda a, b: a != b))
+
+
+lt = public("lt", in_place=True, out=True)(_plain(lambda a, b: a < b))
+
+
+le = public("le", in_place=True, out=True)(_plain(lambda a, b: a <= b))
+
+
+gt = public("gt", in_place=True, out=True)(_plain(lambda a, b: a > b))
+
+
+ge = public("ge", in_place=True, out=True)(_plain(lambda a, b: a >= b))
+
+
+bitwise_and = public("bitwise_and", in_place=True, out=True)(_plain(lambda a, b: a & b))
+
+
+bitwise_or = public("bitwise_or", in_place=True, out=True)(_plain(lambda a, b: a | b))
+
+
+bitwise_xor = public("bitwise_xor", in_place=True, out=True)(_plain(lambda a, b: a ^ b))
+
+
+@public(in_place=True, out=True)
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The quotient rounded down; not differentiable."""
+    return binary(_pw.FloorDivide, input, other)
+
+
+@public(in_place=True, out=True)
+def remainder(input: Any, other: Any) -> Tensor:
+    """What is left after division, with the sign of the divisor."""
+    return binary(_pw.Remainder, input, other)
+
+
+@public(in_place=True, out=True)
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    return Tensor._wrap((input._array != 0) & (other._array != 0))
+
+
+@public(in_place=True, out=True)
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    return Tensor._wrap((input._array != 0) | (other._array != 0))
+
+
+@public(in_place=True, out=True)
+def logical_not(input: Tensor) -> Tensor:
+    return Tensor._wrap(input._array == 0)
+
+
+@public(in_place=True, out=True)
+def bitwise_not(input: Tensor) -> Tensor:
+    if input._array.dtype.kind == "f":
+        raise RuntimeError(f"bitwise_not: expected an integer or bool tensor, got {input.dtype}")
+    return Tensor._wrap(~input._array)
+
+
+@public()
+def isnan(input: Tensor) -> Tensor:
+    return Tensor._wrap(input._array != input._array)
+
+
+@public()
+def isfinite(input: Tensor) -> Tensor:
+    return Tensor._wrap(module_of(input._array).isfinite(input._array))
+
+
+@public()
+def isinf(input: Tensor) -> Tensor:
+    return Tensor._wrap(module_of(input._array).isinf(input._array))
+
+
+@public()
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Same shape and same values."""
+    return input._array.shape == other._array.shape and bool((input._array == other._array).all())
+
+
+@public()
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    xp = module_of(input._array)
+    return bool(xp.allclose(input._array, other._array, rtol=rtol, atol=atol, equal_nan=equal_nan))
+
+
+@public(in_place=True, out=True)
+def square(input: Tensor) -> Tensor:
+    return pow(input, 2)
+
+
+@public(in_place=True, out=True)
+def rsqrt(input: Tensor) -> Tensor:
+    return div(1.0, sqrt(input))
+
+
+@public(in_place=True, out=True)
+def reciprocal(input: Tensor) -> Tensor:
+    return div(1.0, input)
+
+
+@public(out=True, method=False)
+def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+    """`input` where `condition`, else `other`; the three broadcast."""
+    a, b = beside(input, condition), beside(other, condition)
+    if condition._array.dtype != np.bool_:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
+    to = common_dtype([input, other])
+    return apply(_pw.Where, (condition, cast_inputs(a, to), cast_inputs(b, to)))
+
+
+@public(out=True)
+def maximum(input: Tensor, other: Tensor) -> Tensor:
+    to = common_dtype([input, other])
+    return apply(_pw.Maximum, (cast_inputs(input, to), cast_inputs(other, to)))
+
+
+@public(out=True)
+def minimum(input: Tensor, other: Tensor) -> Tensor:
+    to = common_dtype([input, other])
+    return apply(_pw.Minimum, (cast_inputs(input, to), cast_inputs(other, to)))
+
+
+@public(in_place=True, out=True)
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        result = input if min is None else maximum(input, as_tensor(min))
+        return result if max is None else minimum(result, as_tensor(max))
+    to = common_dtype([input, *(x for x in (min, max) if x is not None)])
+    return apply(_pw.Clamp, (cast_inputs(input, to),), (min, max))
+
+
+def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    return where(condition, self, other)
+
+
+Tensor.where = _where_method  # type: ignore[attr-defined]  # its first parameter is not the tensor

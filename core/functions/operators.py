@@ -1,0 +1,73 @@
+"""Python's operators on tensors, and the methods that only cast or rename."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import from_numpy_dtype
+from ..tensor import Tensor
+from . import arithmetic, elementary, indexing, matrix, shape  # noqa: F401  (they fill the catalogue)
+from .catalogue import catalogue
+
+
+def _operator(
+    function: Callable[[Any, Any], Tensor], reflected: bool = False
+) -> Callable[[Tensor, Any], Any]:
+    """A method for Python's operator: what is no tensor or number is left to the other operand, as in `t == None`."""
+
+    def run(self: Tensor, other: Any) -> Any:
+        if isinstance(other, (Tensor, int, float, np.generic, np.ndarray)):
+            return function(other, self) if reflected else function(self, other)
+        return NotImplemented
+
+    return run
+
+
+def _cast(kind: str) -> Callable[[Tensor], Tensor]:
+    target = from_numpy_dtype(kind)
+    return lambda self: self.to(target)
+
+
+def _attach() -> None:
+    fast = {
+        "add": arithmetic.plain_add, "sub": arithmetic.plain_sub, "mul": arithmetic.plain_mul, "truediv": arithmetic.plain_div,
+    }  # fmt: skip
+    named = {
+        "pow": "pow", "matmul": "matmul", "floordiv": "floor_divide", "mod": "remainder", "and": "bitwise_and",
+        "or": "bitwise_or", "xor": "bitwise_xor",
+    }  # fmt: skip
+    for operator, function in fast.items():
+        setattr(Tensor, f"__{operator}__", function)
+        setattr(Tensor, f"__r{operator}__", _operator(function, reflected=True))
+    for operator, name in named.items():
+        setattr(Tensor, f"__{operator}__", _operator(catalogue[name].function))
+        setattr(Tensor, f"__r{operator}__", _operator(catalogue[name].function, reflected=True))
+    for operator in ("eq", "ne", "lt", "le", "gt", "ge"):
+        setattr(Tensor, f"__{operator}__", _operator(catalogue[operator].function))
+    for operator, name in {"truediv": "div", **{n: n for n in ("add", "sub", "mul", "pow")}, **named}.items():
+        if catalogue[name].has_in_place:
+            setattr(Tensor, f"__i{operator}__", getattr(Tensor, name + "_"))
+    more: dict[str, Any] = {
+        "__neg__": elementary.neg, "__abs__": elementary.abs, "__invert__": arithmetic.bitwise_not,
+        "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
+        "T": property(lambda self: shape.permute(self, *reversed(range(self.ndim)))),
+        "mT": property(lambda self: shape.transpose(self, -1, -2)),
+    }  # fmt: skip
+    casts = {
+        "float": "float32",
+        "double": "float64",
+        "half": "float16",
+        "int": "int32",
+        "long": "int64",
+        "bool": "bool",
+    }
+    for name, kind in casts.items():
+        more[name] = _cast(kind)
+    for name, attribute in more.items():
+        setattr(Tensor, name, attribute)
+
+
+_attach()
