@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from .backends import module_of
-from .engine import run_backward
-from .function import Function
-from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-from .node import KIND_SLOT
-from .tensor import Tensor
-from .versions import check_place
+from ..backends import module_of
+from ..engine import run_backward
+from ..function import Function
+from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from ..gradcheck import GradcheckError, gradcheck, gradgradcheck
+from ..node import KIND_SLOT
+from ..tensor import Tensor
+from ..versions import check_place
 
 __all__ = [
     "Function",
