@@ -182,6 +182,12 @@ class ndarray:
     def transpose(self, *axes: Any) -> ndarray:
         return self._view(self._host.transpose(*axes))
 
+    def view(self, dtype: Any = None) -> ndarray:
+        return self._view(self._host.view(dtype))
+
+    def dot(self, b: Any, out: Any = None) -> ndarray:
+        return _called(lambda x, y: x.dot(y), self, b)
+
     def swapaxes(self, axis1: int, axis2: int) -> ndarray:
         return self._view(self._host.swapaxes(axis1, axis2))
 

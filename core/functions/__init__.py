@@ -7,6 +7,7 @@ methods, operators and in-place forms to Tensor.
 from . import operators as operators
 from .activation import *  # noqa: F403
 from .arithmetic import *  # noqa: F403
+from .einsum import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .joining import *  # noqa: F403

@@ -50,11 +50,13 @@ def public(
     method: bool = True,
     in_place: bool = False,
     out: bool = False,
+    exact: bool = False,
 ) -> Callable[[F], F]:
     """Enters a function; its first parameter is the tensor that it is a method of.
 
     name: where it is not the function's own. alias: other names, apart by spaces. function: whether the namespace has
-    it, else it is a method only. in_place: there is `t.name_(…)`. out: the function takes `out=`.
+    it, else it is a method only. in_place: there is `t.name_(…)`. out: the function takes `out=`; exact: of the result's
+    dtype only.
     """
 
     def enter(target: F) -> F:
@@ -72,7 +74,7 @@ def public(
                 setattr(Tensor, n, target)
             if in_place:
                 setattr(Tensor, n + "_", _in_place_form(n, target))
-        return _out_form(own, target) if out else target  # type: ignore[return-value]
+        return _out_form(own, target, exact) if out else target  # type: ignore[return-value]
 
     return enter
 
@@ -86,16 +88,23 @@ def _in_place_form(name: str, function: Callable[..., Tensor]) -> Callable[..., 
     return run
 
 
-def _out_form(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _out_form(name: str, function: Callable[..., Any], exact: bool) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        return function(*args, **kwargs) if out is None else _written(name, function, args, kwargs, out)
+        return (
+            function(*args, **kwargs) if out is None else _written(name, function, args, kwargs, out, exact)
+        )
 
     return run
 
 
 def _written(
-    name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
+    name: str,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    out: Any,
+    exact: bool,
 ) -> Any:
     """The result of `function` written into `out`: a tensor, or a sequence of them where the result is several."""
     several = isinstance(out, (tuple, list))
@@ -118,11 +127,15 @@ def _written(
         if len(results) != len(targets):
             raise TypeError(f"{name}(): expected {len(results)} tensors as 'out', got {len(targets)}")
         for target, value in zip(targets, results, strict=True):
-            _write(name, target, value)
+            _write(name, target, value, exact)
     return result._make(targets) if hasattr(result, "_make") else out
 
 
-def _write(name: str, target: Tensor, value: Tensor) -> None:
+def _write(name: str, target: Tensor, value: Tensor, exact: bool) -> None:
+    if exact and value.dtype is not target.dtype:
+        raise RuntimeError(
+            f"Expected out tensor to have dtype {value.dtype}, but got {target.dtype} instead ({name})"
+        )
     if value.dtype.category > target.dtype.category:
         raise RuntimeError(
             f"{name}(): result type {value.dtype} can't be cast to the desired output type {target.dtype}"

@@ -1,12 +1,49 @@
-"""Matrix products."""
+"""Matrix products. Float16 and its like are multiplied in float32 and rounded once at the end."""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
+from ..backends import module_of
 from ..node import Op
 from .registry import register
+
+__all__ = ["column_sums", "product"]
+
+
+def _is_half(dtype: Any) -> bool:
+    """Whether a dtype is a float of two bytes, whose sums need more digits than it has."""
+    return dtype.itemsize == 2 and dtype.kind not in "iu"  # type: ignore[no-any-return]
+
+
+def product(a: Any, b: Any) -> Any:
+    """a @ b of raw arrays: matrices, or batches of them that broadcast."""
+    dtype = a.dtype
+    if dtype.itemsize == 2 and _is_half(dtype):
+        return _in_float32(product, a, b)
+    if b.ndim == 2:
+        if a.ndim == 2:
+            return a.dot(b)  # the same BLAS call as `@` at 0.4 us less
+        if a.flags.c_contiguous:  # one product over all rows instead of one for each batch
+            rows = math.prod(a.shape[:-1])
+            return a.reshape(rows, a.shape[-1]).dot(b).reshape(*a.shape[:-1], b.shape[1])
+    return a @ b
+
+
+@lru_cache(64)
+def _ones(n: int, dtype: Any) -> Any:
+    return np.ones(n, dtype)
+
+
+def column_sums(g: Any) -> Any:
+    """The sums over the rows of a raw matrix. In NumPy a product with ones: 0.4 us for 32 x 64 where sum takes 1.1."""
+    if g.__class__ is np.ndarray and g.dtype.char in "fd":
+        return _ones(g.shape[0], g.dtype).dot(g)
+    return g.sum(axis=0)
 
 
 @register("matmul", inputs=2)
@@ -15,21 +52,26 @@ class Matmul(Op):
 
     __slots__ = ()
     save = (0, 1)
-
-    @staticmethod
-    def forward(a: Any, b: Any) -> Any:
-        return a @ b
+    forward = staticmethod(product)
 
     def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
         ea, eb = self.edges
         ga = gb = None
+        if len(self.shape) == 2:
+            return (
+                m.matmul(g, b.T) if ea is not None else None,
+                m.matmul(a.T, g) if eb is not None else None,
+            )
         if ea is not None:
-            ga = m.matmul(g, m.swap_last(b))
+            if a.ndim == 2 and b.ndim == 3:  # one product instead of one for each batch, then a sum
+                count, k, n = b.shape
+                side = m.reshape(m.permute(g, (1, 0, 2)), (a.shape[0], count * n))
+                ga = m.matmul(side, m.reshape(m.permute(b, (0, 2, 1)), (count * n, k)))
+            else:
+                ga = m.matmul(g, m.swap_last(b))
         if eb is not None:
-            if (
-                b.ndim == 2 and a.ndim > 2
-            ):  # one product over all rows instead of one for each batch, then a sum
-                k, n = a.shape[-1], g.shape[-1]
+            if b.ndim == 2:  # likewise, over all rows
+                k, n = b.shape
                 rows = math.prod(a.shape[:-1])
                 gb = m.matmul(m.swap_last(m.reshape(a, (rows, k))), m.reshape(g, (rows, n)))
             else:
@@ -37,13 +79,42 @@ class Matmul(Op):
         return ga, gb
 
     def name(self) -> str:
+        return {2: "MmBackward0", 3: "BmmBackward0"}.get(len(self.shape), "UnsafeViewBackward0")
+
+
+@register("mv", inputs=2)
+class Mv(Op):
+    """mv(a, v): a matrix with a vector."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(a: Any, v: Any) -> Any:
+        return _in_float32(Mv.forward, a, v) if _is_half(a.dtype) else a.dot(v)
+
+    def backward(self, m: Any, g: Any, a: Any, v: Any) -> Any:
+        ea, ev = self.edges
         return (
-            "MmBackward0"
-            if len(self.shape) == 2
-            else "BmmBackward0"
-            if len(self.shape) == 3
-            else "MatmulBackward0"
+            m.reshape(g, (*g.shape, 1)) * v if ea is not None else None,
+            m.mv(a.T, g) if ev is not None else None,
         )
+
+
+@register("dot", inputs=2)
+class Dot(Op):
+    """dot(a, b) of two vectors of one length."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        return _in_float32(Dot.forward, a, b) if _is_half(a.dtype) else module_of(a).asarray(a.dot(b))
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
+        ea, eb = self.edges
+        return g * b if ea is not None else None, g * a if eb is not None else None
 
 
 @register("linear", inputs=3)
@@ -55,7 +126,9 @@ class Linear(Op):
 
     @staticmethod
     def forward(x: Any, w: Any, b: Any) -> Any:
-        out = x @ w.T
+        if _is_half(x.dtype):
+            return _in_float32(Linear.forward, x, w, b)
+        out = x.dot(w.T)
         out += b
         return out
 
@@ -63,9 +136,72 @@ class Linear(Op):
         ex, ew, eb = self.edges
         return (
             m.matmul(g, w) if ex is not None else None,
-            m.matmul(m.swap_last(g), x) if ew is not None else None,
-            m.sum(g, (0,), False, g.shape) if eb is not None else None,
+            m.matmul(g.T, x) if ew is not None else None,
+            m.sum_to(g, g.shape[1:]) if eb is not None else None,
         )
 
     def name(self) -> str:
         return "AddmmBackward0"
+
+
+@register("addmm", inputs=3)
+class Addmm(Op):
+    """addmm(c, a, b, beta, alpha): beta * c + alpha * (a @ b), where c broadcasts to the product; beta 0 ignores c."""
+
+    __slots__ = ()
+    save = (1, 2)
+
+    @staticmethod
+    def forward(c: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
+        if _is_half(a.dtype):
+            return _in_float32(lambda x, y, z: Addmm.forward(x, y, z, beta, alpha), c, a, b)
+        out = product(a, b)
+        if alpha != 1:
+            out *= alpha
+        if beta != 0:
+            out += c if beta == 1 else c * beta
+        return out
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
+        ec, ea, eb = self.edges
+        beta, alpha = self.attrs
+        scaled = g if alpha == 1 else g * alpha
+        return (
+            (g if beta == 1 else g * beta) if ec is not None else None,
+            m.matmul(scaled, m.swap_last(b)) if ea is not None else None,
+            m.matmul(m.swap_last(a), scaled) if eb is not None else None,
+        )
+
+    def name(self) -> str:
+        return "AddmmBackward0" if len(self.shape) == 2 else "BaddbmmBackward0"
+
+
+@register("cross", inputs=2)
+class Cross(Op):
+    """cross(a, b, dim) of arrays of one shape, 3 along dim, which is non-negative."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(a: Any, b: Any, dim: int) -> Any:
+        at = [(*(slice(None),) * dim, i) for i in range(3)]
+        out = module_of(a).empty(a.shape, a.dtype)
+        for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+            out[at[i]] = a[at[j]] * b[at[k]] - a[at[k]] * b[at[j]]
+        return out
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
+        ea, eb = self.edges
+        (dim,) = self.attrs
+        return (
+            m.cross(b, g, dim) if ea is not None else None,
+            m.cross(g, a, dim) if eb is not None else None,
+        )
+
+    def name(self) -> str:
+        return "LinalgCrossBackward0"
+
+
+def _in_float32(function: Any, *args: Any) -> Any:
+    return function(*(a.astype(np.float32) for a in args)).astype(args[0].dtype)

@@ -222,20 +222,6 @@ def _shapes() -> list[Case]:
     ]
 
 
-def _products() -> list[Case]:
-    return [
-        Case("matmul", (signed(2, 3), signed(3, 4)), torch.matmul, note="matrices"),
-        Case("matmul", (signed(2, 2, 3), signed(3, 2)), torch.matmul, note="batch-by-matrix"),
-        Case("matmul", (signed(2, 3), signed(2, 3, 2)), torch.matmul, note="matrix-by-batch"),
-        Case("matmul", (signed(2, 1, 2, 3), signed(3, 3, 2)), torch.matmul, note="batches-broadcast"),
-        Case("matmul", (signed(3, 2).T, signed(4, 3).T), torch.matmul, note="transposed"),
-        Case("matmul", (signed(2, 0), signed(0, 3)), torch.matmul, note="empty-inside"),
-        Case("matmul", (signed(0, 2, 3), signed(3, 2)), torch.matmul, note="empty-batch"),
-        Case("linear", (signed(3, 2), signed(4, 2), signed(4)), F.linear),
-        Case("linear", (signed(0, 2), signed(4, 2), signed(4)), F.linear, note="no-rows"),
-    ]
-
-
 def _standardized(a: Any, dims: tuple[int, ...]) -> Any:
     return (a - a.mean(dims, keepdim=True)) / torch.sqrt(a.var(dims, correction=0, keepdim=True) + 1e-3)
 
@@ -299,5 +285,4 @@ CASES: list[Case] = [
     *_pooling(),
     *_indexing(),
     *_shapes(),
-    *_products(),
 ]  # fmt: skip

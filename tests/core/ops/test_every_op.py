@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,10 @@ from gradwire.autograd import gradcheck, gradgradcheck
 from gradwire.backends import to_numpy
 from gradwire.ops import index, tensors
 
-from .cases import CASES, Case
+from .cases import Case
+
+FAMILIES = sorted(p.stem for p in Path(__file__).parent.glob("cases*.py"))
+CASES = [c for name in FAMILIES for c in importlib.import_module(f"{__package__}.{name}").CASES]
 
 CONSTANT = {
     "zeros_like",
