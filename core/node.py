@@ -94,11 +94,14 @@ class Op(Node):
 
     save: which inputs backward gets, by position, and/or "out" for the output, in that order.
     promotes: a binary operation whose operands may be numbers, of different dtypes and of shapes that broadcast.
+    is_view: forward gives a view of its only input where the layout permits, and the same view of any other array of
+    that shape and layout.
     """
 
     __slots__ = ()
     save: ClassVar[tuple[int | str, ...]] = ()
     promotes: ClassVar[bool] = False
+    is_view: ClassVar[bool] = False
 
     @staticmethod
     def forward(*args: Any) -> Any:

@@ -106,8 +106,8 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     two = _selected_first(raw)
     try:
         if two is not None:
-            return apply(_ix.Getitem, (apply(_ix.Getitem, (input,), (two[0],)),), (two[1],))
-        return apply(_ix.Getitem, (input,), (raw,))
+            return apply(_ix.Index, (apply(_ix.Getitem, (input,), (two[0],)),), (two[1],))
+        return apply(_ix.Getitem if _ix.is_basic(raw) else _ix.Index, (input,), (raw,))
     except IndexError as e:
         raise IndexError(f"{e} (indexing a tensor of shape {list(input.shape)})") from None
 

@@ -15,16 +15,20 @@ from ..node import Op
 from .registry import register
 
 
-def _is_basic(index: Any) -> bool:
+def is_basic(index: Any) -> bool:
+    """Whether an index has no arrays, so that it reads a view."""
     items = index if isinstance(index, tuple) else (index,)
-    return all(i is None or i is Ellipsis or isinstance(i, (int, slice)) for i in items)
+    return all(
+        i is None or i is Ellipsis or (isinstance(i, (int, slice)) and not isinstance(i, bool)) for i in items
+    )
 
 
 @register("getitem")
 class Getitem(Op):
-    """getitem(a, index): index as NumPy has it, with raw integer or bool arrays for tensors."""
+    """getitem(a, index): a view by integers, slices, None and Ellipsis."""
 
     __slots__ = ()
+    is_view = True
 
     @staticmethod
     def forward(a: Any, index: Any) -> Any:
@@ -38,8 +42,6 @@ class Getitem(Op):
 
     def name(self) -> str:
         index = self.attrs[0]
-        if not _is_basic(index):
-            return "IndexBackward0"
         last = [
             i
             for i in (index if isinstance(index, tuple) else (index,))
@@ -49,6 +51,20 @@ class Getitem(Op):
             return "AliasBackward0"
         kind = {int: "Select", slice: "Slice"}.get(type(last[-1]), "Unsqueeze")
         return kind + "Backward0"
+
+
+@register("index")
+class Index(Op):
+    """index(a, index): a copy of what an index with raw integer or bool arrays reads, as NumPy has it."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any, index: Any) -> Any:
+        return a[index]
+
+    def backward(self, m: Any, g: Any) -> Any:
+        return (m.put_items(g, self.attrs[0], self.input_shape()),)
 
 
 @register("put_items")
@@ -61,7 +77,7 @@ class PutItems(Op):
     def forward(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         xp = module_of(g)
         out = xp.zeros(shape, g.dtype)
-        if _is_basic(index):
+        if is_basic(index):
             out[index] = g
             return out
         # Number the elements of the target, read the numbers through the same index, and sum equal ones in order.
@@ -69,7 +85,8 @@ class PutItems(Op):
         return _summed_by_target(xp, out, xp.broadcast_to(g, numbers.shape), numbers)
 
     def backward(self, m: Any, g: Any) -> Any:
-        return (m.getitem(g, self.attrs[0]),)
+        index = self.attrs[0]
+        return ((m.getitem if is_basic(index) else m.index)(g, index),)
 
     def name(self) -> str:
         return "IndexPutBackward0"

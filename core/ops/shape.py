@@ -14,6 +14,7 @@ class Reshape(Op):
     """reshape(a, shape): a view where the layout permits."""
 
     __slots__ = ()
+    is_view = True
 
     @staticmethod
     def forward(a: Any, shape: tuple[int, ...]) -> Any:
@@ -31,6 +32,7 @@ class Expand(Op):
     """expand(a, shape): repeats dimensions of size 1 without copying; the engine sums the gradient back."""
 
     __slots__ = ()
+    is_view = True
 
     @staticmethod
     def forward(a: Any, shape: tuple[int, ...]) -> Any:
@@ -45,6 +47,7 @@ class Permute(Op):
     """permute(a, dims): dims are all non-negative."""
 
     __slots__ = ()
+    is_view = True
 
     @staticmethod
     def forward(a: Any, dims: tuple[int, ...]) -> Any:
@@ -63,6 +66,7 @@ class SwapLast(Op):
     """The transpose of the last two dimensions."""
 
     __slots__ = ()
+    is_view = True
 
     @staticmethod
     def forward(a: Any) -> Any:
