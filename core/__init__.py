@@ -14,7 +14,8 @@ from .dtypes import (
     promote_types, result_type, set_default_dtype, short, uint8,
 )  # fmt: skip
 from .functions import *  # noqa: F403
-from .grad_mode import is_grad_enabled
+from .autograd.anomaly_mode import is_anomaly_enabled
+from .grad_mode import is_grad_enabled, is_inference_mode_enabled
 from .random import Generator, initial_seed, manual_seed, seed
 from .tensor import Size, Tensor
 from .training import Job, run

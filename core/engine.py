@@ -1,6 +1,7 @@
 """The backward pass: walks the recorded graph from its roots in descending order of creation.
 
-One heap, no recursion: a graph may be as deep as memory permits. Called by Tensor.backward and autograd.grad.
+One heap, no recursion: a graph may be as deep as memory permits. Called by Tensor.backward and autograd.grad. What few
+passes need (hooks, anomaly mode, values that were packed or changed) is in engine_extras.py.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from . import engine_extras as extra
 from . import versions
 from .grad_mode import state as grad_state
-from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT, SECOND_TIME, OutputSlot
+from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT, SECOND_TIME
+from .observers import anomaly
 from .tensor import Tensor
 
 __all__ = ["run_backward"]
@@ -34,7 +37,8 @@ def run_backward(
 
     Gradients are raw arrays, or tensors when create_graph is set. Without `captures` they are added into the
     `.grad` of the leaves, all at the end; with it (edge key -> position) they are put into `captured` instead, and
-    only nodes that lead to one of these edges are run.
+    only nodes that lead to one of these edges are run. The key of a leaf is its id, of a node's only output -seq, of
+    one of several outputs (seq, number).
     """
     from .ops import arrays, tensors
 
@@ -43,7 +47,7 @@ def run_backward(
     pending: dict[int, Any] = {}  # seq -> what has arrived: a gradient, or a list of them for several outputs
     owned: set[int] = set()  # keys of `pending` whose buffer was made here, so that adding in place is safe
     leaves: dict[int, list[Any]] = {}  # id -> [leaf, gradient, whether its buffer was made for it alone]
-    run, awaited = (None, None) if captures is None else _course(roots, captures)
+    run, awaited = (None, None) if captures is None else extra.course(roots, captures)
 
     def arrive(edge: Any, g: Any, fresh: bool) -> None:
         """Adds `g` to what has arrived at `edge`; `fresh` says that nobody else holds the array."""
@@ -94,25 +98,29 @@ def run_backward(
 
     mode_before, grad_state.enabled = grad_state.enabled, create_graph
     plain = captures is None and not create_graph
+    watched = anomaly.enabled
+    node: Any = None
     try:
         with np.errstate(all="ignore"):
             while heap:
                 node = heappop(heap)[1]
                 key = node.seq
                 g = pending.pop(key)
-                if node.hooks is not None:
-                    g = _run_hooks(node.hooks, g, create_graph)
+                extras = node.hooks
+                if extras is not None:
+                    g = extra.arrived(extras, g, create_graph)
                 if captures is not None:
-                    if -key in captures:
-                        captured[captures[-key]] = g  # type: ignore[index]
+                    extra.capture(captures, captured, key, g)
                     if key not in run:  # type: ignore[operator]
                         continue
+                if extras is not None and extras.pre:
+                    g = extra.before(extras, g, create_graph)
                 saved = node.saved
                 if saved:
                     if saved is FREED:
                         raise RuntimeError(SECOND_TIME)
-                    if create_graph or versions.last_change > key:
-                        grads = node.backward(m, g, *_values(node, saved, create_graph))
+                    if create_graph or versions.last_change > key or (extras is not None and extras.packed):
+                        grads = node.backward(m, g, *extra.values(node, saved, create_graph))
                     elif (
                         len(saved) == 2
                     ):  # spelled out: a comprehension costs as much as the rest of the step
@@ -131,6 +139,10 @@ def run_backward(
                         node.saved = FREED
                 else:
                     grads = node.backward(m, g)
+                if watched:
+                    extra.check_nan(node, grads)
+                if extras is not None and extras.post:
+                    grads = extra.after(extras, grads, g, create_graph)
                 last = None
                 for edge, gi in zip(node.edges, grads, strict=True):
                     if edge is None or gi is None:
@@ -152,10 +164,11 @@ def run_backward(
                         edge, gi, plain and gi is not g and gi is not last and gi.base is None and node.fresh
                     )
                     last = gi
+            node = None
             for leaf, g, fresh in leaves.values():
                 cold = leaf._cold
                 if cold is not None and cold.hooks:
-                    g, fresh = _run_hooks(cold.hooks, g, create_graph), False
+                    g, fresh = extra.run_hooks(cold.hooks, g, create_graph), False
                 if captures is not None:
                     captured[captures[id(leaf)]] = g  # type: ignore[index]
                     continue
@@ -164,35 +177,12 @@ def run_backward(
                 if cold is not None and cold.post_accumulate_hooks:
                     for hook in tuple(cold.post_accumulate_hooks):
                         hook(leaf)
+    except Exception as e:
+        if watched and node is not None:
+            extra.name_forward(node, e)
+        raise
     finally:
         grad_state.enabled = mode_before
-
-
-def _course(roots: list[Any], captures: dict[Any, int]) -> tuple[set[int], set[int]]:
-    """The nodes (by seq) that must run for `captures`, and those that gradients are wanted at: these and the captured."""
-    found: dict[int, Any] = {}
-    todo = [r for r in roots if r.kind != KIND_LEAF]
-    while todo:
-        edge = todo.pop()
-        node = edge.node if edge.kind == KIND_SLOT else edge
-        if node.seq not in found:
-            found[node.seq] = node
-            todo += [e for e in node.edges if e is not None and e.kind != KIND_LEAF]
-    run: set[int] = set()
-    awaited = {seq for seq in found if -seq in captures}
-    for seq in sorted(found):
-        for e in found[seq].edges:
-            if e is None:
-                continue
-            if (
-                id(e) in captures
-                if e.kind == KIND_LEAF
-                else (e.node if e.kind == KIND_SLOT else e).seq in awaited
-            ):
-                run.add(seq)
-                awaited.add(seq)
-                break
-    return run, awaited
 
 
 def _reduced(m: Any, g: Any, shape: tuple[int, ...]) -> Any:
@@ -205,55 +195,15 @@ def _reduced(m: Any, g: Any, shape: tuple[int, ...]) -> Any:
     return m.sum_to(g, shape)
 
 
-def _values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
-    """What backward gets for `saved`, after checking that none of it was changed in place since."""
-    values = [s._array if isinstance(s, Tensor) else s for s in saved]
-    for value in values if versions.last_change > node.seq else ():
-        if hasattr(value, "base") and versions.changed_since(value, node.seq):
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"{node.name()} saved a tensor of shape {list(value.shape)} that was changed afterwards. "
-                "Use the out-of-place form, or clone() it first."
-            )
-    if create_graph:
-        out, values = values[-1], list(saved)
-        if node.saves_output and node.n_outputs == 1:
-            values[-1] = Tensor._recorded(out, node)
-        elif node.saves_output:
-            first = len(values) - node.n_outputs
-            for i, value in enumerate(values[first:]):
-                if value.dtype.kind == "f":
-                    values[first + i] = Tensor._recorded(value, OutputSlot(node, i, value.shape, value.dtype))
-                else:
-                    values[first + i] = Tensor._wrap(value)
-    return values
-
-
-def _run_hooks(hooks: list[Any], g: Any, create_graph: bool) -> Any:
-    t = g if create_graph else Tensor._wrap(g)
-    for hook in tuple(hooks):
-        replaced = hook(t)
-        if replaced is None:
-            continue
-        if not isinstance(replaced, Tensor):
-            raise TypeError(f"hook: expected a tensor or None to be returned, got {type(replaced).__name__}")
-        if replaced._array.shape != t._array.shape or replaced._array.dtype != t._array.dtype:
-            raise RuntimeError(
-                f"hook: expected a gradient of shape {list(t.shape)} and {t.dtype}, got {list(replaced.shape)} and {replaced.dtype}"
-            )
-        t = replaced
-    return t if create_graph else t._array
-
-
 def _accumulate(leaf: Any, g: Any, fresh: bool, create_graph: bool) -> None:
     """Adds `g` to `leaf.grad`: in place where nobody differentiates through it."""
-    before = leaf.grad
+    before = leaf._grad
     if create_graph:
-        leaf.grad = g if before is None else before + g
+        leaf._grad = g if before is None else before + g
     elif before is None:
-        leaf.grad = Tensor._wrap(g if fresh else g.copy())
+        leaf._grad = Tensor._wrap(g if fresh else g.copy())
     elif before._requires_grad:
-        leaf.grad = Tensor._wrap(before._array + g)
+        leaf._grad = Tensor._wrap(before._array + g)
     else:
         versions.note_change(before._array)
         array = before._array

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from . import versions
 from .grad_mode import state as grad_state
 from .node import FREED, SECOND_TIME, Node, OutputSlot, next_seq
+from .observers import Packed, observe, unpacked
 from .tensor import Tensor
+from .views import check_writable, rebase, refresh
 
-__all__ = ["Function"]
+__all__ = ["Function", "once_differentiable"]
 
 
 class _Context(Node):
@@ -17,6 +20,7 @@ class _Context(Node):
 
     __slots__ = (
         "__dict__",
+        "_dirty",
         "_function",
         "_none_as_zeros",
         "_not_differentiable",
@@ -31,6 +35,7 @@ class _Context(Node):
         self.saved: Any = ()
         self._function, self._none_as_zeros = function, True
         self._not_differentiable: tuple[Tensor, ...] = ()
+        self._dirty: tuple[Tensor, ...] = ()
         self._own_outputs: dict[
             int, int
         ] = {}  # position among the saved tensors -> number of the output it is
@@ -49,10 +54,16 @@ class _Context(Node):
         saved: tuple[Any, ...] = self.__dict__.get("_given", self.saved)
         if saved is FREED:
             raise RuntimeError(SECOND_TIME)
+        if any(s.__class__ is Packed for s in saved):
+            return tuple(Tensor._wrap(s) if hasattr(s, "base") else s for s in unpacked(self))
         return saved
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
         self._not_differentiable = tensors
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Says which inputs forward changes in place; it must return them."""
+        self._dirty = tensors
 
     def set_materialize_grads(self, value: bool) -> None:
         self._none_as_zeros = value
@@ -135,6 +146,10 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Runs forward and records it."""
+        if versions.watch:
+            for a in args:
+                if isinstance(a, Tensor):
+                    refresh(a)
         needs = tuple(isinstance(a, Tensor) and a._requires_grad and grad_state.enabled for a in args)
         ctx = _Context(cls, needs)
         before, grad_state.enabled = grad_state.enabled, False
@@ -146,19 +161,25 @@ class Function:
                 output = cls.forward(ctx, *args)
         finally:
             grad_state.enabled = before
+        outputs = output if isinstance(output, tuple) else (output,)
+        for d in ctx._dirty:
+            versions.note_change(d._array, rewrites=any(needs))
+            if not any(o is d for o in outputs):
+                raise RuntimeError(
+                    f"{cls.__name__}: a tensor that mark_dirty() was given must be returned by forward"
+                )
         if not any(needs):
             return output
-        if versions.last_rewrite:
-            for a, need in zip(args, needs, strict=True):
-                if need:
-                    versions.check_place(a)
-        outputs = output if isinstance(output, tuple) else (output,)
         ctx.edges = tuple((a._node or a) if need else None for a, need in zip(args, needs, strict=True))
         ctx.seq = next_seq()
         ctx.attrs = tuple(_zeros_like(o) for o in outputs)
         if len(outputs) == 1 and isinstance(outputs[0], Tensor):
             ctx.shape, ctx.dtype = outputs[0]._array.shape, outputs[0]._array.dtype
+        for d in ctx._dirty:
+            check_writable(d)
         results = [_recorded(o, ctx, i, args) for i, o in enumerate(outputs)]
+        if versions.watch:
+            observe(ctx)
         return tuple(results) if isinstance(output, tuple) else results[0]
 
 
@@ -179,10 +200,50 @@ def _recorded(o: Any, ctx: _Context, number: int, args: tuple[Any, ...]) -> Any:
         or any(o is n for n in ctx._not_differentiable)
     ):
         return o
-    t = Tensor._wrap(o._array) if o._requires_grad or any(o is a for a in args) else o
+    dirty = any(o is d for d in ctx._dirty)
+    t = Tensor._wrap(o._array) if not dirty and (o._requires_grad or any(o is a for a in args)) else o
     for position, s in enumerate(ctx.saved):
         if s is o:  # a saved output would hold its own node, in a cycle: keep a plain alias instead
             ctx.saved = (*ctx.saved[:position], Tensor._wrap(o._array), *ctx.saved[position + 1 :])
             ctx._own_outputs[position] = number
-    t._node, t._requires_grad = ctx._place(number, o), True
+    if dirty:
+        rebase(t, ctx._place(number, o))
+    else:
+        t._node, t._requires_grad = ctx._place(number, o), True
     return t
+
+
+def once_differentiable(fn: Any) -> Any:
+    """Decorates a Function's backward that can't be differentiated again: create_graph gives gradients that refuse to be."""
+
+    @functools.wraps(fn)
+    def backward(ctx: Any, *grads: Any) -> Any:
+        if not grad_state.enabled:
+            return fn(ctx, *grads)
+        before, grad_state.enabled = grad_state.enabled, False
+        try:
+            results = fn(ctx, *[g.detach() if isinstance(g, Tensor) else g for g in grads])
+        finally:
+            grad_state.enabled = before
+        inputs = [t for t in (*grads, *ctx.saved_tensors) if isinstance(t, Tensor) and t._requires_grad]
+        if not inputs:
+            return results
+        several = results if isinstance(results, tuple) else (results,)
+        refusing = tuple(_OnlyOnce.apply(r, *inputs) if isinstance(r, Tensor) else r for r in several)
+        return refusing if isinstance(results, tuple) else refusing[0]
+
+    return backward
+
+
+class _OnlyOnce(Function):
+    """Passes its first argument on; its backward raises."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *inputs: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )

@@ -12,13 +12,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "enable_grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _State(threading.local):
     enabled = True  # a plain attribute of the thread: read once by every operation
+    inference = False
     outer: list[bool]  # what `with no_grad:` (the class itself) goes back to
     quiet: Callable[
         ..., Any
@@ -151,8 +159,46 @@ class set_grad_enabled(_GradMode):
         return super().__call__(function)
 
 
-def inference_mode(mode: Any = True) -> Any:
-    """Like no_grad (mode=True): operations are not recorded."""
-    if callable(mode):
-        return no_grad()(mode)
-    return no_grad() if mode else enable_grad()
+class inference_mode(_GradMode):
+    """Operations within are not recorded: `with inference_mode():`, `@inference_mode()`, `@inference_mode`.
+
+    Like no_grad; what is made within may be used afterwards as any other tensor. mode=False records.
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:
+        instance = super().__new__(cls)
+        if callable(mode):
+            instance.__init__(True)  # type: ignore[misc]
+            return instance(mode)
+        return instance
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self._mode = not mode
+        self._inference: list[bool] = []
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._inference.append(state.inference)
+        state.inference = not self._mode
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        state.inference = self._inference.pop()
+
+    def __call__(self, function: F) -> F:
+        if inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+        mode = not self._mode
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with inference_mode(mode):
+                return function(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is within inference_mode."""
+    return state.inference

@@ -10,7 +10,18 @@ from __future__ import annotations
 import itertools
 from typing import Any, ClassVar
 
-__all__ = ["FREED", "SECOND_TIME", "Node", "Op", "OutputSlot", "next_seq"]
+__all__ = [
+    "FREED",
+    "SECOND_TIME",
+    "AccumulateGrad",
+    "Extras",
+    "Node",
+    "Op",
+    "OutputSlot",
+    "RemovableHandle",
+    "hooked",
+    "next_seq",
+]
 
 next_seq = itertools.count(1).__next__
 
@@ -32,6 +43,54 @@ SECOND_TIME = (
 KIND_NODE, KIND_LEAF, KIND_SLOT = 0, 1, 2
 
 
+class RemovableHandle:
+    """Returned where a hook is registered: `remove()` takes the hook away again; as a context manager, at its end."""
+
+    __slots__ = ("_entry", "_hooks")
+
+    def __init__(self, hooks: list[Any], entry: Any) -> None:
+        self._hooks, self._entry = hooks, entry
+
+    def remove(self) -> None:
+        for i, entry in enumerate(self._hooks):
+            if entry is self._entry:
+                del self._hooks[i]
+                break
+        self._hooks = []  # a second remove() must not take away another registration of the same hook
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def hooked(hooks: list[Any], entry: Any) -> RemovableHandle:
+    """Appends `entry` to `hooks`."""
+    hooks.append(entry)
+    return RemovableHandle(hooks, entry)
+
+
+class Extras:
+    """What most nodes never have; made at the first use.
+
+    tensor_hooks, retained: (number of the output, hook) pairs, run on the gradient as it arrives. pre, post: the node's
+    own hooks. packed: whether saved tensors went through saved_tensors_hooks. trace: where the operation was called,
+    kept in anomaly mode. metadata: the user's.
+    """
+
+    __slots__ = ("metadata", "packed", "post", "pre", "retained", "tensor_hooks", "trace")
+
+    def __init__(self) -> None:
+        self.tensor_hooks: list[tuple[int, Any]] = []
+        self.retained: list[tuple[int, Any]] = []
+        self.pre: list[tuple[Any]] = []
+        self.post: list[tuple[Any]] = []
+        self.packed = False
+        self.trace: str | None = None
+        self.metadata: dict[Any, Any] = {}
+
+
 class Node:
     """A recorded operation.
 
@@ -39,6 +98,7 @@ class Node:
     saved: what backward needs; FREED once used.
     seq: rises with creation; inputs of a node always have smaller ones, so descending order is a valid order.
     shape, dtype: of the output (its gradient must have the same).
+    hooks: Extras, or None.
     """
 
     __slots__ = ("__weakref__", "attrs", "dtype", "edges", "hooks", "saved", "seq", "shape")
@@ -55,7 +115,7 @@ class Node:
     dtype: Any
     saved: Any
     attrs: Any
-    hooks: list[Any] | None
+    hooks: Extras | None
 
     def backward(self, m: Any, g: Any, *saved: Any) -> tuple[Any, ...]:
         raise NotImplementedError(f"{self.name()} has no backward")
@@ -65,6 +125,25 @@ class Node:
         edge = self.edges[i]
         shape: tuple[int, ...] = edge._array.shape if edge.kind == KIND_LEAF else edge.shape
         return shape
+
+    @property
+    def extras(self) -> Extras:
+        if self.hooks is None:
+            self.hooks = Extras()
+        return self.hooks
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dictionary for the user."""
+        return self.extras.metadata
+
+    def register_hook(self, fn: Any) -> RemovableHandle:
+        """Calls `fn(grad_inputs, grad_outputs)` after this node's backward; a returned tuple replaces grad_inputs."""
+        return hooked(self.extras.post, (fn,))
+
+    def register_prehook(self, fn: Any) -> RemovableHandle:
+        """Calls `fn(grad_outputs)` before this node's backward; a returned tuple replaces grad_outputs."""
+        return hooked(self.extras.pre, (fn,))
 
     def name(self) -> str:
         """PyTorch's name of the node, such as MulBackward0."""
@@ -102,6 +181,7 @@ class Op(Node):
     save: ClassVar[tuple[int | str, ...]] = ()
     promotes: ClassVar[bool] = False
     is_view: ClassVar[bool] = False
+    registered: ClassVar[str] = ""
 
     @staticmethod
     def forward(*args: Any) -> Any:
@@ -130,5 +210,28 @@ class AccumulateGrad:
     def name(self) -> str:
         return "struct torch::autograd::AccumulateGrad"
 
+    def register_hook(self, fn: Any) -> RemovableHandle:
+        """Calls `fn((), (grad,))` after the gradient was added."""
+
+        def call(leaf: Any) -> None:
+            fn((), (leaf.grad,))
+
+        return hooked(self.variable._make_cold().post_accumulate_hooks, call)
+
+    def register_prehook(self, fn: Any) -> RemovableHandle:
+        """Calls `fn((grad,))` before the gradient is added; a returned tuple replaces it."""
+
+        def call(g: Any) -> Any:
+            replaced = fn((g,))
+            return None if replaced is None else replaced[0]
+
+        return hooked(self.variable._make_cold().hooks, call)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return id(self.variable)
+
     def __repr__(self) -> str:
-        return f"<AccumulateGrad object at {id(self):#x}>"
+        return f"<AccumulateGrad object at {id(self.variable):#x}>"

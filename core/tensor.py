@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .backends import Device, device_of, module_of, to_device, to_numpy
+from . import versions
+from .backends import Device, device_of, to_device, to_numpy
 from .dtypes import dtype as DType
 from .dtypes import from_numpy_dtype
-from .grad_mode import state as grad_state
-from .node import KIND_LEAF, KIND_NODE, KIND_SLOT, Node
-from .versions import check_place, note_change, owner_of, version_of
+from .node import KIND_LEAF, KIND_SLOT, Node, RemovableHandle, hooked
+from .versions import version_of
+from .views import refresh
 
 __all__ = ["Cold", "RemovableHandle", "Size", "Tensor"]
 
@@ -39,27 +40,12 @@ class Size(tuple[int, ...]):
 class Cold:
     """What most tensors never have: hooks, a retained gradient. Made at the first use."""
 
-    __slots__ = ("detached", "hooks", "post_accumulate_hooks", "retains_grad")
+    __slots__ = ("hooks", "post_accumulate_hooks", "retains_grad")
 
     def __init__(self) -> None:
-        self.detached = False  # shares storage with a graph on purpose: see versions.check_place
         self.hooks: list[Any] = []
         self.post_accumulate_hooks: list[Any] = []
         self.retains_grad = False
-
-
-class RemovableHandle:
-    """Returned by register_hook: `remove()` takes the hook away again."""
-
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self._hooks, self._hook = hooks, hook
-
-    def remove(self) -> None:
-        for i, hook in enumerate(self._hooks):
-            if hook is self._hook:
-                del self._hooks[i]
-                break
-        self._hooks = []  # a second remove() must not take away another registration of the same hook
 
 
 class Tensor:
@@ -68,7 +54,7 @@ class Tensor:
     `Tensor(3, 5)` is an uninitialised float32 tensor of that shape, `Tensor([1, 2])` one of those values.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_array", "_cold", "_node", "_requires_grad", "grad")
+    __slots__ = ("__dict__", "__weakref__", "_array", "_cold", "_grad", "_node", "_requires_grad", "_view")
     __array_priority__ = 1000  # NumPy leaves `ndarray + tensor` to the tensor
     kind = KIND_LEAF
 
@@ -76,7 +62,8 @@ class Tensor:
     _node: Any
     _requires_grad: bool
     _cold: Cold | None
-    grad: Tensor | None
+    _grad: Tensor | None
+    _view: Any
 
     if TYPE_CHECKING:
 
@@ -103,6 +90,10 @@ class Tensor:
         def __ge__(self, other: Any) -> Tensor: ...
         def __getitem__(self, index: Any) -> Tensor: ...
         def __setitem__(self, index: Any, value: Any) -> None: ...
+        def clone(self) -> Tensor: ...
+        def copy_(self, src: Tensor, non_blocking: bool = False) -> Tensor: ...
+        def fill_(self, value: Any) -> Tensor: ...
+        def zero_(self) -> Tensor: ...
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
         if (
@@ -131,8 +122,7 @@ class Tensor:
         t._array = array
         t._node = None
         t._requires_grad = requires_grad
-        t._cold = None
-        t.grad = None
+        t._cold = t._grad = t._view = None
         return t
 
     @staticmethod
@@ -142,8 +132,7 @@ class Tensor:
         t._array = array if not isinstance(array, np.generic) else np.asarray(array)
         t._node = None
         t._requires_grad = False
-        t._cold = None
-        t.grad = None
+        t._cold = t._grad = t._view = None
         return t
 
     @staticmethod
@@ -236,6 +225,8 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
+        if versions.watch:
+            refresh(self)
         return self._requires_grad
 
     @requires_grad.setter
@@ -259,6 +250,8 @@ class Tensor:
     @property
     def grad_fn(self) -> Node | None:
         """The node of the operation that made this tensor; None for leaves."""
+        if versions.watch:
+            refresh(self)
         node: Any = self._node
         made_by: Node | None = node.node if node is not None and node.kind == KIND_SLOT else node
         return made_by
@@ -266,7 +259,49 @@ class Tensor:
     @property
     def is_leaf(self) -> bool:
         """Whether the user made it, or nothing it came from requires grad."""
+        if versions.watch:
+            refresh(self)
         return self._node is None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward has added up here; None before."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if value._array.dtype != self._array.dtype:
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}"
+                )
+            if value.device != self.device:
+                raise RuntimeError(
+                    f"assigned grad has data located on a different device: expected {self.device}, got {value.device}"
+                )
+            if value._array.shape != self._array.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(value.shape)}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def _base(self) -> Tensor | None:
+        """The tensor that this is a view of; None where it is none."""
+        return None if self._view is None else self._view.base
+
+    def _is_view(self) -> bool:
+        return self._view is not None
 
     @property
     def _version(self) -> int:
@@ -281,15 +316,16 @@ class Tensor:
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data: expected a tensor, got {type(value).__name__}")
-        self._array = value._array
+        self._array, self._view = value._array, None
 
     def detach(self) -> Tensor:
-        """A view that is not part of the graph; writing to it counts as writing to this tensor."""
-        t = Tensor._wrap(self._array)
-        t._make_cold().detached = True
-        return t
+        """The same storage outside of the graph; writing to it counts as writing to this tensor."""
+        return Tensor._wrap(self._array)
 
     def detach_(self) -> Tensor:
+        """Takes this tensor out of the graph. Raises RuntimeError for a view, whose base would stay in."""
+        if self._view is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node, self._requires_grad = None, False
         return self
 
@@ -311,20 +347,18 @@ class Tensor:
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is computed; a returned tensor replaces it."""
-        if not self._requires_grad:
+        if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        if self._node is None:
-            hooks = self._make_cold().hooks
-        elif self._node.kind == KIND_SLOT:
-            raise RuntimeError(
-                "register_hook: outputs of a Function with several outputs take no hooks; hook what is computed from them"
-            )
-        else:
-            if self._node.hooks is None:
-                self._node.hooks = []
-            hooks = self._node.hooks
-        hooks.append(hook)
-        return RemovableHandle(hooks, hook)
+        return self._hook_at("tensor_hooks", hook)
+
+    def _hook_at(self, list_name: str, hook: Any) -> RemovableHandle:
+        """Registers `hook` for the gradient that arrives at this tensor."""
+        node = self._node
+        if node is None:
+            return hooked(self._make_cold().hooks, hook)
+        if node.kind == KIND_SLOT:
+            return hooked(getattr(node.node.extras, list_name), (node.index, hook))
+        return hooked(getattr(node.extras, list_name), (0, hook))
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Calls `hook(tensor)` after this leaf's `.grad` was updated."""
@@ -332,13 +366,11 @@ class Tensor:
             raise RuntimeError(
                 "post accumulate grad hooks can only be registered on leaf tensors that require grad"
             )
-        hooks = self._make_cold().post_accumulate_hooks
-        hooks.append(hook)
-        return RemovableHandle(hooks, hook)
+        return hooked(self._make_cold().post_accumulate_hooks, hook)
 
     def retain_grad(self) -> None:
         """Has `.grad` filled in for a tensor that is not a leaf."""
-        if not self._requires_grad:
+        if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         cold = self._make_cold()
         if self._node is None or cold.retains_grad:
@@ -351,9 +383,10 @@ class Tensor:
         def keep(g: Tensor) -> None:
             t = me()
             if t is not None:
-                t.grad = g.detach().clone() if t.grad is None else t.grad + g
+                kept = g if g._requires_grad else g.detach().clone()
+                t.grad = kept if t.grad is None else t.grad + g
 
-        self.register_hook(keep)
+        self._hook_at("retained", keep)
 
     @property
     def retains_grad(self) -> bool:
@@ -456,27 +489,11 @@ class Tensor:
 
     # Writing in place
 
-    def _write(self, array: Any, recorded: Tensor | None = None) -> Tensor:
-        """Puts `array` into this storage; `recorded` is the tensor whose node becomes this one's."""
-        rewrites = recorded is not None and (recorded._requires_grad or self._requires_grad)
-        note_change(self._array, self if rewrites else None)
+    def _write(self, array: Any) -> Tensor:
+        """Puts the values of `array` into this storage, not recorded."""
+        versions.note_change(self._array)
         self._array[...] = array
-        if recorded is not None:
-            self._node, self._requires_grad = recorded._node, recorded._requires_grad
         return self
-
-    def copy_(self, src: Tensor, non_blocking: bool = False) -> Tensor:
-        """Copies the values of `src` (broadcast, cast, moved to this device) into this tensor."""
-        return in_place(self, lambda old: src.to(self.device, self.dtype).expand(self.shape), "copy_")
-
-    def zero_(self) -> Tensor:
-        return self.fill_(0)
-
-    def fill_(self, value: Any) -> Tensor:
-        number = value.item() if isinstance(value, Tensor) else value
-        return in_place(
-            self, lambda old: Tensor._wrap(module_of(old._array).full_like(old._array, number)), "fill_"
-        )
 
 
 _new = object.__new__
@@ -506,61 +523,6 @@ def _to_target(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | N
 
 def _same_device(a: Device, b: Device) -> bool:
     return a.type == b.type and (b.index is None or a.index == b.index)
-
-
-def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tensor:
-    """The in-place form of an operation: `compute(old)` gives the new value from (a stand-in for) the old tensor.
-
-    Where gradients flow, the old value is kept aside for the graph and `t` becomes the result's place in it.
-    """
-    array = t._array
-    if not array.flags.c_contiguous and array.size and 0 in array.strides:
-        raise RuntimeError(
-            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please clone() the tensor before performing the operation."
-        )
-    if not grad_state.enabled:
-        return t._write(_checked(t, compute(t), name)._array)
-    if t._requires_grad and t._node is None:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    check_place(t)
-    if t._requires_grad and _views_leaf(t):
-        raise RuntimeError(
-            "a view of a leaf Variable that requires grad is being used in an in-place operation."
-        )
-    if not t._requires_grad:
-        old = Tensor._wrap(array)
-    else:
-        old = Tensor._recorded(array.copy(), t._node)
-    new = _checked(t, compute(old), name)
-    if not t._requires_grad and new._requires_grad:
-        if owner_of(array) is not array and not (t._cold is not None and t._cold.detached):
-            raise RuntimeError(
-                f"{name}: writing a value that requires grad into a view of a tensor that does not is not supported yet; "
-                "index the tensor itself (t[i] = value), or clone() the view first"
-            )
-        old._array = array.copy()  # what the graph keeps of the old value must not change below
-    return t._write(new._array, new)
-
-
-def _views_leaf(t: Tensor) -> bool:
-    """Whether `t` is a view, or a view of a view, of a leaf."""
-    node = t._node
-    while node is not None and node.kind == KIND_NODE and len(node.edges) == 1:
-        node = node.edges[0]
-    return node is not None and node.kind == KIND_LEAF and owner_of(node._array) is owner_of(t._array)
-
-
-def _checked(t: Tensor, new: Tensor, name: str) -> Tensor:
-    if new._array.shape != t._array.shape:
-        raise RuntimeError(
-            f"output with shape {list(t._array.shape)} doesn't match the broadcast shape {list(new._array.shape)} ({name})"
-        )
-    if new.dtype.category > t.dtype.category:
-        raise RuntimeError(
-            f"result type {new.dtype} can't be cast to the desired output type {t.dtype} ({name})"
-        )
-    return new
 
 
 def wrap_device(array: Any, device: Any) -> Any:

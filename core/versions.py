@@ -12,22 +12,23 @@ from typing import Any
 
 from .node import next_seq
 
-__all__ = ["carry_detachment", "changed_since", "check_place", "note_change", "version_of"]
+__all__ = ["changed_since", "note_change", "owner_of", "rewritten_since", "version_of"]
 
 last_change = 0  # creation number at the newest write to any storage
-last_rewrite = 0  # … at the newest write that gave a storage a new place in a graph
+# What the ordinary path looks at: nonzero where a storage has got a new place in a graph, so that views of it may be out
+# of date (see views.refresh), or where something watches nodes as they are made (see observers).
+watch = 0
 _lock = threading.Lock()
 _entries: dict[int, _Entry] = {}
 
 
 class _Entry:
-    __slots__ = ("changed_at", "count", "owner", "rewritten_at", "writer")
+    __slots__ = ("changed_at", "count", "owner", "rewritten_at")
 
     def __init__(self, owner: Any) -> None:
         key = id(owner)
         self.owner = weakref.ref(owner, lambda _: _entries.pop(key, None))
         self.changed_at = self.rewritten_at = self.count = 0
-        self.writer: Any = None
 
 
 def owner_of(array: Any) -> Any:
@@ -38,9 +39,9 @@ def owner_of(array: Any) -> Any:
     return array
 
 
-def note_change(array: Any, rewrite_by: Any = None) -> None:
-    """Notes that the storage of `array` is about to be written; `rewrite_by`: by a recorded operation on that tensor."""
-    global last_change, last_rewrite
+def note_change(array: Any, rewrites: bool = False) -> None:
+    """Notes that the storage of `array` is about to be written; `rewrites`: by an operation that is recorded."""
+    global last_change, watch
     owner = owner_of(array)
     with _lock:
         entry = _entries.get(id(owner))
@@ -48,9 +49,16 @@ def note_change(array: Any, rewrite_by: Any = None) -> None:
             entry = _entries[id(owner)] = _Entry(owner)
         last_change = entry.changed_at = next_seq()
         entry.count += 1
-        if rewrite_by is not None:
-            last_rewrite = entry.rewritten_at = last_change
-            entry.writer = weakref.ref(rewrite_by)
+        if rewrites:
+            entry.rewritten_at = last_change
+            watch |= 1
+
+
+def count_observer(change: int) -> None:
+    """Notes that one thing more (1) or less (-1) watches nodes as they are made."""
+    global watch
+    with _lock:
+        watch += 2 * change
 
 
 def changed_since(array: Any, seq: int) -> bool:
@@ -59,39 +67,13 @@ def changed_since(array: Any, seq: int) -> bool:
     return entry is not None and entry.changed_at > seq
 
 
+def rewritten_since(array: Any, seq: int) -> bool:
+    """Whether the storage of `array` got a new place in a graph after creation number `seq`."""
+    entry = _entries.get(id(owner_of(array)))
+    return entry is not None and entry.rewritten_at > seq
+
+
 def version_of(array: Any) -> int:
     """How often the storage of `array` was written in place."""
     entry = _entries.get(id(owner_of(array)))
     return 0 if entry is None else entry.count
-
-
-def check_place(tensor: Any) -> None:
-    """Raises RuntimeError for a tensor whose storage got a new place in the graph through another tensor.
-
-    That would be a view taken before the write: gradients through it would be silently wrong. A detached tensor is
-    meant to carry none.
-    """
-    if not last_rewrite:
-        return
-    entry = _entries.get(id(owner_of(tensor._array)))
-    if entry is None or not entry.rewritten_at or entry.writer() is tensor:
-        return
-    if not tensor._requires_grad and tensor._cold is not None and tensor._cold.detached:
-        return
-    node = tensor._node
-    seq = 0 if node is None else node.node.seq if hasattr(node, "node") else node.seq
-    if seq < entry.rewritten_at:
-        raise RuntimeError(
-            "this tensor shares its storage with one that a recorded in-place operation has changed, and gradients "
-            "through such views are not supported yet; use the out-of-place form, or clone() one of the two first"
-        )
-
-
-def carry_detachment(inputs: Any, result: Any) -> Any:
-    """`result` of an unrecorded operation on `inputs`, after check_place; a view of a detached tensor is one, too."""
-    for t in inputs:
-        if hasattr(t, "_array"):
-            check_place(t)
-            if t._cold is not None and t._cold.detached:
-                result._make_cold().detached = True
-    return result

@@ -13,9 +13,17 @@ from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from ..gradcheck import GradcheckError, gradcheck, gradgradcheck
 from ..node import KIND_SLOT
 from ..tensor import Tensor
-from ..versions import check_place
+from . import function, graph
+from .anomaly_mode import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
+from .graph import Node
 
 __all__ = [
+    "Node",
+    "detect_anomaly",
+    "function",
+    "graph",
+    "is_anomaly_enabled",
+    "set_detect_anomaly",
     "Function",
     "GradcheckError",
     "backward",
@@ -41,7 +49,7 @@ def _roots(outputs: list[Tensor], grads: list[Any], create_graph: bool) -> tuple
     for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
         if not isinstance(t, Tensor):
             raise TypeError(f"backward: expected a tensor, got {type(t).__name__}")
-        if not t._requires_grad:
+        if not t.requires_grad:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         if g is None:
             if t._array.size != 1:
@@ -59,7 +67,6 @@ def _roots(outputs: list[Tensor], grads: list[Any], create_graph: bool) -> tuple
             raise RuntimeError(
                 f"backward: expected a gradient on {t.device} for output {i}, got one on {g.device}"
             )
-        check_place(t)
         edges.append(t._node or t)
         values.append(g if create_graph else g._array)
     return edges, values
@@ -83,7 +90,7 @@ def backward(
     wanted = _as_list(inputs)
     if not wanted:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    if not all(t._requires_grad for t in wanted):
+    if not all(t.requires_grad for t in wanted):
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     for t, g in zip(wanted, _captured(edges, values, wanted, keep, create_graph), strict=True):
         if g is not None:
@@ -111,7 +118,7 @@ def grad(
     outs, wanted = _as_list(outputs), _as_list(inputs)
     grads = [None] * len(outs) if grad_outputs is None else _as_list(grad_outputs)
     for t in wanted:
-        if not t._requires_grad:
+        if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     edges, values = _roots(outs, grads, create_graph)
     keep = create_graph if retain_graph is None else retain_graph
@@ -127,25 +134,31 @@ def grad(
     return tuple(result)
 
 
+def _capture_key(t: Tensor) -> Any:
+    """How run_backward knows the place of `t`."""
+    node = t._node
+    if node is None:
+        return id(t)
+    return (node.node.seq, node.index) if node.kind == KIND_SLOT else -node.seq
+
+
 def _captured(
     edges: list[Any], values: list[Any], wanted: list[Tensor], keep: bool, create_graph: bool
 ) -> list[Any]:
     captures: dict[Any, int] = {}
     for i, t in enumerate(wanted):
-        node = t._node
-        if node is not None and node.kind == KIND_SLOT:
-            raise RuntimeError(
-                "grad: an output of a Function with several outputs can't be an input here; clone() it first"
-            )
-        captures.setdefault(("leaf", id(t)) if node is None else node.seq, i)
+        captures.setdefault(_capture_key(t), i)
     captured: list[Any] = [None] * len(wanted)
     run_backward(
-        edges, values, retain_graph=keep, create_graph=create_graph,
-        captures={k[1] if isinstance(k, tuple) else -k: i for k, i in captures.items()}, captured=captured,
-    )  # fmt: skip
+        edges,
+        values,
+        retain_graph=keep,
+        create_graph=create_graph,
+        captures=captures,
+        captured=captured,
+    )
     for i, t in enumerate(wanted):  # one tensor asked for twice
-        first = captures[("leaf", id(t)) if t._node is None else t._node.seq]
-        captured[i] = captured[first]
+        captured[i] = captured[captures[_capture_key(t)]]
     return [
         None
         if g is None

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from ..grad_mode import no_grad
 from ..grad_mode import state as grad_state
-from ..tensor import Tensor, in_place
+from ..in_place import in_place
+from ..tensor import Tensor
 
 __all__ = ["Public", "catalogue", "public"]
 

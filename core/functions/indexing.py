@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..backends import module_of
+from ..in_place import in_place
 from ..ops import indexing as _ix
 from ..ops.registry import apply, as_tensor
-from ..tensor import Tensor, in_place
+from ..tensor import Tensor
 from ..versions import note_change
 from .arguments import one_dim
 from .arithmetic import where

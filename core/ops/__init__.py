@@ -1,9 +1,19 @@
 """All operations, by family. `arrays` and `tensors` are the two faces that backward rules are run with."""
 
-from . import activation, convolution, indexing, matrix, normalization, pointwise, reduction, shape
+from . import (
+    activation,
+    convolution,
+    indexing,
+    matrix,
+    normalization,
+    overwriting,
+    pointwise,
+    reduction,
+    shape,
+)
 from .registry import arrays, index, tensors
 
 __all__ = [
-    "activation", "arrays", "convolution", "index", "indexing", "matrix", "normalization", "pointwise", "reduction",
+    "activation", "arrays", "convolution", "index", "indexing", "matrix", "normalization", "overwriting", "pointwise", "reduction",
     "shape", "tensors",
 ]  # fmt: skip

@@ -17,7 +17,9 @@ from ..dtypes import dtype as DType
 from ..dtypes import from_numpy_dtype, resolve
 from ..grad_mode import state as grad_state
 from ..node import Op, OutputSlot, next_seq
+from ..observers import observe
 from ..tensor import Tensor
+from ..views import attach, refresh
 
 __all__ = [
     "apply",
@@ -57,6 +59,7 @@ def register(
         if name in index:
             raise ValueError(f"operation {name} is declared twice")
         index[name] = op
+        op.registered = name
         op.promotes = promotes
         op.n_outputs = outputs
         op.saves_output = "out" in op.save
@@ -83,12 +86,14 @@ def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) ->
     except (TypeError, ValueError, RuntimeError) as e:
         out = _after_error(e, op, inputs, tuple(t._array for t in inputs) + attrs)
     if grad_state.enabled:
+        if versions.watch:
+            for t in inputs:
+                refresh(t)
         for t in inputs:
             if t._requires_grad:
-                return record(op, inputs, attrs, out)
-        if versions.last_rewrite:
-            return versions.carry_detachment(inputs, Tensor._wrap(out))  # type: ignore[no-any-return]
-    return Tensor._wrap(out)
+                result = record(op, inputs, attrs, out)
+                return attach(result, op, inputs[0], attrs) if op.is_view else result  # type: ignore[no-any-return]
+    return attach(Tensor._wrap(out), op, inputs[0], attrs) if op.is_view else Tensor._wrap(out)
 
 
 def apply_several(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) -> tuple[Tensor, ...]:
@@ -104,8 +109,9 @@ def apply_several(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] 
         outs = _after_error(e, op, inputs, (*arrays_, *attrs))
     wrapped = tuple(Tensor._wrap(out) for out in outs)
     if grad_state.enabled:
-        for t in inputs:
-            versions.check_place(t)
+        if versions.watch:
+            for t in inputs:
+                refresh(t)
         if any(t._requires_grad for t in inputs):
             return _recorded_several(op, inputs, attrs, wrapped)
     return wrapped
@@ -124,6 +130,8 @@ def _recorded_several(
         if out._array.dtype.kind == "f":
             out._node = OutputSlot(node, i, out._array.shape, out._array.dtype)
             out._requires_grad = True
+    if versions.watch:
+        observe(node)
     return outs
 
 
@@ -133,16 +141,16 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
         out = np.asarray(out)
     if out.dtype.kind != "f":
         return Tensor._wrap(out)  # no gradient flows through integers and bools
-    if versions.last_rewrite:
-        for t in inputs:
-            if isinstance(t, Tensor):
-                versions.check_place(t)
     edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
     save = op.save
     if save == _BOTH and len(inputs) == 2:
-        return _recorded(op, edges, inputs, attrs, out)
-    saved = tuple([out if s.__class__ is str else inputs[s] for s in save])  # type: ignore[index]
-    return _recorded(op, edges, saved, attrs, out)
+        saved = inputs
+    else:
+        saved = tuple([out if s.__class__ is str else inputs[s] for s in save])  # type: ignore[index]
+    result = _recorded(op, edges, saved, attrs, out)
+    if versions.watch:
+        observe(result._node)
+    return result
 
 
 def _recorded(op: type[Op], edges: tuple[Any, ...], saved: tuple[Any, ...], attrs: Any, out: Any) -> Tensor:
@@ -158,8 +166,7 @@ def _recorded(op: type[Op], edges: tuple[Any, ...], saved: tuple[Any, ...], attr
     result._array = out
     result._node = node
     result._requires_grad = True
-    result._cold = None
-    result.grad = None
+    result._cold = result._grad = result._view = None
     return result
 
 
@@ -175,7 +182,7 @@ def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> C
             isinstance(input, Tensor)
             and isinstance(other, Tensor)
             and grad_state.enabled
-            and not versions.last_rewrite
+            and not versions.watch
         ):
             x, y = input._array, other._array
             dtype = x.dtype
@@ -225,10 +232,14 @@ def binary(op: type[Op], a: Any, b: Any) -> Tensor:
         out = grad_state.quiet(op.forward, x, y)
     except (TypeError, ValueError, RuntimeError) as e:
         out = _after_error(e, op, (a, b), (x, y))
-    if grad_state.enabled and ((a_is and a._requires_grad) or (b_is and b._requires_grad)):
-        return record(op, (a, b), (a_is, b_is), out)
-    if versions.last_rewrite and grad_state.enabled:
-        return versions.carry_detachment((a, b), Tensor._wrap(out))  # type: ignore[no-any-return]
+    if grad_state.enabled:
+        if versions.watch:
+            if a_is:
+                refresh(a)
+            if b_is:
+                refresh(b)
+        if (a_is and a._requires_grad) or (b_is and b._requires_grad):
+            return record(op, (a, b), (a_is, b_is), out)
     return Tensor._wrap(out)
 
 

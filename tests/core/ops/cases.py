@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from gradwire.backends import Device, to_device
+from gradwire.ops import index as ops_index
 
 Move = Callable[[np.ndarray], Any]
 
@@ -234,7 +235,30 @@ def _power_cases() -> list[Case]:
     ]
 
 
+def _overwritten() -> list[Case]:
+    chain = ((ops_index["getitem"], ((1,),)), (ops_index["reshape"], ((3, 1),)))
+    turned = ((ops_index["permute"], ((1, 0),)), (ops_index["reshape"], ((6,),)))
+    return [
+        Case("overwrite", (signed(2, 3), signed(3)), lambda a, b: b.expand(2, 3).clone()),
+        Case("fill", (signed(2, 3),), lambda a: torch.full_like(a, 2.5), given(2.5)),
+        Case(
+            "copy_slices",
+            (signed(2, 3), signed(3, 1)),
+            lambda a, b: torch.stack([a[0], b[:, 0]]),
+            given(chain),
+        ),
+        Case(
+            "copy_slices",
+            (signed(2, 3), signed(6)),
+            lambda a, b: b.reshape(3, 2).T.clone(),
+            given(turned),
+            "copied",
+        ),
+    ]
+
+
 CASES: list[Case] = [
+    *_overwritten(),
     *_binary("add", torch.add),
     *_binary("sub", torch.sub),
     *_binary("mul", torch.mul),

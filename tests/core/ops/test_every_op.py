@@ -22,6 +22,7 @@ CASES = [c for name in FAMILIES for c in importlib.import_module(f"{__package__}
 CONSTANT = {
     "zeros_like",
     "ones_like",
+    "fill",
 }  # no gradient flows to the input, so there is nothing to differentiate again
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 

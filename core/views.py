@@ -1,0 +1,103 @@
+"""Views in the graph: what is written through one tensor is seen by all that share its storage, in value and in gradient.
+
+A view knows its base (the tensor that is no view itself) and the operations that lead from it. A recorded in-place
+operation on a view gives the base a new place in the graph, `CopySlices`; every other view finds out by its creation
+number and is then made anew from the base. Those who write nothing in place pay one test in each operation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import versions
+from .grad_mode import state as grad_state
+from .node import Node, next_seq
+
+__all__ = ["View", "attach", "check_writable", "rebase", "refresh", "replay"]
+
+_new = object.__new__
+
+
+class View:
+    """base: the tensor that all this is in. chain: (operation, attributes), from the base on. seq: when its place in the
+    graph was made. recorded: whether that was outside of no_grad."""
+
+    __slots__ = ("base", "chain", "recorded", "seq")
+
+    def __init__(self, base: Any, chain: tuple[tuple[type[Node], Any], ...], recorded: bool) -> None:
+        self.base, self.chain, self.recorded, self.seq = base, chain, recorded, next_seq()
+
+
+def attach(out: Any, op: type[Node], source: Any, attrs: Any) -> Any:
+    """`out`, which `op` made of `source`, as a view of source's base, if the two share memory."""
+    array, base = source._array, out._array.base
+    if base is None or (
+        base is not array
+        and base is not array.base
+        and versions.owner_of(base) is not versions.owner_of(array)
+    ):
+        return out  # reshape had to copy
+    before = source._view
+    if before is None:
+        out._view = View(source, ((op, attrs),), grad_state.enabled)
+    else:
+        out._view = View(before.base, (*before.chain, (op, attrs)), grad_state.enabled and before.recorded)
+    return out
+
+
+def replay(array: Any, chain: tuple[tuple[type[Node], Any], ...]) -> Any:
+    """What the views of `chain` show of another array of the base's shape."""
+    for op, attrs in chain:
+        array = op.forward(array, *attrs)  # type: ignore[attr-defined]
+    return array
+
+
+def refresh(t: Any) -> None:
+    """Makes the place of `t` in the graph anew if it is a view of a storage that has got a new place since."""
+    view = t._view
+    if view is None or not versions.rewritten_since(t._array, view.seq):
+        return
+    view.seq = next_seq()
+    base = view.base
+    if not base._requires_grad:
+        t._node, t._requires_grad = None, False
+        return
+    place, array = base._node or base, base._array
+    for op, attrs in view.chain:
+        array = op.forward(array, *attrs)
+        node: Any = _new(op)
+        node.edges, node.saved, node.attrs, node.hooks = (place,), (), attrs, None
+        node.seq, node.shape, node.dtype = next_seq(), array.shape, array.dtype
+        place = node
+    t._node, t._requires_grad = place, True
+
+
+def rebase(t: Any, place: Any) -> None:
+    """Puts `t` where `place` is in the graph, after a write that `place` computed; a view takes its base along."""
+    from .ops.registry import index
+
+    view = t._view
+    if view is None:
+        t._node, t._requires_grad = place, True
+        return
+    base = view.base
+    node: Any = _new(index["copy_slices"])
+    node.edges = ((base._node or base) if base._requires_grad else None, place)
+    node.saved, node.attrs, node.hooks = (), (view.chain,), None
+    node.seq, node.shape, node.dtype = next_seq(), base._array.shape, base._array.dtype
+    base._node, base._requires_grad = node, True
+    refresh(t)
+
+
+def check_writable(t: Any) -> None:
+    """Raises RuntimeError for a leaf that requires grad, or a view of one, in an in-place operation that is recorded."""
+    if versions.watch:
+        refresh(t)
+    if not t._requires_grad:
+        return
+    if t._node is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    if t._view is not None and t._view.base._node is None:
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation."
+        )

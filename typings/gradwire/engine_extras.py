@@ -1,0 +1,1 @@
+../../core/engine_extras.py

@@ -1,0 +1,1 @@
+../../core/in_place.py
