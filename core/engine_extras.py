@@ -116,7 +116,7 @@ def after(extras: Extras, grads: Any, g: Any, create_graph: bool) -> Any:
 def values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
     """What backward gets for `saved`, after checking that none of it was changed in place since."""
     if node.hooks is not None and node.hooks.packed:
-        saved = unpacked(node)
+        saved = unpacked(node, create_graph)
     elif versions.last_change > node.seq:
         for s in saved:
             _check_unchanged(node, s._array if isinstance(s, Tensor) else s)

@@ -55,7 +55,9 @@ class _Context(Node):
         if saved is FREED:
             raise RuntimeError(SECOND_TIME)
         if any(s.__class__ is Packed for s in saved):
-            return tuple(Tensor._wrap(s) if hasattr(s, "base") else s for s in unpacked(self))
+            return tuple(
+                Tensor._wrap(s) if hasattr(s, "base") else s for s in unpacked(self, grad_state.enabled)
+            )
         return saved
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:

@@ -29,14 +29,15 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
     else:
         old = Tensor._wrap(array)
     new = _fitting(t, compute(old), name)
-    if not (t._requires_grad or new._requires_grad):
-        return t._write(new._array)
     view = t._view
-    if view is not None and not view.recorded:
+    wanted = t._requires_grad or new._requires_grad
+    if view is not None and not view.recorded and (wanted or view.base._requires_grad):
         raise RuntimeError(
             "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Make the view and "
             f"write to it ({name}) either both inside the no_grad block, or both outside of it."
         )
+    if not wanted:
+        return t._write(new._array)
     if not new._requires_grad:  # nothing of the new value depends on anything
         new = apply(Overwrite, (old, new))
     elif not t._requires_grad:

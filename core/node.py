@@ -172,6 +172,7 @@ class Op(Node):
     """Base of all built-in operations.
 
     save: which inputs backward gets, by position, and/or "out" for the output, in that order.
+    spares: those of two saved inputs that backward needs for the gradient of the other one alone.
     promotes: a binary operation whose operands may be numbers, of different dtypes and of shapes that broadcast.
     is_view: forward gives a view of its only input where the layout permits, and the same view of any other array of
     that shape and layout.
@@ -179,6 +180,7 @@ class Op(Node):
 
     __slots__ = ()
     save: ClassVar[tuple[int | str, ...]] = ()
+    spares: ClassVar[tuple[int, ...]] = ()
     promotes: ClassVar[bool] = False
     is_view: ClassVar[bool] = False
     registered: ClassVar[str] = ""

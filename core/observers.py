@@ -76,8 +76,8 @@ def pack_saved(node: Any) -> None:
     node.extras.packed = True
 
 
-def unpacked(node: Any) -> tuple[Any, ...]:
-    """The saved values of `node` after the unpack hooks: tensors at their place in the graph, outputs as raw arrays."""
+def unpacked(node: Any, create_graph: bool) -> tuple[Any, ...]:
+    """The saved values of `node` after the unpack hooks, outputs as raw arrays; create_graph: at their place in the graph."""
     from .ops import tensors
     from .tensor import Tensor
 
@@ -93,7 +93,7 @@ def unpacked(node: Any) -> tuple[Any, ...]:
             )
         if isinstance(s.place, int):
             values.append(t._array)
-        elif s.place is None:
+        elif s.place is None or not create_graph:
             values.append(t)
         elif s.place.kind == KIND_LEAF:
             values.append(tensors.overwrite(s.place, t))  # its value, and all of its gradient to the leaf

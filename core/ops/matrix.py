@@ -52,6 +52,7 @@ class Matmul(Op):
 
     __slots__ = ()
     save = (0, 1)
+    spares = (0, 1)
     forward = staticmethod(product)
 
     def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:

@@ -68,6 +68,7 @@ class Sub(Op):
 class Mul(Op):
     __slots__ = ()
     save = (0, 1)
+    spares = (0, 1)
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
@@ -82,6 +83,7 @@ class Mul(Op):
 class Div(Op):
     __slots__ = ()
     save = (0, 1)
+    spares = (0,)
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:

@@ -144,13 +144,18 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
     edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
     save = op.save
     if save == _BOTH and len(inputs) == 2:
-        saved = inputs
+        saved = inputs if not op.spares or None not in edges else _needed(op, inputs, edges)
     else:
         saved = tuple([out if s.__class__ is str else inputs[s] for s in save])  # type: ignore[index]
     result = _recorded(op, edges, saved, attrs, out)
     if versions.watch:
         observe(result._node)
     return result
+
+
+def _needed(op: type[Op], inputs: tuple[Any, ...], edges: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The two inputs, None for one that only the gradient of the other would need, where nobody asks for that."""
+    return tuple([None if i in op.spares and edges[1 - i] is None else x for i, x in enumerate(inputs)])
 
 
 def _recorded(op: type[Op], edges: tuple[Any, ...], saved: tuple[Any, ...], attrs: Any, out: Any) -> Tensor:
@@ -196,7 +201,10 @@ def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> C
                         (input._node or input) if input._requires_grad else None,
                         (other._node or other) if other._requires_grad else None,
                     )
-                    return _recorded(op, edges, (input, other) if both else (), _TWO_TENSORS, out)
+                    saved: tuple[Any, ...] = (input, other) if both else ()
+                    if both and None in edges:
+                        saved = _needed(op, saved, edges)
+                    return _recorded(op, edges, saved, _TWO_TENSORS, out)
         if check is not None:
             check(input, other)
         return binary(op, input, other)
