@@ -7,6 +7,7 @@ methods, operators and in-place forms to Tensor.
 from . import operators as operators
 from .activation import *  # noqa: F403
 from .arithmetic import *  # noqa: F403
+from .catalogue import catalogue as _catalogue
 from .einsum import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .indexing import *  # noqa: F403
@@ -16,3 +17,12 @@ from .parts import *  # noqa: F403
 from .reduction import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .sorting import *  # noqa: F403
+
+
+def _name_aliases() -> None:
+    for entry in _catalogue.values():
+        if entry.namespace == "torch" and entry.is_function:
+            globals().update({name: globals()[entry.name] for name in entry.names})
+
+
+_name_aliases()

@@ -59,14 +59,29 @@ plain_add, plain_sub, plain_mul, plain_div = (
 )
 
 
+_ONE = 1
+
+
+def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+    """`other * alpha` in the dtype of the sum."""
+    to = common_dtype([input, other])
+    if isinstance(alpha, bool) and to.name != "bool":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and not to.is_floating_point:
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if to.name == "bool":
+        return other if alpha else False
+    return mul(cast_inputs(other, to) if isinstance(other, Tensor) else other, alpha)
+
+
 @public(in_place=True, out=True)
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    return plain_add(input, other if alpha == 1 else mul(other, alpha))
+    return plain_add(input, other if alpha is _ONE else _scaled(input, other, alpha))
 
 
 @public(alias="subtract", in_place=True, out=True)
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    return plain_sub(input, other if alpha == 1 else mul(other, alpha))
+    return plain_sub(input, other if alpha is _ONE else _scaled(input, other, alpha))
 
 
 @public(alias="multiply", in_place=True, out=True)

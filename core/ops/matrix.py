@@ -64,15 +64,17 @@ class Matmul(Op):
                 m.matmul(a.T, g) if eb is not None else None,
             )
         if ea is not None:
-            if a.ndim == 2 and b.ndim == 3:  # one product instead of one for each batch, then a sum
+            if (
+                b.ndim == 3 and len(self.input_shape()) == 2
+            ):  # one product instead of one for each batch, then a sum
                 count, k, n = b.shape
-                side = m.reshape(m.permute(g, (1, 0, 2)), (a.shape[0], count * n))
+                side = m.reshape(m.permute(g, (1, 0, 2)), (g.shape[1], count * n))
                 ga = m.matmul(side, m.reshape(m.permute(b, (0, 2, 1)), (count * n, k)))
             else:
                 ga = m.matmul(g, m.swap_last(b))
         if eb is not None:
-            if b.ndim == 2:  # likewise, over all rows
-                k, n = b.shape
+            if len(self.input_shape(1)) == 2:  # likewise, over all rows
+                k, n = self.input_shape(1)
                 rows = math.prod(a.shape[:-1])
                 gb = m.matmul(m.swap_last(m.reshape(a, (rows, k))), m.reshape(g, (rows, n)))
             else:

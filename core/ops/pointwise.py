@@ -176,6 +176,10 @@ class Pow(Op):
             raise RuntimeError("pow: bool tensors are not supported; convert with .int() or .float() first")
         if b.__class__ is int and b < 0 and getattr(a, "dtype", _FLOAT).kind in "iu":
             raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if getattr(b, "dtype", _FLOAT).kind == "i" and getattr(a, "dtype", b.dtype).kind in "iu":
+            # 1 / a rounded to zero, where NumPy raises
+            ones = (a == 1) + (a == -1) * (1 - 2 * (b & 1))
+            return module_of(b).where(b < 0, ones, a ** (b * (b > 0))).astype(b.dtype)
         return a**b
 
     def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:

@@ -77,6 +77,8 @@ CASES = [
     case("kron", signed(2, 2), signed(2, 3), note="matrices"),
     case("kron", signed(), signed(2), note="0d"),
     case("kron", signed(2), np.array([1, 2]), note="promotes"),
+    case("linalg.multi_dot", [signed(2, 3), signed(3, 4), signed(4, 2)]),
+    case("linalg.multi_dot", [signed(3), signed(3, 4), signed(4)], note="vectors"),
     case("cross", signed(2, 3), signed(2, 3), dim=1, dtypes="float64 float32 float16 int64"),
     case("cross", signed(3, 2), signed(3, 2), note="first"),
     case("cross", signed(2, 3), signed(1, 3), note="broadcast", dim=-1),
