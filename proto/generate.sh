@@ -4,10 +4,13 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 venv=$here/../build/proto-venv
-if [ ! -x "$venv/bin/python" ]; then
+if [ ! -e "$venv/.installed" ]; then
+  rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/python" -m pip install --quiet 'grpcio-tools==1.71.2' 'setuptools<81' 'mypy-protobuf==3.6.0'
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'grpcio-tools==1.71.2' 'setuptools<81' 'mypy-protobuf==3.6.0'
+  touch "$venv/.installed"
 fi
+[ "${1:-}" != --install ] || exit 0
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 PATH="$venv/bin:$PATH" "$venv/bin/python" -W ignore -m grpc_tools.protoc -I "$here" --python_out="$out" --mypy_out="$out" \

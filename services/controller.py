@@ -15,7 +15,17 @@ from pathlib import Path
 from gradwire.services.optimizer import SliceOptimizer
 from gradwire.workers import checkpoint as checkpoints
 from gradwire.workers.group import GroupLostError, NoRoomError, Slots, WorkerGroup
-from gradwire.workers.reports import Failed, Finished, Report, Started, StepFinished, Warned
+from gradwire.workers.reports import (
+    CheckpointWritten,
+    EvaluationFinished,
+    Failed,
+    Finished,
+    Report,
+    Started,
+    StepFinished,
+    Warned,
+    report_of_step,
+)
 from gradwire.workers.worker import End, RankEnded, WorkerSpec
 
 __all__ = ["Controller"]
@@ -24,7 +34,8 @@ BATCH = 1000
 FOLLOW_S = 0.5
 STOP_GRACE_S = 3.0
 LOSSES_LIMIT = 10
-"""Losses in a row without a finished step between, after which the job is given up."""
+"""Losses since the newest checkpoint, after which the job is given up. Only a checkpoint is progress: the steps after it
+are lost with the workers, and how many of them were told in the instant before is chance."""
 WAITING_LIMIT = 200_000
 """Reports kept while no service takes them; then training waits for one, and loses nothing."""
 
@@ -32,17 +43,20 @@ WAITING_LIMIT = 200_000
 class Controller:
     """Runs `world_size` workers to the job's end. A plain class; `ray_launcher` puts it on Ray."""
 
-    def __init__(self, spec: WorkerSpec, world_size: int, slots: Slots) -> None:
+    def __init__(
+        self, spec: WorkerSpec, world_size: int, slots: Slots, losses_limit: int = LOSSES_LIMIT
+    ) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all GPUs visible to an actor that asked for none
         self._spec, self._world_size, self._slots = spec, world_size, slots
+        self._losses_limit = losses_limit
         self._reports: deque[tuple[int, Report]] = deque()
         self._told = 0
         self._changed = threading.Condition()
         self._stop_reason: str | None = None
         self._done = threading.Event()
         self._generation = 0
-        self._losses = 0
-        self._step = 0
+        self._newest: dict[type[Report], int] = {}
+        """The step up to which steps, evaluations and checkpoints were told."""
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
         self._thread.start()
 
@@ -88,13 +102,10 @@ class Controller:
 
     def _generations(self) -> None:
         """Forms the group again, from the newest valid checkpoint, until the job has ended."""
+        resume, reached = self._newest_checkpoint()
+        losses = 0
         while self._stop_reason is None:
             self._generation += 1
-            folder = Path(self._spec.checkpoints)
-            checkpoints.clear_unfinished(folder)
-            resume = checkpoints.newest_valid(
-                folder, lambda text: self._tell(Warned("CHECKPOINT_DAMAGED", text))
-            )
             try:
                 with WorkerGroup(
                     self._spec,
@@ -111,12 +122,33 @@ class Controller:
                 lost = str(error)
             if self._stop_reason is not None:
                 return
-            self._losses += 1
+            before = reached
+            resume, reached = self._newest_checkpoint()
+            losses = 1 if reached > before else losses + 1
             self._tell(Warned("WORKER_LOST", f"{lost}; going on from the newest checkpoint"))
-            if self._losses > LOSSES_LIMIT:
-                text = f"workers were lost {self._losses} times without a finished step between: {lost}"
+            if losses > self._losses_limit:
+                text = f"workers were lost {losses} times without a new checkpoint between: {lost}"
                 self._tell(Failed("WORKERS_LOST", text, ""))
                 return
+
+    def _newest_checkpoint(self) -> tuple[Path | None, int]:
+        """The newest valid checkpoint and its step, when no worker lives; what led to it is told if it was not yet."""
+        folder = Path(self._spec.checkpoints)
+        checkpoints.clear_unfinished(folder)
+        path = checkpoints.newest_valid(folder, lambda text: self._tell(Warned("CHECKPOINT_DAMAGED", text)))
+        if path is None:
+            return None, 0
+        saved, recent = checkpoints.summary(path)
+        for fields in recent:
+            self._tell_once(report_of_step(fields))
+        self._tell_once(CheckpointWritten(saved.step, str(path), saved.parameters_sha256))
+        return path, saved.step
+
+    def _tell_once(self, report: StepFinished | EvaluationFinished | CheckpointWritten) -> None:
+        """Tells it unless it was told: a recovery makes some steps again, with the same bits."""
+        if report.step > self._newest.get(type(report), 0):
+            self._newest[type(report)] = report.step
+            self._tell(report)
 
     def _followed(self, group: WorkerGroup) -> bool:
         """Passes reports on until every rank has ended. True where that was the job's end, False to form the group again."""
@@ -143,11 +175,10 @@ class Controller:
                             failure = failure or report
                         elif isinstance(report, Finished):
                             finished = report
+                        elif isinstance(report, StepFinished | EvaluationFinished | CheckpointWritten):
+                            self._tell_once(report)
                         elif not isinstance(report, Started) or rank == 0:
                             self._tell(report)
-                        # Steps from before a recovery are told again, and are no progress.
-                        if isinstance(report, StepFinished) and report.step > self._step:
-                            self._step, self._losses = report.step, 0
                     if end is not None:
                         ended[rank] = end
                         if end.end is End.INTERRUPTED and interrupted is None:

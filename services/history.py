@@ -16,7 +16,7 @@ LINE_LIMIT = 16_384
 """Characters of one log line that are kept."""
 TRACEBACK_LIMIT = 65_536
 LOSSES_LIMIT = 10
-"""Losses of workers or their controller without a finished step between, after which a job has failed."""
+"""Losses of the controller or the job's own process since the newest checkpoint, after which a job has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,7 @@ class History:
         if self.job.cancel_requested:
             self.move(JobState.CANCELLED, "cancelled")
         elif self.stored.losses > LOSSES_LIMIT:
-            text = (
-                f"its workers were lost {self.stored.losses} times without a finished step between: {message}"
-            )
+            text = f"its workers were lost {self.stored.losses} times without a new checkpoint between: {message}"
             self.move(JobState.FAILED, text, r.JobError("WORKERS_LOST", text))
         elif self.job.state != JobState.RECOVERING:
             self.move(JobState.RECOVERING, message)
@@ -130,7 +128,6 @@ class History:
         # A recovery goes back to its checkpoint and makes some steps again, with the same bits.
         if report.step <= self.job.step:
             return
-        self.stored = replace(self.stored, losses=0)
         if self.job.first_step_seconds == 0.0:
             self._set(first_step_seconds=(self._now - self.job.create_time).total_seconds())
         self._set(step=report.step, metrics=dict(report.metrics))
@@ -159,7 +156,7 @@ class History:
         self._set(checkpoint=report.path)
         if report.step <= self.stored.checkpoint_step:
             return
-        self.stored = replace(self.stored, checkpoint_step=report.step)
+        self.stored = replace(self.stored, checkpoint_step=report.step, losses=0)
         self.events.append(r.CheckpointWritten(report.step, report.path, report.parameters_sha256))
 
     def _fail(self, report: reports.Failed) -> None:

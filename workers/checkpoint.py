@@ -39,6 +39,7 @@ __all__ = [
     "clear_unfinished",
     "newest_valid",
     "read",
+    "summary",
     "write",
 ]
 
@@ -176,6 +177,17 @@ def read(path: Path) -> Checkpoint:
         spec=manifest["spec"],
         recent=json.loads(recent.read_bytes()) if recent.exists() else (),
     )
+
+
+def summary(path: Path) -> tuple[Saved, Sequence[Any]]:
+    """What a whole checkpoint is and what its last steps reported, without its arrays. Raises CheckpointDamagedError."""
+    try:
+        manifest = _manifest(path)
+        recent = path / _RECENT
+        told = json.loads(recent.read_bytes()) if recent.exists() else ()
+        return Saved(path, int(manifest["step"]), str(manifest["parameters_sha256"])), told
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointDamagedError(f"checkpoint {path} is damaged: {error}") from error
 
 
 def clear_unfinished(folder: Path) -> None:

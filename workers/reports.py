@@ -6,6 +6,7 @@ the rest. The job service numbers them, keeps them and shows them as events.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +84,9 @@ class Failed:
 Report = (
     Started | StepFinished | EvaluationFinished | CheckpointWritten | LogLine | Warned | Finished | Failed
 )
+
+
+def report_of_step(fields: Mapping[str, Any]) -> StepFinished | EvaluationFinished:
+    """The report that a checkpoint carries as `fields`: its own, and "kind"."""
+    values = {name: value for name, value in fields.items() if name != "kind"}
+    return EvaluationFinished(**values) if fields["kind"] == "EvaluationFinished" else StepFinished(**values)

@@ -39,6 +39,7 @@ from gradwire.workers.reports import (
     Started,
     StepFinished,
     Warned,
+    report_of_step,
 )
 from gradwire.workers.state import captured, restore
 from gradwire.workers.step import OwnerFactory, TrainingStep
@@ -211,7 +212,7 @@ class Worker:
         )
         self._say(Started(plan.total_steps, plan.epochs))
         for fields in list(self._recent):
-            self._say(_report_of(fields))
+            self._say(report_of_step(fields))
         sha256 = ""
         for step in range(first, plan.total_steps):
             self._check_stop()
@@ -288,8 +289,3 @@ class Worker:
 
 class _Stopped(Exception):
     """`stop` was called."""
-
-
-def _report_of(fields: Mapping[str, Any]) -> Report:
-    values = {name: value for name, value in fields.items() if name != "kind"}
-    return EvaluationFinished(**values) if fields["kind"] == "EvaluationFinished" else StepFinished(**values)

@@ -1,7 +1,8 @@
 """Follows one job on an embedded Ray cluster, in a process of its own, and prints what it reported as lines of JSON.
 
 A process can use one Ray cluster in its life, and Ray leaves threads and handlers behind: so not in pytest's process.
-Arguments: folder, job file, and a JSON object with `runs`: each {"workers", "overrides", "harm", "at", "deadline_s"}.
+Arguments: folder, job file, and a JSON object with `runs`: each {"workers", "overrides", "harm", "at", "deadline_s",
+"losses_limit"}.
 harm: "kill", "stop" (SIGSTOP) or "cancel", done when step `at` is reported.
 """
 
@@ -47,7 +48,8 @@ def main() -> None:
         )
         began = time.perf_counter()
         actor: Any = ray.remote(Controller).options(num_cpus=0, max_concurrency=4)
-        actor = actor.remote(spec, run["workers"], cluster.slots)
+        limit = {"losses_limit": run["losses_limit"]} if "losses_limit" in run else {}
+        actor = actor.remote(spec, run["workers"], cluster.slots, **limit)
         follow(ray, actor, run, began)
         ray.kill(actor)
         say(kind="Left", files=sorted(p.name for p in checkpoints.iterdir()))

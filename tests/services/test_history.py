@@ -80,25 +80,33 @@ def test_a_failure_after_a_cancellation_is_the_cancellation() -> None:
     assert history.job.state == JobState.CANCELLED
 
 
-def test_too_many_losses_without_a_step_between_end_the_job() -> None:
+def test_too_many_losses_without_a_checkpoint_between_end_the_job_however_many_steps_were_told() -> None:
     history = started()
-    for _ in range(LOSSES_LIMIT):
+    for number in range(LOSSES_LIMIT):
         history.lose("killed")
         history.begin_attempt("again")
-    assert history.job.state == JobState.RECOVERING
+        history.take(1, 1, step(number + 1))
+    assert history.job.state == JobState.RUNNING
     history.lose("killed")
     assert history.job.state == JobState.FAILED
     assert history.job.error is not None
     assert history.job.error.reason == "WORKERS_LOST"
 
 
-def test_a_finished_step_forgives_the_losses_before_it() -> None:
+def test_a_new_checkpoint_forgives_the_losses_before_it_and_one_written_again_does_not() -> None:
     history = started()
     for number in range(1, 3 * LOSSES_LIMIT):
         history.lose("killed")
         history.begin_attempt("again")
         history.take(1, 1, step(number))
+        history.take(1, 2, w.CheckpointWritten(number, "/somewhere", "abc"))
     assert history.job.state == JobState.RUNNING
+    for _ in range(LOSSES_LIMIT + 1):
+        history.lose("killed")
+        if history.job.state != JobState.FAILED:
+            history.begin_attempt("again")
+            history.take(1, 1, w.CheckpointWritten(3 * LOSSES_LIMIT - 1, "/somewhere", "abc"))
+    assert history.job.state == JobState.FAILED
 
 
 def test_the_time_to_the_first_step_counts_from_submission() -> None:
