@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "allclose", "arange", "argsort", "asarray", "ascontiguousarray", "asnumpy", "broadcast_to", "ceil", "concatenate", "cos", "cuda",
-    "cumsum", "empty", "exp", "expand_dims", "expm1", "flip", "floor", "frombuffer", "full", "full_like", "isfinite", "isinf", "isnan",
-    "lib", "log", "log1p", "maximum", "may_share_memory", "minimum", "ndarray", "ones", "pad", "rint", "sign", "sin", "sqrt", "tanh", "tril",
-    "triu", "where", "zeros",
+    "allclose", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argsort", "asarray",
+    "ascontiguousarray", "asnumpy", "broadcast_to", "ceil", "concatenate", "cos", "cosh", "cuda", "cumsum", "empty", "exp",
+    "exp2", "expand_dims", "expm1", "flip", "floor", "frombuffer", "full", "full_like", "hypot", "isfinite", "isinf",
+    "isnan", "lib", "log", "log10", "log1p", "log2", "logaddexp", "maximum", "may_share_memory", "minimum", "ndarray",
+    "ones", "pad", "rint", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "tril", "triu", "where", "zeros",
 ]  # fmt: skip
 
 _KINDS = "biufc"  # what CuPy's arrays carry: no objects, no text
@@ -332,6 +333,25 @@ isinf, isnan, log, log1p, maximum = (
     _Ufunc(np.log),
     _Ufunc(np.log1p),
     _Ufunc(np.maximum),
+)
+arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, cosh = (
+    _Ufunc(np.arccos),
+    _Ufunc(np.arccosh),
+    _Ufunc(np.arcsin),
+    _Ufunc(np.arcsinh),
+    _Ufunc(np.arctan),
+    _Ufunc(np.arctan2),
+    _Ufunc(np.arctanh),
+    _Ufunc(np.cosh),
+)
+exp2, hypot, log10, log2, logaddexp, sinh, tan = (
+    _Ufunc(np.exp2),
+    _Ufunc(np.hypot),
+    _Ufunc(np.log10),
+    _Ufunc(np.log2),
+    _Ufunc(np.logaddexp),
+    _Ufunc(np.sinh),
+    _Ufunc(np.tan),
 )
 minimum, rint, sign, sin, sqrt, tanh = (
     _Ufunc(np.minimum),

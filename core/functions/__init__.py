@@ -17,6 +17,7 @@ from .parts import *  # noqa: F403
 from .reduction import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .sorting import *  # noqa: F403
+from .transcendental import *  # noqa: F403
 
 
 def _name_aliases() -> None:

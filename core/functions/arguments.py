@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from ..backends import module_of
 from ..dtypes import dtype as DType
 from ..dtypes import resolve
-from ..ops.registry import as_tensor
+from ..ops.registry import cast_inputs
 from ..tensor import Size, Tensor
 
 _builtin_max = builtins.max
@@ -87,8 +88,11 @@ def count_of(shape: tuple[int, ...]) -> int:
     return Size(shape).numel()
 
 
-def beside(x: Any, t: Tensor) -> Tensor:
-    """`x` as a tensor on `t`'s device where it is a number or a 0-d tensor, which go anywhere; else itself."""
-    if isinstance(x, Tensor) and x.ndim:
-        return x
-    return as_tensor(x).to(t.device)
+def beside(x: Any, t: Tensor, to: DType) -> Tensor:
+    """`x` in dtype `to`, on `t`'s device where it is a number or a 0-d tensor, which go anywhere.
+
+    A number is taken as it is: a float that passed through the default dtype on its way would lose digits.
+    """
+    if isinstance(x, Tensor):
+        return cast_inputs(x if x.ndim else x.to(t.device), to)
+    return Tensor._wrap(module_of(t._array).asarray(x, to.numpy))

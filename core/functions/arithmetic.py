@@ -227,13 +227,12 @@ def reciprocal(input: Tensor) -> Tensor:
 @public(out=True, method=False)
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """`input` where `condition`, else `other`; the three broadcast."""
-    a, b = beside(input, condition), beside(other, condition)
     if condition._array.dtype != np.bool_:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
     to = common_dtype([input, other])
-    return apply(_pw.Where, (condition, cast_inputs(a, to), cast_inputs(b, to)))
+    return apply(_pw.Where, (condition, beside(input, condition, to), beside(other, condition, to)))
 
 
 @public(out=True)

@@ -247,7 +247,7 @@ def _pair(a: Term, b: Term, later: set[int], sizes: dict[int, int]) -> Term:
     n, k, m = _count(left, sizes), _count(gone, sizes), _count(right, sizes)
     lead = [_count(batch, sizes)] if batch else []
     out = matmul(
-        _shaped(x, la, (*batch, *left, *gone), [*lead, n, k]), _shaped(beside(y, x), lb, (*batch, *gone, *right), [*lead, k, m])
+        _shaped(x, la, (*batch, *left, *gone), [*lead, n, k]), _shaped(beside(y, x, y.dtype), lb, (*batch, *gone, *right), [*lead, k, m])
     )  # fmt: skip
     order = (*batch, *left, *right)
     return reshape(out, [sizes[s] for s in order]), order

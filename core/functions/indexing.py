@@ -13,7 +13,7 @@ from ..ops import indexing as _ix
 from ..ops.registry import apply, as_tensor
 from ..tensor import Tensor
 from ..versions import note_change
-from .arguments import one_dim
+from .arguments import beside, one_dim
 from .arithmetic import where
 from .catalogue import public
 from .shape import clone, expand, reshape, squeeze
@@ -130,7 +130,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     def write(old: Tensor) -> Tensor:
         mask = xp.zeros(old._array.shape, bool)
         mask[raw] = True
-        new = as_tensor(value).to(old.device, old.dtype)
+        new = beside(value, old, old.dtype).to(old.device)
         target = old._array[raw].shape
         while new.ndim > len(target) and new._array.shape[0] == 1:
             new = squeeze(new, 0)
@@ -184,9 +184,9 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 @public(in_place=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    new = as_tensor(value)
-    if new._array.dtype.kind == "f" and input._array.dtype.kind != "f":
+    fractional = value.is_floating_point() if isinstance(value, Tensor) else isinstance(value, float)
+    if fractional and input._array.dtype.kind != "f":
         raise RuntimeError(
             f"masked_fill: value {value} cannot be converted to type {input.dtype.name} without loss"
         )
-    return where(mask, new.to(input.device, input.dtype), input)
+    return where(mask, beside(value, input, input.dtype), input)

@@ -15,5 +15,5 @@ from .registry import arrays, index, tensors
 
 __all__ = [
     "activation", "arrays", "convolution", "index", "indexing", "matrix", "normalization", "overwriting", "pointwise", "reduction",
-    "shape", "tensors",
+    "shape", "tensors", "transcendental",
 ]  # fmt: skip

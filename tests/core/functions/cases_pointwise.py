@@ -38,6 +38,9 @@ CASES = [
     case("add", signed(2, 3), signed(3), note="alpha", alpha=2),
     case("sub", signed(2, 3), signed(3), note="alpha", alpha=3),
     case("where", _MASK, signed(2, 3), signed(3)),
+    case("where", _MASK, signed(2, 3), 0.1, note="number", forms=False),  # 0.1 has other digits in float32
+    case("where", _MASK, 1e300, signed(2, 3), note="large-number", dtypes="float64", forms=False, keywords=False, grad=False),
+    case("masked_fill", signed(2, 3), _MASK, 0.1, dtypes="float64 float32 float16", forms=False),
     case("clamp", signed(2, 3), -0.5, 1.0),
     case("equal", signed(2, 3), signed(2, 3)),
     case("allclose", signed(2, 3), signed(2, 3)),

@@ -1,0 +1,190 @@
+"""Elementwise functions with derivatives beyond the first dozen: trigonometry, hyperbolas, logarithms of other bases."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..backends import module_of
+from ..node import Op
+from .pointwise import floating
+from .registry import register
+
+
+def _computed(name: str) -> Any:
+    """The forward of an array module's function of one argument; integers and bools are taken as the default float."""
+
+    def forward(a: Any) -> Any:
+        return getattr(module_of(a), name)(floating(a))
+
+    return staticmethod(forward)
+
+
+@register("tan")
+class Tan(Op):
+    __slots__ = ()
+    save = ("out",)
+    forward = _computed("tan")
+
+    def backward(self, m: Any, g: Any, out: Any) -> Any:
+        return (g * (out * out + 1),)
+
+
+@register("sinh")
+class Sinh(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("sinh")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g * m.cosh(a),)
+
+
+@register("cosh")
+class Cosh(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("cosh")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g * m.sinh(a),)
+
+
+@register("asin")
+class Asin(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("arcsin")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g / m.sqrt(1 - a * a),)
+
+
+@register("acos")
+class Acos(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("arccos")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (-g / m.sqrt(1 - a * a),)
+
+
+@register("atan")
+class Atan(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("arctan")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g / (a * a + 1),)
+
+
+@register("asinh")
+class Asinh(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("arcsinh")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g / m.sqrt(a * a + 1),)
+
+
+@register("acosh")
+class Acosh(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("arccosh")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g / m.sqrt(a * a - 1),)
+
+
+@register("atanh")
+class Atanh(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("arctanh")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g / (1 - a * a),)
+
+
+@register("log2")
+class Log2(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("log2")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g / (a * math.log(2)),)
+
+
+@register("log10")
+class Log10(Op):
+    __slots__ = ()
+    save = (0,)
+    forward = _computed("log10")
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        return (g / (a * math.log(10)),)
+
+
+@register("exp2")
+class Exp2(Op):
+    __slots__ = ()
+    save = ("out",)
+    forward = _computed("exp2")
+
+    def backward(self, m: Any, g: Any, out: Any) -> Any:
+        return (g * out * math.log(2),)
+
+
+@register("atan2", inputs=2, promotes=True)
+class Atan2(Op):
+    """atan2(y, x): the angle of the point (x, y)."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(y: Any, x: Any) -> Any:
+        return module_of(y).arctan2(floating(y), floating(x))
+
+    def backward(self, m: Any, g: Any, y: Any, x: Any) -> Any:
+        ey, ex = self.edges
+        square = x * x + y * y
+        scaled = m.where(square == 0, m.zeros_like(square), g / square)
+        return scaled * x if ey is not None else None, -(scaled * y) if ex is not None else None
+
+
+@register("hypot", inputs=2, promotes=True)
+class Hypot(Op):
+    """hypot(a, b): sqrt(a^2 + b^2) without overflow."""
+
+    __slots__ = ()
+    save = (0, 1, "out")
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        return module_of(a).hypot(a, b)
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:
+        ea, eb = self.edges
+        return g * (a / out) if ea is not None else None, g * (b / out) if eb is not None else None
+
+
+@register("logaddexp", inputs=2, promotes=True)
+class Logaddexp(Op):
+    """logaddexp(a, b): log(exp(a) + exp(b)) without overflow."""
+
+    __slots__ = ()
+    save = (0, 1, "out")
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        return module_of(a).logaddexp(a, b)
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:
+        ea, eb = self.edges
+        return g * m.exp(a - out) if ea is not None else None, g * m.exp(b - out) if eb is not None else None
