@@ -153,8 +153,8 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
         near = input + weight * (end - input)
         return where(weight.detach().abs() < 0.5, near, end - (end - input) * (1 - weight))
     difference = end - input
-    near: Tensor = input + weight * difference
-    return near if -0.5 < weight < 0.5 else end - difference * (1 - weight)
+    from_start: Tensor = input + weight * difference
+    return from_start if -0.5 < weight < 0.5 else end - difference * (1 - weight)
 
 
 @public(in_place=True, out=True)
