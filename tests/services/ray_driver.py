@@ -51,6 +51,7 @@ def main() -> None:
         limit = {"losses_limit": run["losses_limit"]} if "losses_limit" in run else {}
         actor = actor.remote(spec, run["workers"], cluster.slots, **limit)
         follow(ray, actor, run, began)
+        ray.get(actor.stop.remote("it is over"), timeout=60)  # returns when the places are given back
         ray.kill(actor)
         say(kind="Left", files=sorted(p.name for p in checkpoints.iterdir()))
     cluster.close()
