@@ -24,9 +24,10 @@ import numpy as np
 __all__ = [
     "allclose", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argsort", "asarray",
     "ascontiguousarray", "asnumpy", "broadcast_to", "ceil", "concatenate", "cos", "cosh", "cuda", "cumsum", "empty", "exp",
-    "exp2", "expand_dims", "expm1", "flip", "floor", "frombuffer", "full", "full_like", "hypot", "isfinite", "isinf",
+    "exp2", "expand_dims", "expm1", "flip", "floor", "fmod", "frombuffer", "full", "full_like", "hypot", "isfinite", "isinf",
     "isnan", "lib", "log", "log10", "log1p", "log2", "logaddexp", "maximum", "may_share_memory", "minimum", "ndarray",
-    "ones", "pad", "rint", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "tril", "triu", "where", "zeros",
+    "ones", "pad", "rint", "sign", "signbit", "sin", "sinh", "sqrt", "tan", "tanh", "tril", "triu", "trunc", "where",
+    "zeros",
 ]  # fmt: skip
 
 _KINDS = "biufc"  # what CuPy's arrays carry: no objects, no text
@@ -344,6 +345,7 @@ arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, cosh = (
     _Ufunc(np.arctanh),
     _Ufunc(np.cosh),
 )
+fmod, signbit, trunc = _Ufunc(np.fmod), _Ufunc(np.signbit), _Ufunc(np.trunc)
 exp2, hypot, log10, log2, logaddexp, sinh, tan = (
     _Ufunc(np.exp2),
     _Ufunc(np.hypot),

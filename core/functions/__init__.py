@@ -15,6 +15,7 @@ from .joining import *  # noqa: F403
 from .matrix import *  # noqa: F403
 from .parts import *  # noqa: F403
 from .reduction import *  # noqa: F403
+from .rounding import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .sorting import *  # noqa: F403
 from .transcendental import *  # noqa: F403

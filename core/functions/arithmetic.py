@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..backends import module_of
+from ..dtypes import float64
 from ..ops import pointwise as _pw
-from ..ops.registry import apply, as_tensor, binary, cast_inputs, operator
+from ..ops.registry import apply, binary, cast_inputs, operator
 from ..tensor import Tensor
 from .arguments import beside, common_dtype
 from .catalogue import public
 from .elementary import sqrt
 
 __all__ = [
+    "clamp_max",
+    "clamp_min",
+    "fmax",
+    "fmin",
+    "isclose",
+    "logical_xor",
     "add",
     "sub",
     "mul",
@@ -49,6 +57,7 @@ __all__ = [
     "minimum",
     "clamp",
 ]
+_builtin_all, _builtin_any = builtins.all, builtins.any
 
 
 plain_add, plain_sub, plain_mul, plain_div = (
@@ -89,7 +98,7 @@ def mul(input: Any, other: Any) -> Tensor:
     return plain_mul(input, other)
 
 
-@public(alias="divide", in_place=True, out=True)
+@public(alias="divide true_divide", in_place=True, out=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return plain_div(input, other)
@@ -122,19 +131,19 @@ def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
 eq = public("eq", in_place=True, out=True)(_plain(lambda a, b: a == b))
 
 
-ne = public("ne", in_place=True, out=True)(_plain(lambda a, b: a != b))
+ne = public("ne", alias="not_equal", in_place=True, out=True)(_plain(lambda a, b: a != b))
 
 
-lt = public("lt", in_place=True, out=True)(_plain(lambda a, b: a < b))
+lt = public("lt", alias="less", in_place=True, out=True)(_plain(lambda a, b: a < b))
 
 
-le = public("le", in_place=True, out=True)(_plain(lambda a, b: a <= b))
+le = public("le", alias="less_equal", in_place=True, out=True)(_plain(lambda a, b: a <= b))
 
 
-gt = public("gt", in_place=True, out=True)(_plain(lambda a, b: a > b))
+gt = public("gt", alias="greater", in_place=True, out=True)(_plain(lambda a, b: a > b))
 
 
-ge = public("ge", in_place=True, out=True)(_plain(lambda a, b: a >= b))
+ge = public("ge", alias="greater_equal", in_place=True, out=True)(_plain(lambda a, b: a >= b))
 
 
 bitwise_and = public("bitwise_and", in_place=True, out=True)(_plain(lambda a, b: a & b))
@@ -247,15 +256,63 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
     return apply(_pw.Minimum, (cast_inputs(input, to), cast_inputs(other, to)))
 
 
-@public(in_place=True, out=True)
+@public(alias="clip", in_place=True, out=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        result = input if min is None else maximum(input, as_tensor(min))
-        return result if max is None else minimum(result, as_tensor(max))
-    to = common_dtype([input, *(x for x in (min, max) if x is not None)])
+    bounds = [x for x in (min, max) if x is not None]
+    if _builtin_any(isinstance(x, Tensor) for x in bounds):
+        if not _builtin_all(isinstance(x, Tensor) for x in bounds):
+            raise TypeError("clamp(): expected 'min' and 'max' to be both tensors or both numbers")
+        result = input if min is None else maximum(input, min)
+        return result if max is None else minimum(result, max)
+    to = common_dtype([input, *bounds])
     return apply(_pw.Clamp, (cast_inputs(input, to),), (min, max))
+
+
+@public(in_place=True, out=True)
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    return clamp(input, min)
+
+
+@public(in_place=True, out=True)
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    return clamp(input, None, max)
+
+
+@public(in_place=True, out=True)
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    return Tensor._wrap((input._array != 0) ^ (other._array != 0))
+
+
+@public(out=True)
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of two, the other one where one is NaN."""
+    return where(isnan(other) | (input >= other).detach(), input, other)
+
+
+@public(out=True)
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of two, the other one where one is NaN."""
+    return where(isnan(other) | (input <= other).detach(), input, other)
+
+
+@public()
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Where |input - other| <= atol + rtol * |other|, and where infinities are the same."""
+    if input._array.dtype != other._array.dtype:
+        raise RuntimeError(f"{input.dtype} did not match {other.dtype}")
+    a, b = input.detach(), other.detach()
+    near = a == b
+    if not a.is_floating_point():  # where differences of small or unsigned integers would wrap around
+        a, b = cast_inputs(a, float64), cast_inputs(b, float64)
+    if equal_nan:
+        near = near | (isnan(a) & isnan(b))
+    allowed = atol + rtol * b.abs()
+    close: Tensor = near | (isfinite(b) & isfinite(a) & ((a - b).abs() <= allowed))
+    return close
 
 
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:

@@ -39,7 +39,7 @@ def _unary(op: type[Any]) -> Callable[[Tensor], Tensor]:
     return run
 
 
-neg = public("neg", in_place=True, out=True)(_unary(_pw.Neg))
+neg = public("neg", alias="negative", in_place=True, out=True)(_unary(_pw.Neg))
 
 
 exp = public("exp", in_place=True, out=True)(_unary(_pw.Exp))
@@ -66,7 +66,7 @@ cos = public("cos", in_place=True, out=True)(_unary(_pw.Cos))
 tanh = public("tanh", in_place=True, out=True)(_unary(_pw.Tanh))
 
 
-abs = public("abs", in_place=True, out=True)(_unary(_pw.Abs))
+abs = public("abs", alias="absolute", in_place=True, out=True)(_unary(_pw.Abs))
 
 
 sign = public("sign", in_place=True, out=True)(_unary(_pw.Sign))

@@ -151,6 +151,22 @@ class Remainder(Op):
         return g, -g * m.floor(a / b) if self.edges[1] is not None else None
 
 
+@register("fmod", inputs=2, promotes=True)
+class Fmod(Op):
+    """a - b * trunc(a / b)."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        _check_divisor("fmod", a, b)
+        return module_of(a if hasattr(a, "dtype") else b).fmod(a, b)
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
+        return g, -g * m.trunc(a / b) if self.edges[1] is not None else None
+
+
 @register("neg")
 class Neg(Op):
     __slots__ = ()
@@ -232,6 +248,15 @@ class Floor(_Flat):
     @staticmethod
     def forward(a: Any) -> Any:
         return module_of(a).floor(a) if a.dtype.kind == "f" else no_bool("floor", a).copy()
+
+
+@register("trunc")
+class Trunc(_Flat):
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any) -> Any:
+        return module_of(a).trunc(a) if a.dtype.kind == "f" else no_bool("trunc", a).copy()
 
 
 @register("ceil")
