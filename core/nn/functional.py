@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import random
 from ..backends import module_of, to_device
+from ..dtypes import float32
 from ..functions import (
     erf,
     exp,
@@ -32,7 +33,7 @@ from ..ops import activation as _act
 from ..ops import convolution as _conv
 from ..ops import matrix as _mx
 from ..ops import normalization as _norm
-from ..ops.registry import apply
+from ..ops.registry import apply, cast_inputs
 from ..tensor import Tensor
 
 __all__ = [
@@ -90,6 +91,15 @@ def conv2d(
         )
     _same_dtype("conv2d", input, weight, bias)
     stride, padding = _pair(stride), _pair(padding)
+    if min(padding) < 0:
+        raise RuntimeError(f"negative padding is not supported, got {padding}")
+    if min(stride) <= 0:
+        raise RuntimeError(f"non-positive stride is not supported, got {stride}")
+    if bias is not None and bias._array.shape != weight._array.shape[:1]:
+        raise RuntimeError(
+            f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {weight._array.shape[0]} "
+            f"elements, but got bias of size {list(bias.shape)} instead"
+        )
     for axis in (0, 1):
         if input._array.shape[2 + axis] + 2 * padding[axis] < weight._array.shape[2 + axis]:
             raise RuntimeError(
@@ -111,7 +121,10 @@ def _pool_args(input: Tensor, kernel_size: Any, stride: Any, padding: Any, name:
         raise RuntimeError(
             f"{name}: output size is too small: input {tuple(input.shape)} with padding {pad} is smaller than the kernel {kernel}"
         )
-    return kernel, kernel if stride is None else _pair(stride), pad
+    step = kernel if stride is None else _pair(stride)
+    if min(step) <= 0:
+        raise RuntimeError(f"{name}: stride should not be zero, got {step}")
+    return kernel, step, pad
 
 
 def max_pool2d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
@@ -174,9 +187,22 @@ def layer_norm(
             f"Given normalized_shape={list(normalized_shape)}, expected input with shape [*, {', '.join(map(str, normalized_shape))}], "
             f"but got input of size{list(input.shape)}"
         )
-    out = apply(_norm.Standardize, (input,), (tuple(range(input.ndim - n, input.ndim)), eps))
+    for name, given in (("weight", weight), ("bias", bias)):
+        if given is not None and tuple(given._array.shape) != tuple(normalized_shape):
+            raise RuntimeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(given.shape)} "
+                f"and normalized_shape = {list(normalized_shape)}"
+            )
+    x = _with_room_for_sums(input)
+    out = apply(_norm.Standardize, (x,), (tuple(range(input.ndim - n, input.ndim)), eps))
     out = out if weight is None else out * weight
-    return out if bias is None else out + bias
+    out = out if bias is None else out + bias
+    return out if x is input else cast_inputs(out, input.dtype)
+
+
+def _with_room_for_sums(x: Tensor) -> Tensor:
+    """float16 as float32: squares of a few hundred are beyond its largest number."""
+    return cast_inputs(x, float32) if x._array.dtype == np.float16 else x
 
 
 def batch_norm(
@@ -186,7 +212,14 @@ def batch_norm(
     """Normalises each channel (dimension 1) over all others; in training also updates the running statistics."""
     shape = input._array.shape
     channel = (1, -1) + (1,) * (input.ndim - 2)
-    if training or running_mean is None:
+    if not training and (running_mean is None or running_var is None):
+        raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
+    named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, given in named.items():
+        if given is not None and given._array.size != shape[1]:
+            raise RuntimeError(f"{name} should contain {shape[1]} elements not {given._array.size}")
+    original, input = input, _with_room_for_sums(input)
+    if training:
         dims = (0, *range(2, input.ndim))
         count = input._array.size // shape[1]
         if count <= 1:
@@ -203,13 +236,16 @@ def batch_norm(
     else:
         out = (input - reshape(running_mean, channel)) * (1.0 / sqrt(reshape(running_var, channel) + eps))
     out = out if weight is None else out * reshape(weight, channel)
-    return out if bias is None else out + reshape(bias, channel)
+    out = out if bias is None else out + reshape(bias, channel)
+    return out if input is original else cast_inputs(out, original.dtype)
 
 
 def embedding(input: Tensor, weight: Tensor) -> Tensor:
     """Rows of weight (count, size) by integer index."""
-    if input._array.dtype.kind not in "iu":
-        raise RuntimeError(f"embedding: expected integer indices, got {input.dtype}")
+    if input._array.dtype not in (np.int64, np.int32):
+        raise RuntimeError(
+            f"embedding: expected indices of int64 or int32, got {input.dtype}; convert them with .long()"
+        )
     if input._array.size and (
         int(input._array.max()) >= weight._array.shape[0] or int(input._array.min()) < 0
     ):
@@ -248,9 +284,9 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Negative log likelihood: input (N, C, …) of log-probabilities, target (N, …) of classes."""
-    if input.ndim < 1 or target._array.dtype.kind not in "iu":
+    if input.ndim < 1 or target._array.dtype not in (np.int64, np.uint8):
         raise RuntimeError(
-            f"nll_loss: expected class indices of an integer dtype as target, got {target.dtype} of shape {tuple(target.shape)}"
+            f"nll_loss: expected class indices of dtype int64 (or uint8) as target, got {target.dtype} of shape {tuple(target.shape)}"
         )
     d = 1 if input.ndim > 1 else 0
     expected = input._array.shape[:d] + input._array.shape[d + 1 :]
@@ -361,6 +397,10 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, reduction: s
 def binary_cross_entropy(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """Of probabilities; logarithms are clamped at -100, as PyTorch does."""
     _same_shape(input, target, "binary_cross_entropy")
+    if not bool(((input._array >= 0) & (input._array <= 1)).all()):
+        raise RuntimeError(
+            "all elements of input should be between 0 and 1; binary_cross_entropy_with_logits takes what no sigmoid has seen"
+        )
     low = -100.0
     return _reduce(
         -(target * input.log().clamp(min=low) + (1 - target) * (1 - input).log().clamp(min=low)), reduction

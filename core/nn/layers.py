@@ -123,7 +123,7 @@ class _BatchNorm(Module):
             self.running_var,
             self.weight,
             self.bias,
-            self.training,
+            self.training or self.running_mean is None,
             momentum,
             self.eps,
         )

@@ -10,6 +10,7 @@ from . import (
     pointwise,
     reduction,
     shape,
+    transcendental,
 )
 from .registry import arrays, index, tensors
 

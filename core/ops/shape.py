@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..backends import module_of
 from ..node import Op
 from .registry import register
@@ -36,7 +38,12 @@ class Expand(Op):
 
     @staticmethod
     def forward(a: Any, shape: tuple[int, ...]) -> Any:
-        return module_of(a).broadcast_to(a, shape)
+        out = module_of(a).broadcast_to(a, shape)
+        if out.__class__ is np.ndarray and a.flags.writeable:
+            out.flags.writeable = (
+                True  # a part of it without overlap may be written; in_place refuses the rest
+            )
+        return out
 
     def backward(self, m: Any, g: Any) -> Any:
         return (g,)
