@@ -5,14 +5,24 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 from serving_harness import ServerProcess, code
 
 from gradwire.services import records as r
+from gradwire.services.attempt_folder import holder
 from gradwire.services.client import Client
 from gradwire.services.states import JobState
 
 Start = Callable[..., ServerProcess]
+
+
+def wait_until(met: Callable[[], bool], deadline_s: float = 60.0) -> None:
+    """Looks again until it is so."""
+    end = time.monotonic() + deadline_s
+    while not met():
+        assert time.monotonic() < end, f"it was not so within {deadline_s:g} s"
+        time.sleep(0.02)
 
 
 def test_a_running_job_is_adopted_and_its_watcher_sees_each_event_once(serve: Start) -> None:
@@ -22,8 +32,8 @@ def test_a_running_job_is_adopted_and_its_watcher_sees_each_event_once(serve: St
         seen: list[r.Event] = []
         watcher = threading.Thread(target=lambda: seen.extend(job.watch()))
         watcher.start()
-        for _ in range(2):
-            time.sleep(1.0)
+        for steps in (10, 25):
+            wait_until(lambda steps=steps: job.get().step >= steps)
             server.kill()
             server = serve(server.port)
         watcher.join(60)
@@ -35,14 +45,13 @@ def test_a_running_job_is_adopted_and_its_watcher_sees_each_event_once(serve: St
     assert [e.kind.step for e in seen if isinstance(e.kind, r.StepFinished)] == list(range(1, 61))
 
 
-def test_a_job_that_ended_while_no_service_ran_is_not_run_again(serve: Start) -> None:
+def test_a_job_that_ended_while_no_service_ran_is_not_run_again(serve: Start, tmp_path: Path) -> None:
     server = serve()
     with Client(server.address, retry_for_s=30) as client:
         job = client.submit(code(), overrides={"steps": "10", "step_s": "0.05"})
-        while job.get().step < 2:
-            time.sleep(0.02)
+        wait_until(lambda: job.get().step >= 2)
         server.kill()
-        time.sleep(1.5)
+        wait_until(lambda: holder(tmp_path / "home" / "jobs" / job.id) is None)
         serve(server.port)
         ended = job.wait()
     assert (ended.state, ended.attempt, ended.step) == (JobState.SUCCEEDED, 1, 10)
@@ -52,8 +61,7 @@ def test_after_a_clean_stop_a_running_job_goes_on_in_a_higher_attempt(serve: Sta
     server = serve()
     with Client(server.address, retry_for_s=30) as client:
         job = client.submit(code(), overrides={"steps": "30", "step_s": "0.05"})
-        while job.get().step < 3:
-            time.sleep(0.02)
+        wait_until(lambda: job.get().step >= 3)
         assert server.terminate() == 0
         serve(server.port)
         events = list(job.watch())
@@ -68,8 +76,7 @@ def test_a_job_cancelled_just_before_the_kill_ends_as_cancelled(serve: Start) ->
     server = serve()
     with Client(server.address, retry_for_s=30) as client:
         job = client.submit(code(), overrides={"steps": "1000", "step_s": "0.05"})
-        while job.get().step < 2:
-            time.sleep(0.02)
+        wait_until(lambda: job.get().step >= 2)
         job.cancel()
         server.kill()
         serve(server.port)
