@@ -4,7 +4,6 @@ Each one checks and completes the user's arguments and applies operations from `
 methods, operators and in-place forms to Tensor.
 """
 
-from . import linalg  # loaded here, so that its name can be taken away again below
 from . import operators as operators
 from .activation import *  # noqa: F403
 from .arithmetic import *  # noqa: F403
@@ -29,5 +28,5 @@ def _name_aliases() -> None:
 
 
 _name_aliases()
-
-del linalg  # `from .functions import *` would put it in the place of the public module gradwire.linalg
+# Functions alone: the families' own names, such as `linalg`, belong to public modules of the package.
+__all__ = [n for e in _catalogue.values() if e.namespace == "torch" and e.is_function for n in e.names]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..backends import module_of
 from ..dtypes import dtype as DType
@@ -88,6 +91,13 @@ def count_of(shape: tuple[int, ...]) -> int:
     return Size(shape).numel()
 
 
+def tensor_of(x: Any, name: str, argument: str = "input") -> Tensor:
+    """`x`, or TypeError where it is no tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(x).__name__}")
+    return x
+
+
 def beside(x: Any, t: Tensor, to: DType) -> Tensor:
     """`x` in dtype `to`, on `t`'s device where it is a number or a 0-d tensor, which go anywhere.
 
@@ -95,4 +105,11 @@ def beside(x: Any, t: Tensor, to: DType) -> Tensor:
     """
     if isinstance(x, Tensor):
         return cast_inputs(x if x.ndim else x.to(t.device), to)
+    if (
+        isinstance(x, float)
+        and to.is_floating_point
+        and math.isfinite(x)
+        and abs(x) > float(np.finfo(to.numpy).max)
+    ):
+        raise RuntimeError(f"value cannot be converted to type {to.name} without overflow: {x}")
     return Tensor._wrap(module_of(t._array).asarray(x, to.numpy))

@@ -11,6 +11,7 @@ import numpy as np
 from ..backends import module_of
 from ..dtypes import float64
 from ..ops import pointwise as _pw
+from ..ops import rounding as _ro
 from ..ops.registry import apply, binary, cast_inputs, operator
 from ..tensor import Tensor
 from .arguments import beside, common_dtype
@@ -103,7 +104,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return plain_div(input, other)
     if rounding_mode == "floor":
-        return binary(_pw.DivFloor, input, other)
+        return binary(_ro.DivFloor, input, other)
     raise RuntimeError(f"div: rounding_mode None or 'floor' is supported, got {rounding_mode!r}")
 
 
@@ -158,13 +159,13 @@ bitwise_xor = public("bitwise_xor", in_place=True, out=True)(_plain(lambda a, b:
 @public(in_place=True, out=True)
 def floor_divide(input: Any, other: Any) -> Tensor:
     """The quotient rounded down; not differentiable."""
-    return binary(_pw.FloorDivide, input, other)
+    return binary(_ro.FloorDivide, input, other)
 
 
 @public(in_place=True, out=True)
 def remainder(input: Any, other: Any) -> Tensor:
     """What is left after division, with the sign of the divisor."""
-    return binary(_pw.Remainder, input, other)
+    return binary(_ro.Remainder, input, other)
 
 
 @public(in_place=True, out=True)

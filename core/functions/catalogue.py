@@ -152,4 +152,4 @@ def _write(name: str, target: Tensor, value: Tensor, exact: bool) -> None:
             f"match the required output shape {list(value.shape)}. Pass an empty tensor, or one of that shape.",
             stacklevel=4,
         )
-    target._array = value._array.astype(target._array.dtype)
+    target.data = value.to(target.dtype).clone()

@@ -7,8 +7,10 @@ from typing import Any
 
 from ..ops import activation as _act
 from ..ops import pointwise as _pw
-from ..ops.registry import apply, as_tensor
+from ..ops import rounding as _ro
+from ..ops.registry import apply
 from ..tensor import Tensor
+from .arguments import tensor_of
 from .catalogue import public
 
 __all__ = [
@@ -32,59 +34,63 @@ __all__ = [
 ]
 
 
-def _unary(op: type[Any]) -> Callable[[Tensor], Tensor]:
+def unary(op: type[Any]) -> Callable[[Tensor], Tensor]:
+    """The function of one tensor that applies `op`."""
+
     def run(input: Tensor) -> Tensor:
-        return apply(op, (as_tensor(input),))
+        if not isinstance(input, Tensor):
+            tensor_of(input, op.registered)
+        return apply(op, (input,))
 
     return run
 
 
-neg = public("neg", alias="negative", in_place=True, out=True)(_unary(_pw.Neg))
+neg = public("neg", alias="negative", in_place=True, out=True)(unary(_pw.Neg))
 
 
-exp = public("exp", in_place=True, out=True)(_unary(_pw.Exp))
+exp = public("exp", in_place=True, out=True)(unary(_pw.Exp))
 
 
-expm1 = public("expm1", in_place=True, out=True)(_unary(_pw.Expm1))
+expm1 = public("expm1", in_place=True, out=True)(unary(_pw.Expm1))
 
 
-log = public("log", in_place=True, out=True)(_unary(_pw.Log))
+log = public("log", in_place=True, out=True)(unary(_pw.Log))
 
 
-log1p = public("log1p", in_place=True, out=True)(_unary(_pw.Log1p))
+log1p = public("log1p", in_place=True, out=True)(unary(_pw.Log1p))
 
 
-sqrt = public("sqrt", in_place=True, out=True)(_unary(_pw.Sqrt))
+sqrt = public("sqrt", in_place=True, out=True)(unary(_pw.Sqrt))
 
 
-sin = public("sin", in_place=True, out=True)(_unary(_pw.Sin))
+sin = public("sin", in_place=True, out=True)(unary(_pw.Sin))
 
 
-cos = public("cos", in_place=True, out=True)(_unary(_pw.Cos))
+cos = public("cos", in_place=True, out=True)(unary(_pw.Cos))
 
 
-tanh = public("tanh", in_place=True, out=True)(_unary(_pw.Tanh))
+tanh = public("tanh", in_place=True, out=True)(unary(_pw.Tanh))
 
 
-abs = public("abs", alias="absolute", in_place=True, out=True)(_unary(_pw.Abs))
+abs = public("abs", alias="absolute", in_place=True, out=True)(unary(_pw.Abs))
 
 
-sign = public("sign", in_place=True, out=True)(_unary(_pw.Sign))
+sign = public("sign", in_place=True, out=True)(unary(_ro.Sign))
 
 
-floor = public("floor", in_place=True, out=True)(_unary(_pw.Floor))
+floor = public("floor", in_place=True, out=True)(unary(_ro.Floor))
 
 
-ceil = public("ceil", in_place=True, out=True)(_unary(_pw.Ceil))
+ceil = public("ceil", in_place=True, out=True)(unary(_ro.Ceil))
 
 
-round = public("round", in_place=True, out=True)(_unary(_pw.Round))
+round = public("round", in_place=True, out=True)(unary(_ro.Round))
 
 
-relu = public("relu", in_place=True)(_unary(_act.Relu))
+relu = public("relu", in_place=True)(unary(_act.Relu))
 
 
-sigmoid = public("sigmoid", in_place=True, out=True)(_unary(_act.Sigmoid))
+sigmoid = public("sigmoid", in_place=True, out=True)(unary(_act.Sigmoid))
 
 
-erf = public("erf", in_place=True, out=True)(_unary(_act.Erf))
+erf = public("erf", in_place=True, out=True)(unary(_act.Erf))

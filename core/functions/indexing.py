@@ -137,7 +137,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         spread = apply(_ix.PutItems, (expand(new, target),), (raw, old._array.shape))
         return where(Tensor._wrap(mask), spread, old)
 
-    if input._requires_grad or (isinstance(value, Tensor) and value._requires_grad):
+    if input.requires_grad or (isinstance(value, Tensor) and value.requires_grad):
         in_place(input, write, "__setitem__")
         return
     array = as_tensor(value).to(input.device)._array if isinstance(value, (Tensor, np.ndarray)) else value

@@ -11,10 +11,10 @@ from ..dtypes import get_default_dtype
 from ..ops import transcendental as _tr
 from ..ops.registry import apply, cast_inputs
 from ..tensor import Tensor
-from .arguments import beside, common_dtype
+from .arguments import beside, common_dtype, tensor_of
 from .arithmetic import clamp, mul, where
 from .catalogue import public
-from .elementary import log
+from .elementary import log, unary
 
 __all__ = [
     "acos",
@@ -43,35 +43,23 @@ __all__ = [
 ]
 
 
-def _unary(op: type[Any]) -> Any:
-    def run(input: Tensor) -> Tensor:
-        if not isinstance(input, Tensor):
-            raise TypeError(
-                f"{op.__name__.lower()}(): argument 'input' must be Tensor, not {type(input).__name__}"
-            )
-        return apply(op, (input,))
-
-    return run
-
-
-acos = public("acos", alias="arccos", in_place=True, out=True)(_unary(_tr.Acos))
-acosh = public("acosh", alias="arccosh", in_place=True, out=True)(_unary(_tr.Acosh))
-asin = public("asin", alias="arcsin", in_place=True, out=True)(_unary(_tr.Asin))
-asinh = public("asinh", alias="arcsinh", in_place=True, out=True)(_unary(_tr.Asinh))
-atan = public("atan", alias="arctan", in_place=True, out=True)(_unary(_tr.Atan))
-atanh = public("atanh", alias="arctanh", in_place=True, out=True)(_unary(_tr.Atanh))
-cosh = public("cosh", in_place=True, out=True)(_unary(_tr.Cosh))
-exp2 = public("exp2", in_place=True, out=True)(_unary(_tr.Exp2))
-log10 = public("log10", in_place=True, out=True)(_unary(_tr.Log10))
-log2 = public("log2", in_place=True, out=True)(_unary(_tr.Log2))
-sinh = public("sinh", in_place=True, out=True)(_unary(_tr.Sinh))
-tan = public("tan", in_place=True, out=True)(_unary(_tr.Tan))
+acos = public("acos", alias="arccos", in_place=True, out=True)(unary(_tr.Acos))
+acosh = public("acosh", alias="arccosh", in_place=True, out=True)(unary(_tr.Acosh))
+asin = public("asin", alias="arcsin", in_place=True, out=True)(unary(_tr.Asin))
+asinh = public("asinh", alias="arcsinh", in_place=True, out=True)(unary(_tr.Asinh))
+atan = public("atan", alias="arctan", in_place=True, out=True)(unary(_tr.Atan))
+atanh = public("atanh", alias="arctanh", in_place=True, out=True)(unary(_tr.Atanh))
+cosh = public("cosh", in_place=True, out=True)(unary(_tr.Cosh))
+exp2 = public("exp2", in_place=True, out=True)(unary(_tr.Exp2))
+log10 = public("log10", in_place=True, out=True)(unary(_tr.Log10))
+log2 = public("log2", in_place=True, out=True)(unary(_tr.Log2))
+sinh = public("sinh", in_place=True, out=True)(unary(_tr.Sinh))
+tan = public("tan", in_place=True, out=True)(unary(_tr.Tan))
 
 
 def _both(input: Tensor, other: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    for argument, x in (("input", input), ("other", other)):
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(x).__name__}")
+    tensor_of(input, name)
+    tensor_of(other, name, "other")
     to = common_dtype([input, other])
     return cast_inputs(input, to), cast_inputs(other, to)
 

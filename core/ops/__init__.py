@@ -9,6 +9,7 @@ from . import (
     overwriting,
     pointwise,
     reduction,
+    rounding,
     shape,
     transcendental,
 )
@@ -16,5 +17,5 @@ from .registry import arrays, index, tensors
 
 __all__ = [
     "activation", "arrays", "convolution", "index", "indexing", "matrix", "normalization", "overwriting", "pointwise", "reduction",
-    "shape", "tensors", "transcendental",
+    "rounding", "shape", "tensors", "transcendental",
 ]  # fmt: skip
