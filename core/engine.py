@@ -97,6 +97,7 @@ def run_backward(
         arrive(root, g, False)
 
     mode_before, grad_state.enabled = grad_state.enabled, create_graph
+    outer_calls, grad_state.after_backward = grad_state.after_backward, []
     plain = captures is None and not create_graph
     watched = anomaly.enabled
     node: Any = None
@@ -177,12 +178,14 @@ def run_backward(
                 if cold is not None and cold.post_accumulate_hooks:
                     for hook in tuple(cold.post_accumulate_hooks):
                         hook(leaf)
+            for call in grad_state.after_backward:
+                call()
     except Exception as e:
         if watched and node is not None:
             extra.name_forward(node, e)
         raise
     finally:
-        grad_state.enabled = mode_before
+        grad_state.enabled, grad_state.after_backward = mode_before, outer_calls
 
 
 def _reduced(m: Any, g: Any, shape: tuple[int, ...]) -> Any:

@@ -10,7 +10,7 @@ from .grad_mode import state as grad_state
 from .node import FREED, SECOND_TIME, Node, OutputSlot, next_seq
 from .observers import Packed, observe, unpacked
 from .tensor import Tensor
-from .views import check_writable, rebase, refresh
+from .views import attach_returned, check_writable, rebase, refresh
 
 __all__ = ["Function", "once_differentiable"]
 
@@ -203,7 +203,10 @@ def _recorded(o: Any, ctx: _Context, number: int, args: tuple[Any, ...]) -> Any:
     ):
         return o
     dirty = any(o is d for d in ctx._dirty)
-    t = Tensor._wrap(o._array) if not dirty and (o._requires_grad or any(o is a for a in args)) else o
+    as_it_is = any(o is a for a in args)
+    t = Tensor._wrap(o._array) if not dirty and (o._requires_grad or as_it_is) else o
+    if not dirty and (as_it_is or o._view is not None):
+        attach_returned(t, o if as_it_is else o._view.base, ctx.name())
     for position, s in enumerate(ctx.saved):
         if s is o:  # a saved output would hold its own node, in a cycle: keep a plain alias instead
             ctx.saved = (*ctx.saved[:position], Tensor._wrap(o._array), *ctx.saved[position + 1 :])

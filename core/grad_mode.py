@@ -27,6 +27,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _State(threading.local):
     enabled = True  # a plain attribute of the thread: read once by every operation
     inference = False
+    after_backward: list[Callable[[], None]] | None = (
+        None  # what is called when this thread's backward pass has ended
+    )
     outer: list[bool]  # what `with no_grad:` (the class itself) goes back to
     quiet: Callable[
         ..., Any

@@ -187,7 +187,7 @@ class Op(Node):
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError("an operation declares forward(*arrays, *attributes)")
 
 
 class OutputSlot:

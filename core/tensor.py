@@ -234,7 +234,7 @@ class Tensor:
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        if self._node is not None and not requires_grad:
+        if not self.is_leaf and not requires_grad:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
                 "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
@@ -362,7 +362,7 @@ class Tensor:
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Calls `hook(tensor)` after this leaf's `.grad` was updated."""
-        if not self._requires_grad or self._node is not None:
+        if not self.requires_grad or self._node is not None:
             raise RuntimeError(
                 "post accumulate grad hooks can only be registered on leaf tensors that require grad"
             )
@@ -412,7 +412,7 @@ class Tensor:
         """A NumPy array that shares this CPU tensor's memory (force=True: a copy from wherever it is)."""
         if force:
             return to_numpy(self._array)
-        if self._requires_grad:
+        if self.requires_grad:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
             )
@@ -430,7 +430,7 @@ class Tensor:
         )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        if self._requires_grad:
+        if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return self._array.__dlpack__(**kwargs)
 
@@ -438,14 +438,14 @@ class Tensor:
         return self._array.__dlpack_device__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if self._node is not None:
+        if not self.is_leaf:
             raise RuntimeError("only leaf tensors can be pickled or deep-copied; detach() it first")
         return (_rebuild, (type(self), self._array, self._requires_grad, dict(self.__dict__)))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if id(self) in memo:
             return memo[id(self)]  # type: ignore[no-any-return]
-        if self._node is not None:
+        if not self.is_leaf:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
             )

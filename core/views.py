@@ -13,19 +13,23 @@ from . import versions
 from .grad_mode import state as grad_state
 from .node import Node, next_seq
 
-__all__ = ["View", "attach", "check_writable", "rebase", "refresh", "replay"]
+__all__ = ["View", "attach", "attach_returned", "check_writable", "rebase", "refresh", "replay"]
 
 _new = object.__new__
 
 
 class View:
     """base: the tensor that all this is in. chain: (operation, attributes), from the base on. seq: when its place in the
-    graph was made. recorded: whether that was outside of no_grad."""
+    graph was made. recorded: whether that was outside of no_grad. made_by: the autograd.Function that returned the view,
+    whose backward a place made anew would pass by."""
 
-    __slots__ = ("base", "chain", "recorded", "seq")
+    __slots__ = ("base", "chain", "made_by", "recorded", "seq")
 
-    def __init__(self, base: Any, chain: tuple[tuple[type[Node], Any], ...], recorded: bool) -> None:
-        self.base, self.chain, self.recorded, self.seq = base, chain, recorded, next_seq()
+    def __init__(
+        self, base: Any, chain: tuple[tuple[type[Node], Any], ...], recorded: bool, made_by: str = ""
+    ) -> None:
+        self.base, self.chain, self.recorded, self.made_by = base, chain, recorded, made_by
+        self.seq = next_seq()
 
 
 def attach(out: Any, op: type[Node], source: Any, attrs: Any) -> Any:
@@ -45,6 +49,20 @@ def attach(out: Any, op: type[Node], source: Any, attrs: Any) -> Any:
     return out
 
 
+def attach_returned(out: Any, source: Any, made_by: str) -> None:
+    """`out`, which an autograd.Function returned, as a view of `source`, whose storage it shares."""
+    before = source._view
+    out._view = View(source if before is None else before.base, (), False, made_by)
+
+
+def _of_a_function(view: View) -> RuntimeError:
+    return RuntimeError(
+        f"Output of {view.made_by} is a view and is being modified inplace, or its base was. This view was created inside a "
+        "custom Function (or because an input was returned as-is), and the autograd logic to handle view+inplace would "
+        "override its backward, leading to incorrect gradients. clone() what the Function returns."
+    )
+
+
 def replay(array: Any, chain: tuple[tuple[type[Node], Any], ...]) -> Any:
     """What the views of `chain` show of another array of the base's shape."""
     for op, attrs in chain:
@@ -57,6 +75,8 @@ def refresh(t: Any) -> None:
     view = t._view
     if view is None or not versions.rewritten_since(t._array, view.seq):
         return
+    if view.made_by:
+        raise _of_a_function(view)
     view.seq = next_seq()
     base = view.base
     if not base._requires_grad:
@@ -97,6 +117,8 @@ def check_writable(t: Any) -> None:
         return
     if t._node is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    if t._view is not None and t._view.made_by:
+        raise _of_a_function(t._view)
     if t._view is not None and t._view.base._node is None:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..backends import Device, to_device
+from ..grad_mode import state
 from ..node import KIND_LEAF, KIND_SLOT, AccumulateGrad, Node, RemovableHandle
 from ..observers import saved_hooks, watch_nodes
 from ..tensor import Tensor
@@ -84,40 +85,57 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
 def register_multi_grad_hook(
     tensors: Sequence[Tensor], fn: Callable[..., None], *, mode: str = "all"
 ) -> RemovableHandle:
-    """Calls `fn` once in each backward: with the list of all gradients (mode "all": when the last has arrived), or with the
-    first that arrives ("any").
+    """Calls `fn` once in each backward that reaches one of `tensors`.
 
-    Those of tensors that a backward does not reach keep mode "all" from calling.
+    mode "all": at its end at the latest, with a list of all gradients, None for tensors that it did not reach. "any":
+    with the first gradient that arrives.
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
-    lock = threading.Lock()
-    grads: dict[int, Tensor] = {}
+    arrivals = _Arrivals(len(tensors), fn, mode)
+    handles = [t.register_hook(arrivals.hook(i)) for i, t in enumerate(tensors)]
 
-    def arrived(number: int) -> Callable[[Tensor], None]:
-        def hook(g: Tensor) -> None:
-            with lock:
-                if number in grads:
-                    grads.clear()  # a new backward
-                grads[number] = g
-                count = len(grads)
-            if mode == "any" and count == 1:
-                fn(g)
-            if count == len(tensors):
-                given = [grads[i] for i in range(len(tensors))]
-                grads.clear()
-                if mode == "all":
-                    fn(given)
-
-        return hook
-
-    handles = [t.register_hook(arrived(i)) for i, t in enumerate(tensors)]
-
-    class _All(RemovableHandle):
+    class All(RemovableHandle):
         __slots__ = ()
 
         def remove(self) -> None:
             for handle in handles:
                 handle.remove()
 
-    return _All([], None)
+    return All([], None)
+
+
+class _Arrivals(threading.local):
+    """The gradients that have arrived in this thread's backward pass, for one registration."""
+
+    def __init__(self, count: int, fn: Callable[..., None], mode: str) -> None:
+        self._count, self._fn, self._mode = count, fn, mode
+        self._pass: Any = None  # the list of the pass's last calls, which no other pass shares
+        self._grads: dict[int, Tensor] = {}
+        self._told = False
+
+    def hook(self, number: int) -> Callable[[Tensor], None]:
+        return lambda g: self._arrive(number, g)
+
+    def _arrive(self, number: int, g: Tensor) -> None:
+        calls = state.after_backward
+        if self._pass is not calls:
+            self._pass, self._grads, self._told = calls, {}, False
+            if calls is not None:
+                calls.append(self._end)
+        self._grads[number] = g
+        if self._mode == "any" and not self._told:
+            self._told = True
+            self._fn(g)
+        elif self._mode == "all" and len(self._grads) == self._count:
+            self._tell_all()
+
+    def _end(self) -> None:
+        if self._mode == "all":
+            self._tell_all()
+        self._pass, self._grads = None, {}
+
+    def _tell_all(self) -> None:
+        if not self._told:
+            self._told = True
+            self._fn([self._grads.get(i) for i in range(self._count)])

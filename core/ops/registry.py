@@ -144,7 +144,9 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
     edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
     save = op.save
     if save == _BOTH and len(inputs) == 2:
-        saved = inputs if not op.spares or None not in edges else _needed(op, inputs, edges)
+        saved = inputs
+        if op.spares and (edges[0] is None or edges[1] is None):
+            saved = _needed(op, inputs, edges)
     else:
         saved = tuple([out if s.__class__ is str else inputs[s] for s in save])  # type: ignore[index]
     result = _recorded(op, edges, saved, attrs, out)
@@ -180,7 +182,7 @@ def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> C
 
     check: sees the operands of all other cases first.
     """
-    forward, both = op.forward, op.save == _BOTH
+    forward, both, spares = op.forward, op.save == _BOTH, op.spares
 
     def run(input: Any, other: Any) -> Tensor:
         if (
@@ -202,7 +204,7 @@ def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> C
                         (other._node or other) if other._requires_grad else None,
                     )
                     saved: tuple[Any, ...] = (input, other) if both else ()
-                    if both and None in edges:
+                    if spares and (edges[0] is None or edges[1] is None):
                         saved = _needed(op, saved, edges)
                     return _recorded(op, edges, saved, _TWO_TENSORS, out)
         if check is not None:

@@ -34,7 +34,9 @@ class LRScheduler:
         self.step()
 
     def rate(self, base_lr: float, n: int, group: int) -> float:
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} lacks rate(self, base_lr, n, group), the learning rate after n steps"
+        )
 
     def step(self) -> None:
         self.last_epoch += 1

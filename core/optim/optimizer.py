@@ -49,7 +49,9 @@ class Optimizer:
 
     def update(self, p: Array, g: Array, state: dict[str, Array], group: dict[str, Any], step: int) -> None:
         """Applies one step to `p` in place. g, p and the state arrays have one shape; `step` counts from 1."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} lacks update(self, p, g, state, group, step), which changes p in place"
+        )
 
     # PyTorch's face
 

@@ -24,6 +24,12 @@ class JobFileError(Exception):
     """The job file or its settings are wrong; the message is one sentence for the user."""
 
 
+def _lacking(job: object, part: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"{type(job).__name__} does not define {part}(), one of the four parts of a job"
+    )
+
+
 class Job:
     """A training run. Subclass it, write the four parts, and add settings as class attributes.
 
@@ -59,15 +65,15 @@ class Job:
 
     def model(self) -> Module:
         """The module to train, freshly initialised."""
-        raise NotImplementedError
+        raise _lacking(self, "model")
 
     def train_data(self) -> Any:
         """A data set with `__len__` and `__getitem__`."""
-        raise NotImplementedError
+        raise _lacking(self, "train_data")
 
     def optimizer(self, model: Module) -> Optimizer:
         """The optimizer of the model's parameters; groups may differ."""
-        raise NotImplementedError
+        raise _lacking(self, "optimizer")
 
     def loss(self, model: Module, batch: Any) -> Tensor | Mapping[str, Any]:
         """The mean loss over `batch`, a scalar tensor; or a dict of means, with "loss" and any metrics beside it.
@@ -75,7 +81,7 @@ class Job:
         The means are taken over the batch's samples. Where they are over something else (the tokens that count, say),
         the dict's "weight" says over how many.
         """
-        raise NotImplementedError
+        raise _lacking(self, "loss")
 
     # What may be added
 

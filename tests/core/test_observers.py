@@ -198,6 +198,21 @@ def test_multi_grad_hooks_are_called_once_for_all(t):
 
 
 @BOTH
+@pytest.mark.parametrize("mode", ["all", "any"])
+def test_multi_grad_hooks_keep_the_passes_apart(t, mode):
+    x, y, calls = _x(t), _x(t), []
+    t.autograd.graph.register_multi_grad_hook((x, y), calls.append, mode=mode)
+    (x * 2).sum().backward()
+    (y * 3).sum().backward()
+    (x * 2 + y * 3).sum().backward()
+    if mode == "any":
+        assert [g.tolist()[0] for g in calls[:2]] == [2, 3] and len(calls) == 3
+    else:
+        told = [[None if g is None else g.tolist()[0] for g in grads] for grads in calls]
+        assert told == [[2, None], [None, 3], [2, 3]]
+
+
+@BOTH
 @pytest.mark.parametrize("bad", ["shape", "dtype", "kind", "itself"])
 def test_a_gradient_that_does_not_fit_is_not_assigned(t, bad):
     x = _x(t)

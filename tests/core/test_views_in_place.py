@@ -222,3 +222,53 @@ def test_a_function_that_marks_its_input_dirty_takes_the_base_along(t):
     assert Double.apply(z) is z
     z.sum().backward()
     assert x.grad[0].tolist() == [3, 3, 3]
+
+
+@BOTH
+def test_an_element_written_through_a_view_that_has_come_to_need_a_gradient_loses_it(t):
+    x, y = _x(t), t.zeros(3, 3, dtype=t.float64)
+    v = y[0]
+    y.add_(x)
+    v[1] = 5.0
+    y.sum().backward()
+    assert y[0].tolist() == [0.5, 5, 2] and x.grad[0].tolist() == [1, 0, 1]
+
+
+@BOTH
+def test_a_view_that_has_come_to_need_a_gradient_is_not_exported(t):
+    x, y = _x(t), t.zeros(3, 3, dtype=t.float64)
+    v = y[0]
+    y.add_(x)
+    with pytest.raises(RuntimeError, match="Can't call numpy"):
+        v.numpy()
+
+
+@BOTH
+@pytest.mark.parametrize("returns", ["a view", "an input"])
+@pytest.mark.parametrize("written", ["the output", "the input"])
+def test_what_a_function_returns_of_its_input_is_not_changed_in_place(t, returns, written):
+    class Thrice(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            return a.view(-1) if returns == "a view" else a
+
+        @staticmethod
+        def backward(ctx, g):
+            return 3 * g.reshape(3, 3)
+
+    y = _x(t) * 1
+    out = Thrice.apply(y)
+    with pytest.raises(RuntimeError, match="inplace"):
+        if written == "the output":
+            out.mul_(2)
+        else:
+            y.mul_(2)
+            out.sum().backward()
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+def test_a_view_that_out_resizes_is_a_view_no_more():
+    base = ours.zeros(4)
+    part = base[:2]
+    ours.add(ours.ones(3), 1, out=part)
+    assert part.tolist() == [2, 2, 2] and part._base is None and base.tolist() == [0, 0, 0, 0]
