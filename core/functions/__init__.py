@@ -5,20 +5,20 @@ methods, operators and in-place forms to Tensor.
 """
 
 from . import operators as operators
-from .activation import *  # noqa: F403
-from .arithmetic import *  # noqa: F403
+from .activation import *
+from .arithmetic import *
 from .catalogue import catalogue as _catalogue
-from .einsum import *  # noqa: F403
-from .elementary import *  # noqa: F403
-from .indexing import *  # noqa: F403
-from .joining import *  # noqa: F403
-from .matrix import *  # noqa: F403
-from .parts import *  # noqa: F403
-from .reduction import *  # noqa: F403
-from .rounding import *  # noqa: F403
-from .shape import *  # noqa: F403
-from .sorting import *  # noqa: F403
-from .transcendental import *  # noqa: F403
+from .einsum import *
+from .elementary import *
+from .indexing import *
+from .joining import *
+from .matrix import *
+from .parts import *
+from .reduction import *
+from .rounding import *
+from .shape import *
+from .sorting import *
+from .transcendental import *
 
 
 def _name_aliases() -> None:

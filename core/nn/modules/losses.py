@@ -1,12 +1,12 @@
-"""Losses as modules."""
+"""Losses."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..tensor import Tensor
-from . import functional as F
-from .module import Module
+from ...tensor import Tensor
+from .. import functional as F
+from ..module import Module
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
 

@@ -1,0 +1,11 @@
+"""torch.nn.functional: stateless forms of layers, and losses, by family."""
+
+from .activation import *
+from .classification import *
+from .convolution import *
+from .dropouts import *
+from .embeddings import *
+from .normalization import *
+from .pooling import *
+from .products import *
+from .regression import *

@@ -1,0 +1,12 @@
+"""The modules of torch.nn, by family."""
+
+from .activation import *
+from .containers import *
+from .convolution import *
+from .dropout import *
+from .embedding import *
+from .linear import *
+from .losses import *
+from .normalization import *
+from .pooling import *
+from .shape import *
