@@ -7,7 +7,7 @@ passes need (hooks, anomaly mode, values that were packed or changed) is in engi
 from __future__ import annotations
 
 import threading
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from typing import Any
 
 import numpy as np
@@ -101,10 +101,16 @@ def run_backward(
     plain = captures is None and not create_graph
     watched = anomaly.enabled
     node: Any = None
+    following: Any = None  # a node that would be pushed and popped again at once, in a chain
     try:
         with np.errstate(all="ignore"):
-            while heap:
-                node = heappop(heap)[1]
+            while heap or following is not None:
+                if following is None:
+                    node = heappop(heap)[1]
+                else:
+                    node, following = following, None
+                    if heap and -heap[0][0] > node.seq:
+                        node = heappushpop(heap, (-node.seq, node))[1]
                 key = node.seq
                 g = pending.pop(key)
                 extras = node.hooks
@@ -145,22 +151,28 @@ def run_backward(
                 if extras is not None and extras.post:
                     grads = extra.after(extras, grads, g, create_graph)
                 last = None
-                for edge, gi in zip(node.edges, grads, strict=True):
+                # One gradient for each edge: Function and hooks check what users return, tests what operations do.
+                for edge, gi in zip(node.edges, grads):  # noqa: B905
                     if edge is None or gi is None:
                         continue
                     if plain:  # the two ordinary cases, without a call
                         if edge.kind == KIND_NODE:
-                            if edge.seq not in pending and gi.shape == edge.shape and gi.dtype is edge.dtype:
-                                pending[edge.seq] = last = gi
-                                heappush(heap, (-edge.seq, edge))
+                            seq = edge.seq
+                            if seq not in pending and gi.shape == edge.shape and gi.dtype is edge.dtype:
+                                pending[seq] = last = gi
+                                if following is None:
+                                    following = edge
+                                else:
+                                    heappush(heap, (-seq, edge))
                                 continue
-                        elif id(edge) in leaves:
-                            held = leaves[id(edge)]
-                            total = held[1]
-                            if held[2] and gi.shape == total.shape and gi.dtype is total.dtype:
-                                total += gi
-                                held[1] = total
-                                continue
+                        else:
+                            held = leaves.get(id(edge))
+                            if held is not None and held[2]:
+                                total = held[1]
+                                if gi.dtype is total.dtype:
+                                    total += gi if gi.shape == total.shape else _reduced(m, gi, total.shape)
+                                    held[1] = total
+                                    continue
                     arrive(
                         edge, gi, plain and gi is not g and gi is not last and gi.base is None and node.fresh
                     )
@@ -191,6 +203,8 @@ def run_backward(
 def _reduced(m: Any, g: Any, shape: tuple[int, ...]) -> Any:
     """`g` summed to `shape`, from which broadcasting may have enlarged it."""
     lead = len(g.shape) - len(shape)
+    if lead > 0 and g.shape[lead:] == shape:
+        return m.sum_to(g, shape)
     if lead < 0 or any(n != k and n != 1 for n, k in zip(shape, g.shape[lead:], strict=True)):
         raise RuntimeError(
             f"a backward function or hook returned a gradient of shape {list(g.shape)} for a tensor of shape {list(shape)}"

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from ..ops import activation as _act
 from ..ops import pointwise as _pw
 from ..ops import rounding as _ro
-from ..ops.registry import apply
-from ..tensor import Tensor
-from .arguments import tensor_of
+from ..ops.registry import unary
 from .catalogue import public
 
 __all__ = [
@@ -32,17 +27,6 @@ __all__ = [
     "sigmoid",
     "erf",
 ]
-
-
-def unary(op: type[Any]) -> Callable[[Tensor], Tensor]:
-    """The function of one tensor that applies `op`."""
-
-    def run(input: Tensor) -> Tensor:
-        if not isinstance(input, Tensor):
-            tensor_of(input, op.registered)
-        return apply(op, (input,))
-
-    return run
 
 
 neg = public("neg", alias="negative", in_place=True, out=True)(unary(_pw.Neg))

@@ -11,7 +11,7 @@ import numpy as np
 from ..backends import module_of
 from ..ops import indexing as _ix
 from ..ops import matrix as _mx
-from ..ops.registry import apply, as_tensor
+from ..ops.registry import apply, as_tensor, operator
 from ..tensor import Tensor
 from .arguments import one_dim
 from .arithmetic import logical_and, logical_or, mul, where
@@ -88,6 +88,9 @@ def _sizes(t: Tensor) -> list[int]:
     return list(t._array.shape)
 
 
+_two_matrices = operator(_mx.Matmul, otherwise=lambda op, a, b: apply(op, (a, b)))
+
+
 @public(out=True, exact=True)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product: of vectors, matrices, or batches of matrices whose leading dimensions broadcast."""
@@ -100,7 +103,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             and x.dtype.kind != "b"
             and x.__class__ is y.__class__
         ):
-            return apply(_mx.Matmul, (input, other))
+            return _two_matrices(input, other)
     return _matmul(input, other)
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 from ..backends import module_of
 from ..ops import rounding as _ro
-from ..ops.registry import binary
+from ..ops.registry import binary, unary
 from ..tensor import Tensor
 from .arguments import tensor_of
 from .catalogue import public
-from .elementary import unary
 
 __all__ = ["fmod", "frac", "sgn", "signbit", "trunc"]
 

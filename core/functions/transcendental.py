@@ -9,12 +9,12 @@ import numpy as np
 
 from ..dtypes import get_default_dtype
 from ..ops import transcendental as _tr
-from ..ops.registry import apply, cast_inputs
+from ..ops.registry import apply, cast_inputs, unary
 from ..tensor import Tensor
 from .arguments import beside, common_dtype, tensor_of
 from .arithmetic import clamp, mul, where
 from .catalogue import public
-from .elementary import log, unary
+from .elementary import log
 
 __all__ = [
     "acos",

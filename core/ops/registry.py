@@ -31,6 +31,7 @@ __all__ = [
     "operator",
     "register",
     "tensors",
+    "unary",
 ]
 
 index: dict[str, type[Op]] = {}
@@ -177,12 +178,40 @@ def _recorded(op: type[Op], edges: tuple[Any, ...], saved: tuple[Any, ...], attr
     return result
 
 
-def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> Callable[[Any, Any], Tensor]:
+def unary(op: type[Op]) -> Callable[[Tensor], Tensor]:
+    """`apply` of an op of one tensor, with the ordinary case (a recorded NumPy tensor) spelled out: a third less time."""
+    forward, saves_input, saves_output = op.forward, op.save == (0,), op.save == ("out",)
+    plain = saves_input or saves_output or not op.save
+
+    def run(input: Tensor) -> Tensor:
+        if isinstance(input, Tensor) and input._requires_grad and grad_state.enabled and not versions.watch:
+            x = input._array
+            if plain and x.__class__ is _ndarray and not op.is_view:
+                try:
+                    out = grad_state.quiet(forward, x)
+                except RuntimeError:
+                    return apply(op, (input,))
+                if out.__class__ is _ndarray and out.dtype is x.dtype:
+                    saved = (out,) if saves_output else (input,) if saves_input else ()
+                    return _recorded(op, (input._node or input,), saved, (), out)
+        elif not isinstance(input, Tensor):
+            raise TypeError(f"{op.registered}(): argument 'input' must be Tensor, not {type(input).__name__}")
+        return apply(op, (input,))
+
+    return run
+
+
+def operator(
+    op: type[Op],
+    check: Callable[[Any, Any], None] | None = None,
+    otherwise: Callable[[type[Op], Any, Any], Tensor] | None = None,
+) -> Callable[[Any, Any], Tensor]:
     """`binary` of one op, with the ordinary case (two recorded NumPy tensors of one dtype) spelled out: a third less time.
 
-    check: sees the operands of all other cases first.
+    check: sees the operands of all other cases first. otherwise: what they go to, in place of `binary`.
     """
     forward, both, spares = op.forward, op.save == _BOTH, op.spares
+    otherwise = otherwise or binary
 
     def run(input: Any, other: Any) -> Tensor:
         if (
@@ -197,7 +226,7 @@ def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> C
                 try:
                     out = grad_state.quiet(forward, x, y)
                 except (ValueError, RuntimeError):
-                    return binary(op, input, other)  # which has the words for it
+                    return otherwise(op, input, other)  # which has the words for it
                 if out.__class__ is _ndarray and (input._requires_grad or other._requires_grad):
                     edges = (
                         (input._node or input) if input._requires_grad else None,
@@ -209,7 +238,7 @@ def operator(op: type[Op], check: Callable[[Any, Any], None] | None = None) -> C
                     return _recorded(op, edges, saved, _TWO_TENSORS, out)
         if check is not None:
             check(input, other)
-        return binary(op, input, other)
+        return otherwise(op, input, other)
 
     return run
 
