@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test test-fast test-slow lint format types generated typings wheel gpu-check bench clean
+.PHONY: help demo test test-fast test-slow lint format types generated names typings wheel gpu-check bench clean
 .DEFAULT_GOAL := help
 
 help: ## Lists what make can do
@@ -36,6 +36,9 @@ types: $(VENV)/.installed-dev typings ## Checks types (mypy --strict)
 
 generated: ## Checks that the generated gRPC code is what the .proto files give
 	proto/generate.sh --check
+
+names: $(VENV)/.installed-dev ## Writes docs/names.md, the table of PyTorch's names
+	$(BIN)/python docs/make_names.py
 
 typings: ## Brings the tree that editors and type checkers follow up to date
 	typings/refresh.sh
