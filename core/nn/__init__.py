@@ -5,4 +5,5 @@ from . import init as init
 from . import modules as modules
 from .module import Module as Module
 from .modules import *
+from .parameter import Buffer as Buffer
 from .parameter import Parameter as Parameter

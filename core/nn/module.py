@@ -2,39 +2,63 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from .. import dtypes
 from ..backends import Device
 from ..dtypes import dtype as DType
-from ..grad_mode import no_grad
+from ..functions.matrix import SCALAR_NAMES
 from ..tensor import RemovableHandle, Tensor, _to_target
-from .parameter import Parameter
+from .errors import name_place
+from .hooks import BackwardHooks, ForwardHook, register, with_arguments, with_output
+from .parameter import Buffer, Parameter
+from .state import EXTRA_STATE, IncompatibleKeys, collect, load, load_own, own_state
 
-__all__ = ["Module"]
+__all__ = ["Module", "type_name"]
 
 M = TypeVar("M", bound="Module")
-_IncompatibleKeys = namedtuple("_IncompatibleKeys", "missing_keys unexpected_keys")  # type: ignore[misc]
+_STORES = ("_parameters", "_buffers", "_modules")
 
 
 class Module:
     """Base of all models and layers; see PyTorch's torch.nn.Module. Subclasses define `forward`."""
 
+    _version = 1
     training: bool
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
+    _non_persistent_buffers_set: set[str]
+    _forward_hooks: list[ForwardHook]
+    _forward_pre_hooks: list[ForwardHook]
+    _backward_hooks: list[Any]
+    _backward_pre_hooks: list[Any]
+    _state_dict_hooks: list[Any]
+    _state_dict_pre_hooks: list[Any]
+    _load_state_dict_pre_hooks: list[Any]
+    _load_state_dict_post_hooks: list[Any]
 
-    def __init__(self) -> None:
-        put = object.__setattr__
-        put(self, "training", True)
-        put(self, "_parameters", {})
-        put(self, "_buffers", {})
-        put(self, "_non_persistent_buffers", set())
-        put(self, "_modules", {})
-        put(self, "_forward_hooks", [])
-        put(self, "_forward_pre_hooks", [])
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs:
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'"
+            )
+        if args:
+            raise TypeError(
+                f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
+            )
+        own = self.__dict__
+        own["training"] = True
+        own["_parameters"], own["_buffers"], own["_modules"] = {}, {}, {}
+        own["_non_persistent_buffers_set"] = set()
+        for kind in (
+            "forward", "forward_pre", "backward", "backward_pre", "state_dict", "state_dict_pre",
+            "load_state_dict_pre", "load_state_dict_post",
+        ):  # fmt: skip
+            own[f"_{kind}_hooks"] = []
+
+    # Calling
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(
@@ -42,36 +66,103 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for pre in self.__dict__["_forward_pre_hooks"]:
-            replaced = pre(self, args)
-            if replaced is not None:
-                args = replaced if isinstance(replaced, tuple) else (replaced,)
-        result = self.forward(*args, **kwargs)
-        for hook in self.__dict__["_forward_hooks"]:
-            replaced = hook(self, args, result)
-            if replaced is not None:
-                result = replaced
-        return result
+        own = self.__dict__
+        try:
+            if (
+                own["_forward_hooks"]
+                or own["_forward_pre_hooks"]
+                or own["_backward_hooks"]
+                or own["_backward_pre_hooks"]
+            ):
+                return self._call_with_hooks(args, kwargs)
+            return self.forward(*args, **kwargs)
+        except KeyError as e:
+            if e.args and e.args[0] == "_forward_hooks" and "_forward_hooks" not in own:
+                raise AttributeError(
+                    f"{type(self).__name__}: call super().__init__() first in the module's __init__"
+                ) from None
+            raise
+        except Exception as e:
+            name_place(self, e)
+            raise
 
-    def register_forward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        after = tuple(self._forward_hooks)
+        called: list[ForwardHook] = []
+        try:
+            args, kwargs = with_arguments(self, self._forward_pre_hooks, args, kwargs)
+            gates = None
+            if self._backward_hooks or self._backward_pre_hooks:
+                gates = BackwardHooks(self, self._backward_pre_hooks, self._backward_hooks)
+                args = gates.around_inputs(args)
+            output = self.forward(*args, **kwargs)
+            for hook in after:
+                called.append(hook)
+                output = with_output(self, [hook], args, kwargs, output)
+            return output if gates is None else gates.around_outputs(output)
+        except Exception:
+            with_output(self, [h for h in after if h.always and h not in called], args, kwargs, None)
+            raise
+
+    # Hooks
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
         """Calls hook(module, args, output) after forward; a returned value replaces the output."""
-        hooks = self.__dict__["_forward_hooks"]
-        hooks.append(hook)
-        return RemovableHandle(hooks, hook)
+        return register(self._forward_hooks, ForwardHook(hook, with_kwargs, always_call), prepend)
 
-    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
         """Calls hook(module, args) before forward; a returned value replaces the arguments."""
-        hooks = self.__dict__["_forward_pre_hooks"]
-        hooks.append(hook)
-        return RemovableHandle(hooks, hook)
+        return register(self._forward_pre_hooks, ForwardHook(hook, with_kwargs), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Calls hook(module, grad_input, grad_output) once the inputs' gradients are known; may replace grad_input."""
+        return register(self._backward_hooks, hook, prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls hook(module, grad_output) once the outputs' gradients are known; may replace them."""
+        return register(self._backward_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls hook(module, state_dict, prefix, local_metadata) when the module's part of a state has been written."""
+
+        def call(module: Any, state: Any, prefix: str, local: Any) -> None:
+            if hook(module, state, prefix, local) is not None:
+                raise RuntimeError("state_dict post-hook must return None")
+
+        return register(self._state_dict_hooks, call)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls hook(module, prefix, keep_vars) before the module's part of a state is written."""
+        return register(self._state_dict_pre_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)."""
+        return register(self._load_state_dict_pre_hooks, hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls hook(module, incompatible_keys) after loading; it may change the two lists in place."""
+        return register(self._load_state_dict_post_hooks, hook)
 
     # Attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
         if "_modules" not in own:
-            if isinstance(value, (Parameter, Module)):
-                raise AttributeError(f"cannot assign {type(value).__name__} before Module.__init__() call")
+            if isinstance(value, (Parameter, Module, Buffer)):
+                kind = "module" if isinstance(value, Module) else "parameters"
+                kind = "buffer" if isinstance(value, Buffer) else kind
+                raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
             object.__setattr__(self, name, value)
             return
         stores = (own["_parameters"], own["_modules"], own["_buffers"])
@@ -79,20 +170,12 @@ class Module:
             target = stores[0]
         elif isinstance(value, Module):
             target = stores[1]
-        elif name in stores[0] and value is not None:
-            raise TypeError(
-                f"cannot assign '{type(value).__name__}' as parameter '{name}' (torch.nn.Parameter or None expected)"
-            )
+        elif isinstance(value, Buffer):
+            target = stores[2]
+            transient = own["_non_persistent_buffers_set"]
+            (transient.discard if value.persistent else transient.add)(name)
         elif name in stores[0] or name in stores[1] or name in stores[2]:
-            if name in stores[1] and value is not None:
-                raise TypeError(
-                    f"cannot assign '{type(value).__name__}' as child module '{name}' (torch.nn.Module or None expected)"
-                )
-            if name in stores[2] and value is not None and not isinstance(value, Tensor):
-                raise TypeError(
-                    f"cannot assign '{type(value).__name__}' object to buffer '{name}' (torch.Tensor or None required)"
-                )
-            next(s for s in stores if name in s)[name] = value
+            self._replace(name, value, stores)
             return
         else:
             object.__setattr__(self, name, value)
@@ -103,57 +186,116 @@ class Module:
         own.pop(name, None)
         target[name] = value
 
+    def _replace(self, name: str, value: Any, stores: tuple[Any, ...]) -> None:
+        """Puts what is no Parameter and no Module in the place of a registered `name`."""
+        kinds = ("as parameter '{}' (torch.nn.Parameter or None expected)", "as child module '{}' (torch.nn.Module or None expected)",
+                 "as buffer '{}' (torch.nn.Buffer, torch.Tensor or None expected)")  # fmt: skip
+        for number, (store, kind) in enumerate(zip(stores, kinds, strict=True)):
+            if name in store:
+                if value is not None and not (number == 2 and isinstance(value, Tensor)):
+                    raise TypeError(f"cannot assign '{type_name(value)}' {kind.format(name)}")
+                store[name] = value
+                return
+
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
-        for store in ("_parameters", "_buffers", "_modules"):
+        for store in _STORES:
             if store in own and name in own[store]:
                 return own[store][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
-        for store in ("_parameters", "_buffers", "_modules"):
+        for store in _STORES:
             if name in self.__dict__[store]:
                 del self.__dict__[store][name]
+                self.__dict__["_non_persistent_buffers_set"].discard(name)
                 return
         object.__delattr__(self, name)
 
+    def __dir__(self) -> list[str]:
+        own = self.__dict__
+        names = {*dir(type(self)), *own, *(n for s in _STORES for n in own.get(s, ()))}
+        return sorted(n for n in names if not n[:1].isdigit())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        self._registrable(name)
+        self._registrable("parameter", name, "_parameters")
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{type_name(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)"
+            )
+        if param is not None and param.grad_fn is not None:
+            raise ValueError(
+                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
+                f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
+            )
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """A tensor that is state but not trained; a non-persistent one is left out of state_dict."""
-        self._registrable(name)
+        self._registrable("buffer", name, "_buffers")
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{type_name(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
+            )
         self._buffers[name] = tensor
-        if not persistent:
-            self.__dict__["_non_persistent_buffers"].add(name)
+        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(
+            name
+        )
 
     def add_module(self, name: str, module: Module | None) -> None:
-        self._registrable(name)
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type_name(module)} is not a Module subclass")
+        self._registrable("module", name, "_modules")
         self._modules[name] = module
 
-    register_module = add_module
+    def register_module(self, name: str, module: Module | None) -> None:
+        """The same as add_module."""
+        self.add_module(name, module)
 
-    def _registrable(self, name: str) -> None:
-        if "." in name or not name:
-            raise KeyError(f'a name can\'t be empty or contain ".", got {name!r}')
-        if name in self.__dict__ or any(
-            name in self.__dict__[s] for s in ("_parameters", "_buffers", "_modules")
+    def _registrable(self, kind: str, name: str, store: str) -> None:
+        """Raises where `name` can't be that of a new parameter, buffer or module."""
+        if "_modules" not in self.__dict__:
+            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+        if not isinstance(name, str):
+            what = "module name" if kind == "module" else f"{kind} name"
+            raise TypeError(f"{what} should be a string. Got {type_name(name)}")
+        if name not in self.__dict__[store] and (
+            name in self.__dict__
+            or any(name in self.__dict__[s] for s in _STORES)
+            or hasattr(type(self), name)
         ):
             raise KeyError(f"attribute '{name}' already exists")
+        if "." in name:
+            raise KeyError(
+                f'module name can\'t contain ".", got: {name}'
+                if kind == "module"
+                else f'{kind} name can\'t contain "."'
+            )
+        if not name:
+            raise KeyError(
+                'module name can\'t be empty string ""'
+                if kind == "module"
+                else f'{kind} name can\'t be empty string ""'
+            )
 
     # Walking
 
-    def named_modules(self, memo: set[Any] | None = None, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, parents first."""
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once (unless remove_duplicate is False), parents first."""
         memo = set() if memo is None else memo
         if self in memo:
             return
-        memo.add(self)
+        if remove_duplicate:
+            memo.add(self)
         yield prefix, self
         for name, child in self._modules.items():
             if child is not None:
-                yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name)
+                yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
         return (m for _, m in self.named_modules())
@@ -169,82 +311,115 @@ class Module:
     def children(self) -> Iterator[Module]:
         return (m for _, m in self.named_children())
 
-    def _named(self, store: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+    def _named(self, store: str, prefix: str, recurse: bool, once: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
+        walk = self.named_modules(prefix=prefix, remove_duplicate=once) if recurse else [(prefix, self)]
+        for path, module in walk:
             for name, value in module.__dict__[store].items():
                 if value is not None and id(value) not in seen:
-                    seen.add(id(value))
+                    if once:
+                        seen.add(id(value))
                     yield (f"{path}.{name}" if path else name), value
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
-        """Each parameter once, under the first of its names."""
-        return self._named("_parameters", prefix, recurse)
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Each parameter once, under the first of its names (remove_duplicate=False: under each of them)."""
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         return (p for _, p in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
-        return self._named("_buffers", prefix, recurse)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         return (b for _, b in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Module:
+        """The module at a dotted path; "" is this one. Raises AttributeError where there is none."""
         module: Module = self
         for part in target.split(".") if target else ():
-            found = module._modules.get(part)
-            if found is None:
-                raise AttributeError(f"{type(module).__name__} has no attribute `{part}`")
-            module = found
+            if not hasattr(module, part):
+                raise AttributeError(f"{module._get_name()} has no attribute `{part}`")
+            module = getattr(module, part)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{part}` is not an nn.Module")
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts `module` at a dotted path; strict: only in the place of another."""
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict and not isinstance(getattr(parent, name, None), Module):
+            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        setattr(parent, name, module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a dotted path. Raises AttributeError where there is none."""
+        found = self._found(target)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"`{target.rpartition('.')[2]}` is not an nn.Parameter")
+        return found
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a dotted path. Raises AttributeError where there is none."""
+        path, _, name = target.rpartition(".")
+        found = self._found(target)
+        if name not in self.get_submodule(path)._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return found  # type: ignore[no-any-return]
+
+    def _found(self, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if not hasattr(parent, name):
+            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+        return getattr(parent, name)
 
     # State
 
-    def state_dict(self, prefix: str = "") -> OrderedDict[str, Tensor]:
-        """Parameters and persistent buffers by dotted name, detached and sharing storage."""
-        result: OrderedDict[str, Tensor] = OrderedDict()
-        self._collect_state(result, prefix)
-        return result
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """Parameters and persistent buffers by dotted name, detached (unless keep_vars) and sharing storage."""
+        return collect(self, destination, prefix, keep_vars)
 
-    def _collect_state(self, into: OrderedDict[str, Tensor], prefix: str) -> None:
-        for name, p in self._parameters.items():
-            if p is not None:
-                into[prefix + name] = p.detach()
-        for name, b in self._buffers.items():
-            if b is not None and name not in self.__dict__["_non_persistent_buffers"]:
-                into[prefix + name] = b.detach()
-        for name, child in self._modules.items():
-            if child is not None:
-                child._collect_state(into, f"{prefix}{name}.")
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        for name, value in own_state(self).items():
+            destination[prefix + name] = value if keep_vars else value.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
-    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> Any:
-        """Copies values by name. Raises RuntimeError listing every missing, unexpected or wrongly shaped key."""
-        own = self.state_dict()
-        missing = [k for k in own if k not in state_dict]
-        unexpected = [k for k in state_dict if k not in own]
-        problems = []
-        if strict and unexpected:
-            problems.append(
-                "Unexpected key(s) in state_dict: " + ", ".join(f'"{k}"' for k in unexpected) + "."
-            )
-        if strict and missing:
-            problems.append("Missing key(s) in state_dict: " + ", ".join(f'"{k}"' for k in missing) + ".")
-        for k, target in own.items():
-            if k in state_dict and target.shape != state_dict[k].shape:
-                problems.append(
-                    f"size mismatch for {k}: copying a param with shape {state_dict[k].shape} from checkpoint, "
-                    f"the shape in current model is {target.shape}."
-                )
-        if problems:
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems)
-            )
-        with no_grad():
-            for k, target in own.items():
-                if k in state_dict:
-                    target.copy_(state_dict[k])
-        return _IncompatibleKeys(missing, unexpected)
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copies values by name (assign: takes the tensors over). Raises RuntimeError that lists all that does not fit."""
+        return load(self, state_dict, strict, assign)
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool,
+        missing_keys: Any, unexpected_keys: Any, error_msgs: Any,
+    ) -> None:  # fmt: skip
+        load_own(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+
+    def get_extra_state(self) -> Any:
+        """What a subclass keeps in a state_dict besides tensors."""
+        raise RuntimeError(
+            "Reached a code path in Module.get_extra_state() that should never be called: define it in the subclass."
+        )
+
+    def set_extra_state(self, state: Any) -> None:
+        """Takes back what get_extra_state gave."""
+        raise RuntimeError(
+            "Reached a code path in Module.set_extra_state() that should never be called: define it in the subclass."
+        )
+
+    _no_extra_state_setter = set_extra_state
 
     # Modes and moves
 
@@ -252,8 +427,9 @@ class Module:
         """Training mode for this module and all below it (dropout drops, batch norm learns)."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
-        for m in self.modules():
-            m.training = mode
+        self.training = mode
+        for child in self.children():
+            child.train(mode)
         return self
 
     def eval(self: M) -> M:
@@ -277,6 +453,18 @@ class Module:
         fn(self)
         return self
 
+    def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
+        """Puts fn(tensor) in the place of every parameter's, gradient's and buffer's values."""
+        if recurse:
+            for child in self.children():
+                child._apply(fn)
+        for t in (*self._parameters.values(), *self._buffers.values()):
+            if t is not None:
+                t._array = fn(t.detach())._array
+                if t.grad is not None:
+                    t.grad._array = fn(t.grad.detach())._array
+        return self
+
     def to(self: M, *args: Any, **kwargs: Any) -> M:
         """Moves and casts parameters and buffers in place; a dtype changes floating ones only."""
         to_dtype, device = _to_target(args, kwargs)
@@ -284,11 +472,7 @@ class Module:
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={to_dtype}"
             )
-        for t in [*self.parameters(), *self.buffers()]:
-            t._array = _moved(t, to_dtype, device)
-            if t.grad is not None:
-                t.grad._array = _moved(t.grad, to_dtype, device)
-        return self
+        return self._apply(lambda t: _moved(t, to_dtype, device))
 
     def cpu(self: M) -> M:
         return self.to("cpu")
@@ -296,15 +480,17 @@ class Module:
     def cuda(self: M, device: int | None = None) -> M:
         return self.to(Device("cuda", device))
 
-    def float(self: M) -> M:
-        from ..dtypes import float32
+    def type(self: M, dst_type: DType) -> M:
+        return self._apply(lambda t: t.to(dst_type))
 
-        return self.to(float32)
+    def float(self: M) -> M:
+        return self.to(dtypes.float32)
 
     def double(self: M) -> M:
-        from ..dtypes import float64
+        return self.to(dtypes.float64)
 
-        return self.to(float64)
+    def half(self: M) -> M:
+        return self.to(dtypes.float16)
 
     # Printing
 
@@ -315,15 +501,24 @@ class Module:
         return type(self).__name__
 
     def __repr__(self) -> str:
-        extra = self.extra_repr()
-        lines = [f"({n}): " + repr(m).replace("\n", "\n  ") for n, m in self._modules.items()]
+        extra = self.extra_repr().split("\n") if self.extra_repr() else []
+        children = [f"({n}): " + repr(m).replace("\n", "\n  ") for n, m in self._modules.items()]
+        lines = extra + children
         if not lines:
-            return f"{self._get_name()}({extra})"
-        return f"{self._get_name()}({extra}\n  " + "\n  ".join(lines) + "\n)"
+            return f"{self._get_name()}()"
+        if len(extra) == 1 and not children:
+            return f"{self._get_name()}({extra[0]})"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _moved(t: Tensor, to_dtype: DType | None, device: Device | None) -> Any:
-    source = t.detach()
-    if device is not None:
-        source = source.to(device)
-    return source.to(to_dtype)._array if to_dtype is not None and t.is_floating_point() else source._array
+def type_name(value: Any) -> str:
+    """PyTorch's name of a value's type: torch.FloatTensor and its kin for tensors."""
+    if isinstance(value, Tensor):
+        return f"torch{'.cuda' * (value.device.type == 'cuda')}.{SCALAR_NAMES[value.dtype.name]}Tensor"
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _moved(t: Tensor, to_dtype: DType | None, device: Device | None) -> Tensor:
+    moved = t if device is None else t.to(device)
+    return moved.to(to_dtype) if to_dtype is not None and t.is_floating_point() else moved

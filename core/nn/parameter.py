@@ -1,4 +1,4 @@
-"""Parameter: a tensor that a Module registers when it is assigned."""
+"""Parameter and Buffer: tensors that a Module registers when they are assigned."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ..tensor import Tensor
 
-__all__ = ["Parameter"]
+__all__ = ["Buffer", "Parameter"]
 
 
 class Parameter(Tensor):
@@ -25,3 +25,23 @@ class Parameter(Tensor):
             )
         parameter: Parameter = cls._from_array(data._array, requires_grad)
         return parameter
+
+    def __repr__(self, *args: Any) -> str:
+        return "Parameter containing:\n" + super().__repr__(*args)
+
+
+class Buffer(Tensor):
+    """A tensor that is, as a Module's attribute, among its `buffers()`; persistent: also in its state_dict."""
+
+    __slots__ = ()
+    persistent: bool
+
+    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
+        if data is None:
+            data = Tensor(0)
+        buffer: Buffer = cls._from_array(data.detach()._array)
+        buffer.persistent = persistent
+        return buffer
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        super().__init__()

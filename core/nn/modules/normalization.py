@@ -15,6 +15,7 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
 
 
 class _BatchNorm(Module):
+    _version = 2  # of its state: num_batches_tracked came with it
     dims: tuple[int, ...] = ()
 
     def __init__(
