@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections import namedtuple
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -36,6 +37,20 @@ def _pair_type(name: str) -> Any:
     return type(name, (ValuesIndices,), {"__slots__": ()})
 
 
+@lru_cache(None)
+def _result_type(name: str, fields: tuple[str, ...]) -> Any:
+    def shown(self: Any) -> str:
+        inside = ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self, strict=True))
+        return f"torch.return_types.{name}(\n{inside})"
+
+    return type(name, (namedtuple(name, fields),), {"__slots__": (), "__repr__": shown})  # type: ignore[misc]
+
+
+def named(name: str, **values: Tensor) -> Any:
+    """A named result with other fields than values and indices."""
+    return _result_type(name, tuple(values))(*values.values())
+
+
 def pair(name: str, values: Tensor, indices: Tensor) -> Any:
     """The named result of the function `name`."""
     return _pair_type(name)(values, indices)
@@ -66,6 +81,32 @@ def all_dims(dim: Dims, ndim: int) -> tuple[int, ...]:
     return result if ndim else ()
 
 
+def numpy_names(name: str, given: dict[str, Any], dim: Any, keepdim: Any = False) -> tuple[Any, Any]:
+    """(dim, keepdim) after what was given by NumPy's names, axis and keepdims, which PyTorch takes too."""
+    for key, value in given.items():
+        if key == "axis":
+            dim = value
+        elif key == "keepdims":
+            keepdim = value
+        else:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
+    return dim, keepdim
+
+
+def tensor_of(x: Any, name: str, argument: str = "input") -> Tensor:
+    """`x`, or TypeError where it is no tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(x).__name__}")
+    return x
+
+
+def truth_of(x: Any, name: str, argument: str = "keepdim") -> bool:
+    """`x`, or TypeError where it is no bool: a number there is most often a dimension in the wrong place."""
+    if x is not True and x is not False:
+        raise TypeError(f"{name}(): argument '{argument}' must be bool, not {type(x).__name__}")
+    return x
+
+
 def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
     """view(2, 3), view((2, 3)) and view(Size) alike."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
@@ -89,13 +130,6 @@ def needs_float(x: Tensor, name: str) -> None:
 
 def count_of(shape: tuple[int, ...]) -> int:
     return Size(shape).numel()
-
-
-def tensor_of(x: Any, name: str, argument: str = "input") -> Tensor:
-    """`x`, or TypeError where it is no tensor."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(x).__name__}")
-    return x
 
 
 def beside(x: Any, t: Tensor, to: DType) -> Tensor:

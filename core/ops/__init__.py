@@ -3,19 +3,22 @@
 from . import (
     activation,
     convolution,
+    cumulative,
     indexing,
     matrix,
     normalization,
+    order,
     overwriting,
     pointwise,
     reduction,
     rounding,
     shape,
+    statistics,
     transcendental,
 )
 from .registry import arrays, index, tensors
 
 __all__ = [
-    "activation", "arrays", "convolution", "index", "indexing", "matrix", "normalization", "overwriting", "pointwise", "reduction",
-    "rounding", "shape", "tensors", "transcendental",
+    "activation", "arrays", "convolution", "cumulative", "index", "indexing", "matrix", "normalization", "order", "overwriting",
+    "pointwise", "reduction", "rounding", "shape", "statistics", "tensors", "transcendental",
 ]  # fmt: skip

@@ -1,4 +1,7 @@
-"""Reductions: sum, mean, extrema, variance; and sum_to, which undoes broadcasting."""
+"""Reductions: sum, mean, product, extrema, logsumexp; and sum_to, which undoes broadcasting.
+
+Sums of 16-bit floats are kept in float32 and rounded at the end.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import module_of
 from ..node import Op
-from .matrix import column_sums
 from .registry import register
 
 
@@ -20,20 +23,32 @@ class SumTo(Op):
     @staticmethod
     def forward(a: Any, shape: tuple[int, ...]) -> Any:
         lead = a.ndim - len(shape)
-        if lead == 1 == len(shape) and a.shape[1] == shape[0]:
-            return column_sums(a)  # the gradient of a bias
         axes = tuple(range(lead)) + tuple(
             i + lead for i, n in enumerate(shape) if n == 1 and a.shape[i + lead] != 1
         )
         if axes:
-            a = a.sum(axis=axes, keepdims=True)
+            a = total(a, axes, True)
         return a.reshape(shape) if lead else a
 
     def backward(self, m: Any, g: Any) -> Any:
         return (m.expand(g, self.input_shape()),)
 
 
-def _keep(g: Any, m: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
+def is_half(a: Any) -> bool:
+    """Whether `a` is of 16-bit floats, whose sums are kept in float32."""
+    return a.dtype.itemsize == 2 and a.dtype.kind not in "iu"
+
+
+def total(a: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
+    """The sum over `dims` in a's dtype."""
+    if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
+        return a.sum(axis=dims, keepdims=keepdim, dtype=np.float32).astype(a.dtype)
+    if a.dtype.kind in "iu":
+        return a.sum(axis=dims, keepdims=keepdim, dtype=a.dtype)
+    return a.sum(axis=dims, keepdims=keepdim)
+
+
+def keep(g: Any, m: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
     """`g` of a reduction with the reduced dimensions put back as 1."""
     if keepdim:
         return g
@@ -48,11 +63,46 @@ class Sum(Op):
 
     @staticmethod
     def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
-        return a.sum(axis=dims, keepdims=keepdim)
+        return total(a, dims, keepdim)
 
     def backward(self, m: Any, g: Any) -> Any:
         dims, keepdim, shape = self.attrs
-        return (m.expand(_keep(g, m, dims, keepdim, shape), shape),)
+        return (m.expand(keep(g, m, dims, keepdim, shape), shape),)
+
+    def name(self) -> str:
+        return "SumBackward1"
+
+
+class SumAll(Sum):
+    """The sum of all elements."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return "SumBackward0"
+
+
+@register("nansum")
+class Nansum(Op):
+    """nansum(a, dims, keepdim, shape): NaN counts as 0."""
+
+    __slots__ = ()
+    save = (0,)
+
+    @staticmethod
+    def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
+        a = a.copy()
+        a[a != a] = 0
+        return total(a, dims, keepdim)
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        dims, keepdim, shape = self.attrs
+        return (m.cast(a == a, dtype_of(g)) * keep(g, m, dims, keepdim, shape),)
+
+
+def dtype_of(g: Any) -> Any:
+    """The NumPy dtype of a raw array or a tensor."""
+    return g.dtype if hasattr(g.dtype, "kind") else g.dtype.numpy
 
 
 @register("mean")
@@ -63,40 +113,85 @@ class Mean(Op):
 
     @staticmethod
     def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
-        n = _count(dims, shape)
-        if a.dtype == np.float16:  # sums and counts soon pass 65504, the largest float16
-            return (a.sum(axis=dims, keepdims=keepdim, dtype=np.float32) / np.float32(n)).astype(np.float16)
-        total = a.sum(axis=dims, keepdims=keepdim)
-        return total / total.dtype.type(n)  # of nothing: NaN
+        n = count(dims, shape)
+        if is_half(a):  # sums and counts soon pass 65504, the largest float16
+            return (a.sum(axis=dims, keepdims=keepdim, dtype=np.float32) / np.float32(n)).astype(a.dtype)
+        out = a.sum(axis=dims, keepdims=keepdim)
+        return out / out.dtype.type(n)  # of nothing: NaN
 
     def backward(self, m: Any, g: Any) -> Any:
         dims, keepdim, shape = self.attrs
-        return (m.expand(_keep(g / max(_count(dims, shape), 1), m, dims, keepdim, shape), shape),)
+        return (m.expand(keep(g / max(count(dims, shape), 1), m, dims, keepdim, shape), shape),)
+
+    def name(self) -> str:
+        return "MeanBackward1"
 
 
-def _count(dims: tuple[int, ...], shape: tuple[int, ...]) -> int:
+class MeanAll(Mean):
+    """The mean of all elements."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return "MeanBackward0"
+
+
+def count(dims: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """How many elements a reduction over `dims` takes together."""
     n = 1
     for d in dims:
         n *= shape[d]
     return n
 
 
-@register("cumsum")
-class Cumsum(Op):
-    """cumsum(a, dim): running sums; dim is non-negative."""
+@register("prod")
+class Prod(Op):
+    """prod(a, dim, keepdim): dim is non-negative, or None for all."""
 
     __slots__ = ()
+    save = (0, "out")
 
     @staticmethod
-    def forward(a: Any, dim: int) -> Any:
-        return a.cumsum(axis=dim, dtype=a.dtype).reshape(a.shape)
+    def forward(a: Any, dim: int | None, keepdim: bool) -> Any:
+        dtype = np.float32 if is_half(a) else a.dtype
+        return a.prod(axis=dim, keepdims=keepdim, dtype=dtype).astype(a.dtype)
 
-    def backward(self, m: Any, g: Any) -> Any:
-        (dim,) = self.attrs
-        if not g.shape:
-            return (g,)
-        turned = (*(slice(None),) * dim, slice(None, None, -1))
-        return (m.getitem(m.cumsum(m.getitem(g, turned), dim), turned),)
+    def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
+        dim, keepdim = self.attrs
+        shape = self.input_shape()
+        if dim is None:
+            dim = 0
+            a = m.reshape(a, (-1,))
+        elif shape:
+            g = keep(g, m, (dim,), keepdim, shape)
+            out = keep(out, m, (dim,), keepdim, shape)
+        raw = getattr(a, "_array", a)
+        if not bool((raw == 0).any()):
+            return (m.reshape(g * out / a, shape),)
+        return (m.reshape(g * _product_of_others(m, a, dim), shape),)
+
+    def name(self) -> str:
+        return "ProdBackward0" if self.attrs[0] is None else "ProdBackward1"
+
+
+def _product_of_others(m: Any, a: Any, dim: int) -> Any:
+    """For each element the product of all others along `dim`, which zeros do not spoil."""
+    before = m.cumprod(shifted(m, a, dim), dim)
+    back = m.getitem(a, reverse(dim))
+    return before * m.getitem(m.cumprod(shifted(m, back, dim), dim), reverse(dim))
+
+
+def reverse(dim: int) -> tuple[Any, ...]:
+    """The index that turns dimension `dim` round."""
+    return (*(slice(None),) * dim, slice(None, None, -1))
+
+
+def shifted(m: Any, a: Any, dim: int, zero: bool = False) -> Any:
+    """`a` moved up by one along `dim`, with a one (or zero) at its start and without its last element."""
+    lead = (slice(None),) * dim
+    first = (m.zeros_like if zero else m.ones_like)(m.getitem(a, (*lead, slice(0, 1))))
+    rest = m.getitem(a, (*lead, slice(0, -1)))
+    return m.cat(first, rest, (dim, (first.shape[dim], rest.shape[dim])))
 
 
 @register("amax")
@@ -131,7 +226,57 @@ class Amin(Op):
 
 def _to_ties(attrs: Any, m: Any, g: Any, a: Any, out: Any) -> Any:
     dims, keepdim, shape = attrs
-    ties = m.cast(
-        a == _keep(out, m, dims, keepdim, shape), g.dtype if hasattr(g.dtype, "kind") else g.dtype.numpy
-    )
-    return ties * (_keep(g, m, dims, keepdim, shape) / m.sum(ties, dims, True, shape))
+    ties = m.cast(a == keep(out, m, dims, keepdim, shape), dtype_of(g))
+    return ties * (keep(g, m, dims, keepdim, shape) / m.sum(ties, dims, True, shape))
+
+
+@register("one_of_all", inputs=2)
+class OneOfAll(Op):
+    """one_of_all(a, value, name): `value` is an element of a (its extreme or median); equal ones share the gradient."""
+
+    __slots__ = ()
+    save = (0, "out")
+
+    @staticmethod
+    def forward(a: Any, value: Any, name: str) -> Any:
+        return value
+
+    def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
+        raw, found = getattr(a, "_array", a), getattr(out, "_array", out)
+        equal = (raw == found) | ((raw != raw) & (found != found))
+        ties = _like(m, equal, g)
+        return ties * (g / m.sum(ties, tuple(range(raw.ndim)), False, raw.shape)), None
+
+    def name(self) -> str:
+        return f"{self.attrs[0]}"
+
+
+def _like(m: Any, mask: Any, g: Any) -> Any:
+    """A raw mask as numbers of g's dtype: an array or a tensor, as g is."""
+    numbers = mask.astype(dtype_of(g))
+    return type(g)._wrap(numbers) if hasattr(g, "_array") else numbers
+
+
+@register("logsumexp")
+class Logsumexp(Op):
+    """logsumexp(a, dims, keepdim, shape): log(sum(exp(a))) without overflow."""
+
+    __slots__ = ()
+    save = (0, "out")
+
+    @staticmethod
+    def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
+        xp = module_of(a)
+        wide = a.astype(np.float32) if is_half(a) else a
+        if not count(dims, shape):  # of nothing: the logarithm of 0
+            return xp.log(wide.sum(axis=dims, keepdims=keepdim)).astype(a.dtype)
+        top = wide.max(axis=dims, keepdims=True)
+        top = xp.where(xp.isfinite(top), top, top.dtype.type(0))
+        out = xp.log(xp.exp(wide - top).sum(axis=dims, keepdims=True)) + top
+        if not keepdim:
+            out = out.reshape(tuple(n for i, n in enumerate(shape) if i not in dims))
+        return out.astype(a.dtype, copy=False)
+
+    def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
+        dims, keepdim, shape = self.attrs
+        return (keep(g, m, dims, keepdim, shape) * m.exp(a - keep(out, m, dims, keepdim, shape)),)

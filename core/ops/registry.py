@@ -30,6 +30,7 @@ __all__ = [
     "index",
     "operator",
     "register",
+    "taken",
     "tensors",
     "unary",
 ]
@@ -95,6 +96,18 @@ def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) ->
                 result = record(op, inputs, attrs, out)
                 return attach(result, op, inputs[0], attrs) if op.is_view else result  # type: ignore[no-any-return]
     return attach(Tensor._wrap(out), op, inputs[0], attrs) if op.is_view else Tensor._wrap(out)
+
+
+def taken(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...], out: Any) -> Tensor:
+    """`apply` for an operation whose output is known already, as an extreme is once its place is."""
+    if grad_state.enabled:
+        if versions.watch:
+            for t in inputs:
+                refresh(t)
+        for t in inputs:
+            if t._requires_grad:
+                return record(op, inputs, attrs, out)
+    return Tensor._wrap(out)
 
 
 def apply_several(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) -> tuple[Tensor, ...]:
