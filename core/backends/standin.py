@@ -26,7 +26,7 @@ __all__ = [
     "ascontiguousarray", "asnumpy", "broadcast_to", "ceil", "concatenate", "cos", "cosh", "cuda", "cumsum", "empty", "exp",
     "exp2", "expand_dims", "expm1", "flip", "floor", "fmod", "frombuffer", "full", "full_like", "hypot", "isfinite", "isinf",
     "isnan", "lib", "log", "log10", "log1p", "log2", "logaddexp", "maximum", "may_share_memory", "minimum", "ndarray",
-    "ones", "pad", "rint", "sign", "signbit", "sin", "sinh", "sqrt", "tan", "tanh", "tril", "triu", "trunc", "where",
+    "ones", "pad", "rint", "sign", "signbit", "sin", "sinh", "sqrt", "take_along_axis", "tan", "tanh", "tril", "triu", "trunc", "where",
     "zeros",
 ]  # fmt: skip
 
@@ -221,6 +221,12 @@ class ndarray:
 
     def any(self, axis: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
         return _called(lambda a: a.any(axis=axis, keepdims=keepdims), self)
+
+    def prod(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
+        return _called(lambda a: a.prod(axis=axis, dtype=dtype, keepdims=keepdims), self)
+
+    def cumprod(self, axis: Any = None, dtype: Any = None, out: Any = None) -> ndarray:
+        return _called(lambda a: a.cumprod(axis=axis, dtype=dtype), self)
 
     def cumsum(self, axis: Any = None, dtype: Any = None, out: Any = None) -> ndarray:
         return _called(lambda a: a.cumsum(axis=axis, dtype=dtype), self)
@@ -450,6 +456,10 @@ def flip(a: Any, axis: Any = None) -> ndarray:
 def expand_dims(a: Any, axis: Any) -> ndarray:
     view: ndarray = a._view(np.expand_dims(a._host, axis))
     return view
+
+
+def take_along_axis(a: Any, indices: Any, axis: Any) -> ndarray:
+    return _called(lambda x, i: np.take_along_axis(x, i, axis), a, indices)
 
 
 def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> ndarray:

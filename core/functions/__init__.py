@@ -18,6 +18,7 @@ from .reduction import *
 from .rounding import *
 from .shape import *
 from .sorting import *
+from .statistics import *
 from .transcendental import *
 
 

@@ -60,6 +60,8 @@ Dims = int | Sequence[int] | None
 
 
 def one_dim(dim: int, ndim: int) -> int:
+    if dim.__class__ is not int:
+        dim = whole_number(dim)
     n = _builtin_max(ndim, 1)
     if not -n <= dim < n:
         raise IndexError(
@@ -68,17 +70,28 @@ def one_dim(dim: int, ndim: int) -> int:
     return dim % n
 
 
+def whole_number(x: Any, argument: str = "dim") -> int:
+    """`x` as an int, or TypeError for what is no integer; a bool is none here."""
+    if isinstance(x, (bool, np.bool_)) or not hasattr(x, "__index__"):
+        raise TypeError(f"argument '{argument}' must be int, not {type(x).__name__}")
+    return int(x.__index__())
+
+
 def all_dims(dim: Dims, ndim: int) -> tuple[int, ...]:
     """Non-negative dimensions; None and () mean all."""
-    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+    if dim is None:
         return tuple(range(ndim))
-    if isinstance(dim, int):
-        d = one_dim(dim, ndim)
-        return (d,) if ndim else ()
-    result = tuple(one_dim(d, ndim) for d in dim)
-    if len(set(result)) != len(result):
-        raise RuntimeError(f"dim {list(dim)} appears multiple times in the list of dims")
-    return result if ndim else ()
+    if isinstance(dim, (tuple, list)):
+        result = tuple([one_dim(d, ndim) for d in dim])
+        if not result:
+            return tuple(range(ndim))
+        if len(set(result)) != len(result):
+            raise RuntimeError(f"dim {result[0]} appears multiple times in the list of dims")
+        return result if ndim else ()
+    if dim.__class__ is not int and not hasattr(dim, "__index__"):
+        raise TypeError(f"argument 'dim' must be tuple of ints, not {type(dim).__name__}")
+    d = one_dim(dim, ndim)  # type: ignore[arg-type]
+    return (d,) if ndim else ()
 
 
 def numpy_names(name: str, given: dict[str, Any], dim: Any, keepdim: Any = False) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ The torch namespace, the methods of Tensor, the table in docs/ and the tests tha
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ def public(
     in_place: bool = False,
     out: bool = False,
     exact: bool = False,
+    prepare: Callable[[dict[str, Any], Any], None] | None = None,
 ) -> Callable[[F], F]:
     """Enters a function; its first parameter is the tensor that it is a method of.
 
@@ -75,7 +77,7 @@ def public(
                 setattr(Tensor, n, target)
             if in_place:
                 setattr(Tensor, n + "_", _in_place_form(n, target))
-        return _out_form(own, target, exact) if out else target  # type: ignore[return-value]
+        return _out_form(own, target, exact, prepare) if out else target  # type: ignore[return-value]
 
     return enter
 
@@ -89,12 +91,25 @@ def _in_place_form(name: str, function: Callable[..., Tensor]) -> Callable[..., 
     return run
 
 
-def _out_form(name: str, function: Callable[..., Any], exact: bool) -> Callable[..., Any]:
+def _out_form(
+    name: str,
+    function: Callable[..., Any],
+    exact: bool,
+    prepare: Callable[[dict[str, Any], Any], None] | None,
+) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        return (
-            function(*args, **kwargs) if out is None else _written(name, function, args, kwargs, out, exact)
-        )
+        if out is None:
+            return function(*args, **kwargs)
+        if prepare is not None:
+            bound = inspect.signature(function).bind(*args, **kwargs)
+            named = bound.arguments
+            for key, parameter in bound.signature.parameters.items():
+                if parameter.kind is parameter.VAR_KEYWORD:
+                    named.update(named.pop(key, {}))
+            prepare(named, out)
+            args, kwargs = (), named
+        return _written(name, function, args, kwargs, out, exact)
 
     return run
 

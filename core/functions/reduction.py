@@ -10,16 +10,16 @@ import numpy as np
 from ..backends import module_of
 from ..dtypes import dtype as DType
 from ..dtypes import get_default_dtype, int64
+from ..grad_mode import state as grad_state
 from ..ops import cumulative as _cum
 from ..ops import reduction as _rd
 from ..ops.order import Pick
 from ..ops.registry import apply, cast_inputs
 from ..ops.registry import taken as _taken
 from ..tensor import Tensor
-from .arguments import Dims, all_dims, named, needs_float, numpy_names, one_dim, pair, tensor_of, truth_of
-from .arithmetic import maximum, minimum, where
+from .arguments import Dims, all_dims, named, numpy_names, one_dim, pair, tensor_of, truth_of
+from .arithmetic import maximum, minimum
 from .catalogue import public
-from .elementary import abs, sqrt
 
 __all__ = [
     "sum",
@@ -38,9 +38,6 @@ __all__ = [
     "any",
     "count_nonzero",
     "logsumexp",
-    "var",
-    "std",
-    "norm",
     "cumsum",
 ]
 _builtin_all = builtins.all
@@ -53,42 +50,90 @@ def _reduced(
         truth_of(keepdim, name)
     if not isinstance(input, Tensor):
         tensor_of(input, name)
-    t = cast_inputs(input, dtype) if dtype is not None else input
+    t = in_dtype(input, dtype, name) if dtype is not None else input
     shape = t._array.shape
     return apply(op, (t,), (all_dims(dim, len(shape)), keepdim, shape))
 
 
-@public(out=True)
+def _all_of(name: str, keepdim: Any) -> None:
+    """Refuses keepdim where no dim is given: PyTorch takes keepdim only with a dim (None among them)."""
+    if keepdim is not False:
+        raise TypeError(f"{name}(): keepdim is taken with dim only; dim=None stands for all dimensions")
+
+
+def in_dtype(input: Tensor, dtype: Any, name: str) -> Tensor:
+    """`input` in the dtype that is asked for; a gradient that this would lose is refused."""
+    if not isinstance(dtype, DType):
+        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
+    if input._requires_grad and grad_state.enabled and not dtype.is_floating_point:
+        raise RuntimeError(
+            f"{name}(): a gradient can't pass {dtype}; detach the tensor first, or take a floating-point dtype"
+        )
+    return cast_inputs(input, dtype)
+
+
+def with_dim(named: dict[str, Any], out: Any) -> None:
+    """Refuses `out` where no dimension is given, as PyTorch does for functions with a form of their own for that."""
+    if named.get("dim", named.get("axis", ...)) is ... and not isinstance(named.get("other"), Tensor):
+        raise TypeError("out= is taken with an explicit dim only; write the result with out.copy_()")
+
+
+def into_dtype(named: dict[str, Any], out: Any) -> None:
+    """Where `out` is given without `dtype`, the reduction is made in out's."""
+    if isinstance(out, Tensor) and named.get("dtype") is None:
+        named["dtype"] = out.dtype
+
+
+def _with_dim_into_dtype(named: dict[str, Any], out: Any) -> None:
+    with_dim(named, out)
+    into_dtype(named, out)
+
+
+@public(out=True, exact=True, prepare=_with_dim_into_dtype)
 def sum(
-    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None, **other: Any
+    input: Tensor, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None, **other: Any
 ) -> Tensor:
     """Sum over `dim` (all where None). Integers and bools are summed as int64."""
     if other:
         dim, keepdim = numpy_names("sum", other, dim, keepdim)
+    if dim is ...:
+        _all_of("sum", keepdim)
+        dim = None
     if dtype is None and tensor_of(input, "sum")._array.dtype.kind in "biu":
         dtype = int64
     return _reduced(_rd.SumAll if dim is None else _rd.Sum, "sum", input, dim, keepdim, dtype)
 
 
-@public(out=True)
+def _nansum_into(named: dict[str, Any], out: Any) -> None:
+    t = named["input"]
+    whole = isinstance(out, Tensor) and not out.is_floating_point()
+    if whole and named.get("dtype") is None and t.is_floating_point() and t.numel():
+        raise RuntimeError(f"nansum(): not implemented for {out.dtype} of {t.dtype}; give dtype")
+    into_dtype(named, out)
+
+
+@public(out=True, exact=True, prepare=_nansum_into)
 def nansum(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None, **other: Any
 ) -> Tensor:
     """Sum over `dim` in which NaN counts as 0."""
     if other:
         dim, keepdim = numpy_names("nansum", other, dim, keepdim)
-    if input._array.dtype.kind in "biu":
+    if tensor_of(input, "nansum")._array.dtype.kind in "biu":
         return sum(input, dim, keepdim, dtype=dtype)
     return _reduced(_rd.Nansum, "nansum", input, dim, keepdim, dtype)
 
 
 @public(out=True)
 def mean(
-    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None, **other: Any
+    input: Tensor, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None, **other: Any
 ) -> Tensor:
     """Mean over `dim` (all where None), of floating-point tensors or in a floating-point `dtype`."""
     if other:
         dim, keepdim = numpy_names("mean", other, dim, keepdim)
+    if dim is ...:
+        _all_of("mean", keepdim)
+        dim = None
     if (tensor_of(input, "mean")._array.dtype if dtype is None else dtype.numpy).kind in "biu":
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
@@ -104,13 +149,13 @@ def nanmean(
     """Mean over `dim` of what is not NaN; NaN where there is nothing else."""
     if other:
         dim, keepdim = numpy_names("nanmean", other, dim, keepdim)
-    if input._array.dtype.kind in "biu":
+    if not tensor_of(input, "nanmean").is_floating_point():
         raise RuntimeError(f"nanmean(): expected input to have floating point dtype but got {input.dtype}")
     there = sum(Tensor._wrap(input._array == input._array), dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / there
 
 
-@public(out=True)
+@public(out=True, exact=True, prepare=_with_dim_into_dtype)
 def prod(
     input: Tensor, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None, **other: Any
 ) -> Tensor:
@@ -120,15 +165,12 @@ def prod(
     truth_of(keepdim, "prod")
     if dtype is None and tensor_of(input, "prod")._array.dtype.kind in "biu":
         dtype = int64
-    t = cast_inputs(input, dtype) if dtype is not None else input
+    t = in_dtype(input, dtype, "prod") if dtype is not None else input
     if dim is ...:
+        _all_of("prod", keepdim)
         return apply(_rd.Prod, (t,), (None, keepdim))
-    return apply(_rd.Prod, (t,), (one_dim(dim, t.ndim) if t.ndim else _zero_dim(dim), keepdim))
-
-
-def _zero_dim(dim: int) -> None:
-    """A 0-d tensor has dimension 0 in arguments only."""
-    one_dim(dim, 0)
+    d = one_dim(dim, t.ndim)  # a 0-d tensor has dimension 0 in arguments only
+    return apply(_rd.Prod, (t,), (d if t.ndim else None, keepdim))
 
 
 @public(out=True, exact=True)
@@ -222,9 +264,10 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, other: dict[str, Any], name
     if isinstance(dim, Tensor):
         return (maximum if name == "max" else minimum)(input, dim)
     if dim is ...:
+        _all_of(name, keepdim)
         _not_empty(a.shape, None, name)
         value = a.max() if name == "max" else a.min()
-        return _taken(_rd.OneOfAll, (input, Tensor._wrap(value)), (f"{name.title()}Backward1",), value)
+        return _taken(_rd.OneOfAll, (input,), (name,), value)
     if not isinstance(dim, int):
         raise TypeError(f"{name}(): argument 'dim' must be int or Tensor, not {type(dim).__name__}")
     truth_of(keepdim, name)
@@ -242,13 +285,23 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, other: dict[str, Any], name
     return pair(name, values, indices)
 
 
-@public(out=True, exact=True)
+def _of_its_dtype(named: dict[str, Any], out: Any) -> None:
+    """Values and indices go into tensors of their own dtypes; the extreme of all, or of two tensors, into any."""
+    if isinstance(out, (tuple, list)):
+        for target, dtype in zip(out, (named["input"].dtype, int64), strict=False):
+            if isinstance(target, Tensor) and target.dtype is not dtype:
+                raise RuntimeError(
+                    f"Expected out tensor to have dtype {dtype}, but got {target.dtype} instead"
+                )
+
+
+@public(out=True, prepare=_of_its_dtype)
 def max(input: Tensor, dim: Any = ..., keepdim: bool = False, **other: Any) -> Any:
     """max(t) is the largest element; max(t, dim) a pair (values, indices); max(t, other) elementwise."""
     return _extreme(input, dim, keepdim, other, "max")
 
 
-@public(out=True, exact=True)
+@public(out=True, prepare=_of_its_dtype)
 def min(input: Tensor, dim: Any = ..., keepdim: bool = False, **other: Any) -> Any:
     """min(t) is the smallest element; min(t, dim) a pair (values, indices); min(t, other) elementwise."""
     return _extreme(input, dim, keepdim, other, "min")
@@ -294,66 +347,11 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, **other: Any) -> T
     """log(sum(exp(input))) over `dim`, without overflow."""
     if other:
         dim, keepdim = numpy_names("logsumexp", other, dim, keepdim)
-    if input._array.dtype.kind in "biu":
+    if not tensor_of(input, "logsumexp").is_floating_point():
         input = cast_inputs(input, get_default_dtype())
     if not isinstance(dim, int) and not len(dim) and input.ndim:
         raise RuntimeError("logsumexp(): expected at least one dimension")
     return _reduced(_rd.Logsumexp, "logsumexp", input, dim, keepdim)
-
-
-@public(out=True)
-def var(
-    input: Tensor,
-    dim: Dims = None,
-    *,
-    correction: int = 1,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-) -> Tensor:
-    """Variance over `dim`, divided by N - correction."""
-    if unbiased is not None:
-        correction = int(unbiased)
-    dims = all_dims(dim, input.ndim)
-    n = 1
-    for d in dims:
-        n *= input._array.shape[d]
-    centered = input - mean(input, dim, True)
-    total = sum(centered * centered, dim, keepdim)
-    return total / (n - correction) if n > correction else total * float("nan")
-
-
-@public(out=True)
-def std(
-    input: Tensor,
-    dim: Dims = None,
-    *,
-    correction: int = 1,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-) -> Tensor:
-    return root(var(input, dim, correction=correction, unbiased=unbiased, keepdim=keepdim), 0.5)
-
-
-def root(x: Tensor, exponent: float) -> Tensor:
-    """x ** exponent, with gradient 0 where x is 0: what PyTorch's norm and std have there instead of NaN."""
-    if not x._requires_grad:
-        return sqrt(x) if exponent == 0.5 else x**exponent
-    zero = x == 0
-    safe = where(zero, 1.0, x)
-    return where(zero, 0.0, sqrt(safe) if exponent == 0.5 else safe**exponent)
-
-
-@public(out=True)
-def norm(input: Tensor, p: Any = 2, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The p-norm of the elements (p > 0 or inf; "fro" is 2)."""
-    needs_float(input, "norm")
-    if p in ("fro", 2):
-        return root(sum(input * input, dim, keepdim), 0.5)
-    if p == float("inf"):
-        return amax(abs(input), () if dim is None else dim, keepdim)
-    if isinstance(p, (int, float)) and p > 0:
-        return sum(abs(input), dim, keepdim) if p == 1 else root(sum(abs(input) ** p, dim, keepdim), 1.0 / p)
-    raise RuntimeError(f"norm: p > 0, inf or 'fro' is supported, got {p!r}")
 
 
 @public(in_place=True, out=True)

@@ -87,3 +87,18 @@ def order_of(a: Any, dim: int, descending: bool) -> Any:
         return xp.argsort(a, axis=dim, kind="stable").astype(np.int64, copy=False)
     back = xp.argsort(xp.flip(a, axis=dim), axis=dim, kind="stable")
     return (a.shape[dim] - 1 - xp.flip(back, axis=dim)).astype(np.int64, copy=False)
+
+
+def middle(a: Any, dim: int, skip_nan: bool) -> tuple[Any, Any]:
+    """The lower median along `dim`, kept as 1, and its place; NaN where there is one, or past it with skip_nan."""
+    xp = module_of(a)
+    order = order_of(a, dim, False)
+    n = a.shape[dim]
+    lead = (slice(None),) * dim
+    if a.dtype.kind in "biu":
+        k = order[(*lead, slice((n - 1) // 2, (n - 1) // 2 + 1))]
+    else:
+        holes = (a != a).sum(axis=dim, keepdims=True)
+        at = xp.maximum((n - holes - 1) // 2, 0) if skip_nan else xp.where(holes > 0, n - holes, (n - 1) // 2)
+        k = xp.take_along_axis(order, at, dim)
+    return xp.take_along_axis(a, k, dim), k

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..node import Op
+from .order import middle
 from .registry import register
 
 
@@ -43,6 +44,8 @@ def total(a: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
     """The sum over `dims` in a's dtype."""
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
         return a.sum(axis=dims, keepdims=keepdim, dtype=np.float32).astype(a.dtype)
+    if a.dtype.kind == "b":  # asked for with dtype=bool only
+        return a.any(axis=dims, keepdims=keepdim)
     if a.dtype.kind in "iu":
         return a.sum(axis=dims, keepdims=keepdim, dtype=a.dtype)
     return a.sum(axis=dims, keepdims=keepdim)
@@ -230,25 +233,28 @@ def _to_ties(attrs: Any, m: Any, g: Any, a: Any, out: Any) -> Any:
     return ties * (keep(g, m, dims, keepdim, shape) / m.sum(ties, dims, True, shape))
 
 
-@register("one_of_all", inputs=2)
+@register("one_of_all")
 class OneOfAll(Op):
-    """one_of_all(a, value, name): `value` is an element of a (its extreme or median); equal ones share the gradient."""
+    """one_of_all(a, which): the "max", "min", "median" or "nanmedian" of all; equal ones share the gradient."""
 
     __slots__ = ()
     save = (0, "out")
 
     @staticmethod
-    def forward(a: Any, value: Any, name: str) -> Any:
-        return value
+    def forward(a: Any, which: str) -> Any:
+        if which == "max":
+            return a.max()
+        return a.min() if which == "min" else middle(a.reshape(-1), 0, which == "nanmedian")[0].reshape(())
 
     def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
         raw, found = getattr(a, "_array", a), getattr(out, "_array", out)
         equal = (raw == found) | ((raw != raw) & (found != found))
         ties = _like(m, equal, g)
-        return ties * (g / m.sum(ties, tuple(range(raw.ndim)), False, raw.shape)), None
+        return (ties * (g / m.sum(ties, tuple(range(raw.ndim)), False, raw.shape)),)
 
     def name(self) -> str:
-        return f"{self.attrs[0]}"
+        which: str = self.attrs[0]
+        return f"{which.title()}Backward{1 if which in ('max', 'min') else 0}"
 
 
 def _like(m: Any, mask: Any, g: Any) -> Any:
