@@ -10,7 +10,7 @@ from .creation import (
     multinomial, normal, ones, ones_like, rand, rand_like, randint, randn, randn_like, randperm, tensor, zeros, zeros_like,
 )  # fmt: skip
 from .dtypes import (
-    bool, double, dtype, float, float16, float32, float64, get_default_dtype, half, int, int8, int16, int32, int64, long,
+    bfloat16, bool, double, dtype, float, float16, float32, float64, get_default_dtype, half, int, int8, int16, int32, int64, long,
     promote_types, result_type, set_default_dtype, short, uint8,
 )  # fmt: skip
 from .functions import *  # noqa: F403

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from . import random
-from .backends import Device
+from .backends import Device, to_numpy
+from .dtypes import FLOATS, from_numpy_dtype, get_default_dtype, int64
 from .dtypes import dtype as DType
-from .dtypes import from_numpy_dtype, get_default_dtype, int64
 from .tensor import Size, Tensor, wrap_device
 
 _float = builtins.float
@@ -53,7 +53,7 @@ def tensor(
         array = np.array(_plain(data), None if dtype is None else dtype.numpy)
     except ValueError as e:
         raise ValueError(f"tensor: expected sequences of equal lengths at every depth ({e})") from None
-    if array.dtype == object or array.dtype.kind in "USV":
+    if array.dtype.kind in "OUSV" and array.dtype not in FLOATS:
         raise TypeError(f"tensor: expected numbers, got {type(data).__name__} of {array.dtype}")
     if dtype is None and array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
         array = array.astype(get_default_dtype().numpy)
@@ -64,7 +64,7 @@ def tensor(
 def _plain(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
         return [_plain(d) for d in data]
-    return data.detach().cpu().numpy() if isinstance(data, Tensor) else data
+    return to_numpy(data._array) if isinstance(data, Tensor) else data
 
 
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:

@@ -6,12 +6,13 @@ import builtins
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+import ml_dtypes
 import numpy as np
 
 __all__ = [
-    "dtype", "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64",
+    "dtype", "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64",
     "short", "int", "long", "half", "float", "double", "from_numpy_dtype", "promote_types", "result_type",
-    "get_default_dtype", "set_default_dtype",
+    "get_default_dtype", "set_default_dtype", "FLOATS", "FULL", "HALVES", "limits",
 ]  # fmt: skip
 
 _builtin_bool: TypeAlias = builtins.bool
@@ -26,9 +27,9 @@ class dtype:
 
     __slots__ = ("category", "itemsize", "name", "numpy")
 
-    def __init__(self, name: str, category: _builtin_int) -> None:
+    def __init__(self, name: str, category: _builtin_int, numpy_type: Any = None) -> None:
         self.name = name
-        self.numpy = np.dtype(name)
+        self.numpy: np.dtype[Any] = np.dtype(numpy_type or name)
         self.itemsize = self.numpy.itemsize
         self.category = category
 
@@ -53,13 +54,19 @@ int16 = short = dtype("int16", _INT)
 int32 = dtype("int32", _INT)
 int64 = long = dtype("int64", _INT)
 float16 = half = dtype("float16", _FLOAT)
+bfloat16 = dtype("bfloat16", _FLOAT, ml_dtypes.bfloat16)
 float32 = dtype("float32", _FLOAT)
 float64 = double = dtype("float64", _FLOAT)
 bool = dtype("bool", _BOOL)
 int = int32
 float = float32
 
-_all = (bool, uint8, int8, int16, int32, int64, float16, float32, float64)
+_all = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
+# NumPy's dtypes. Membership is what tells a floating dtype: the `kind` of bfloat16, which comes from ml_dtypes, is "V",
+# and the test of a set takes 25 ns where that of `kind` takes 39.
+FLOATS = frozenset(d.numpy for d in _all if d.category == _FLOAT)
+HALVES = frozenset((float16.numpy, bfloat16.numpy))  # computed in float32 and rounded: see ops/halves.py
+FULL = FLOATS - HALVES
 _by_numpy = {d.numpy: d for d in _all}
 _by_python: dict[type, dtype] = {_builtin_bool: bool, _builtin_int: int64}
 _default = float32
@@ -72,6 +79,12 @@ def from_numpy_dtype(numpy_dtype: Any) -> dtype:
     except (KeyError, TypeError):
         known = ", ".join(d.name for d in _all)
         raise TypeError(f"tensors do not carry dtype {numpy_dtype}; convert to one of {known}") from None
+
+
+def limits(numpy_dtype: Any) -> Any:
+    """np.finfo of a floating dtype of NumPy's, bfloat16 too."""
+    of: Any = ml_dtypes.finfo if numpy_dtype == bfloat16.numpy else np.finfo
+    return of(numpy_dtype)
 
 
 def get_default_dtype() -> dtype:
@@ -92,6 +105,8 @@ def _promote(a: dtype, b: dtype) -> dtype:
         return a
     if a.category != b.category:
         return a if a.category > b.category else b
+    if a.numpy in HALVES and b.numpy in HALVES:
+        return float32  # neither float16 nor bfloat16 holds the other
     return _by_numpy[np.promote_types(a.numpy, b.numpy)]
 
 

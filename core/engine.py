@@ -14,6 +14,7 @@ import numpy as np
 
 from . import engine_extras as extra
 from . import versions
+from .dtypes import HALVES
 from .grad_mode import state as grad_state
 from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT, SECOND_TIME
 from .observers import anomaly
@@ -202,6 +203,8 @@ def run_backward(
 
 def _reduced(m: Any, g: Any, shape: tuple[int, ...]) -> Any:
     """`g` summed to `shape`, from which broadcasting may have enlarged it."""
+    if g.__class__ is not Tensor and g.dtype in HALVES:  # from a backward function of the user's
+        g = g.astype(np.float32)
     lead = len(g.shape) - len(shape)
     if lead > 0 and g.shape[lead:] == shape:
         return m.sum_to(g, shape)

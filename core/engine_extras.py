@@ -7,6 +7,7 @@ from typing import Any
 
 from . import versions
 from .backends import module_of
+from .dtypes import FLOATS
 from .node import KIND_LEAF, KIND_SLOT, Extras, OutputSlot
 from .observers import anomaly, unpacked
 from .tensor import Tensor
@@ -128,7 +129,7 @@ def values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
     elif node.saves_output:
         first = len(result) - node.n_outputs
         for i, value in enumerate(result[first:]):
-            if value.dtype.kind == "f":
+            if value.dtype in FLOATS:
                 result[first + i] = Tensor._recorded(value, OutputSlot(node, i, value.shape, value.dtype))
             else:
                 result[first + i] = Tensor._wrap(value)

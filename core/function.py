@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from . import versions
+from .dtypes import FLOATS
 from .grad_mode import state as grad_state
 from .node import FREED, SECOND_TIME, Node, OutputSlot, next_seq
 from .observers import Packed, observe, unpacked
@@ -198,7 +199,7 @@ def _recorded(o: Any, ctx: _Context, number: int, args: tuple[Any, ...]) -> Any:
     """Output `number` at its place in the graph; an input returned as it is becomes a new tensor first."""
     if (
         not isinstance(o, Tensor)
-        or o._array.dtype.kind != "f"
+        or o._array.dtype not in FLOATS
         or any(o is n for n in ctx._not_differentiable)
     ):
         return o

@@ -174,6 +174,8 @@ class Op(Node):
     save: which inputs backward gets, by position, and/or "out" for the output, in that order.
     spares: those of two saved inputs that backward needs for the gradient of the other one alone.
     promotes: a binary operation whose operands may be numbers, of different dtypes and of shapes that broadcast.
+    exact: forward only moves, selects or compares values, so that half precision needs no float32 in between.
+    scales: a number beside float16 or bfloat16 keeps all its digits, where other operations take it in that dtype.
     is_view: forward gives a view of its only input where the layout permits, and the same view of any other array of
     that shape and layout.
     """
@@ -183,6 +185,8 @@ class Op(Node):
     spares: ClassVar[tuple[int, ...]] = ()
     promotes: ClassVar[bool] = False
     is_view: ClassVar[bool] = False
+    scales: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
     registered: ClassVar[str] = ""
 
     @staticmethod

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .backends import to_numpy
-from .dtypes import get_default_dtype
+from .dtypes import FLOATS, get_default_dtype
 
 __all__ = ["tensor_repr"]
 
@@ -19,7 +19,7 @@ class _Formatter:
     """Chooses one format for all elements of a tensor."""
 
     def __init__(self, values: np.ndarray[Any, Any]) -> None:
-        self.kind = values.dtype.kind
+        self.kind = "f" if values.dtype in FLOATS else values.dtype.kind
         self.scientific = self.whole = False
         self.width = 1
         flat = values.reshape(-1)
@@ -113,5 +113,4 @@ def tensor_repr(t: Any) -> str:
             out, last = out + ",\n" + " " * len(prefix) + s, len(prefix) + len(s)
         else:
             out, last = out + ", " + s, last + len(s) + 2
-    text = out + ")"
-    return text if type(t).__name__ != "Parameter" else "Parameter containing:\n" + text
+    return out + ")"

@@ -13,8 +13,8 @@ import numpy as np
 
 from . import versions
 from .backends import Device, device_of, to_device, to_numpy
+from .dtypes import FLOATS, bfloat16, from_numpy_dtype
 from .dtypes import dtype as DType
-from .dtypes import from_numpy_dtype
 from .node import KIND_LEAF, KIND_SLOT, Node, RemovableHandle, hooked
 from .versions import version_of
 from .views import refresh
@@ -188,7 +188,7 @@ class Tensor:
         return self._array.__class__ is not np.ndarray and self.device.type == "cuda"
 
     def is_floating_point(self) -> bool:
-        return bool(self._array.dtype.kind == "f")
+        return bool(self._array.dtype in FLOATS)
 
     def __len__(self) -> int:
         if not self._array.ndim:
@@ -239,7 +239,7 @@ class Tensor:
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
                 "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
-        if requires_grad and self._array.dtype.kind != "f":
+        if requires_grad and self._array.dtype not in FLOATS:
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients, got {self.dtype}"
             )
@@ -421,6 +421,10 @@ class Tensor:
                 f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
             )
         array: np.ndarray[Any, Any] = self._array
+        if array.dtype == bfloat16.numpy:
+            raise TypeError(
+                "Got unsupported ScalarType BFloat16; NumPy has no such dtype, use .float().numpy()"
+            )
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Device", "device_of", "module_of", "to_device", "to_numpy", "use_cuda_module"]
+__all__ = ["Device", "check_carried", "device_of", "module_of", "to_device", "to_numpy", "use_cuda_module"]
 
 Array = Any
 _cuda_module: Any = None  # CuPy once a cuda device is first used, or the module a test put in its place
@@ -127,12 +127,21 @@ def device_of(array: Array) -> Device:
     return CPU if isinstance(array, np.ndarray) else _current_cuda(int(array.device.id))
 
 
+def check_carried(module: Any, dtype: Any) -> None:
+    """Raises RuntimeError for a dtype that the arrays of `module` don't have."""
+    if module is not np and dtype.kind == "V":
+        raise RuntimeError(
+            f"device 'cuda' does not carry {dtype.name}, which CuPy's arrays lack; use float16 or float32, or device 'cpu'"
+        )
+
+
 def to_device(array: Array, device: Device) -> Array:
     """The array on `device`; itself where it is there already."""
     if device.type == "cpu":
         return to_numpy(array)
     if not isinstance(array, np.ndarray) and device.index in (None, int(array.device.id)):
         return array
+    check_carried(device.module, array.dtype)
     with device.context():
         return device.module.asarray(array)
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backends import module_of
+from ..dtypes import FLOATS, limits, resolve
 from ..dtypes import dtype as DType
-from ..dtypes import resolve
 from ..ops.registry import cast_inputs
 from ..tensor import Size, Tensor
 
@@ -137,7 +137,7 @@ def common_dtype(items: Sequence[Any]) -> DType:
 
 
 def needs_float(x: Tensor, name: str) -> None:
-    if x._array.dtype.kind != "f":
+    if x._array.dtype not in FLOATS:
         raise RuntimeError(f'"{name}" not implemented for {x.dtype}; convert with .float() first')
 
 
@@ -156,7 +156,7 @@ def beside(x: Any, t: Tensor, to: DType) -> Tensor:
         isinstance(x, float)
         and to.is_floating_point
         and math.isfinite(x)
-        and abs(x) > float(np.finfo(to.numpy).max)
+        and abs(x) > float(limits(to.numpy).max)
     ):
         raise RuntimeError(f"value cannot be converted to type {to.name} without overflow: {x}")
     return Tensor._wrap(module_of(t._array).asarray(x, to.numpy))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import module_of
-from ..dtypes import float64
+from ..dtypes import FLOATS, float64
 from ..ops import pointwise as _pw
 from ..ops import rounding as _ro
 from ..ops.registry import apply, binary, cast_inputs, operator
@@ -118,6 +118,7 @@ def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
 
     class Plain(_pw.Add):
         __slots__ = ()
+        exact = True
 
         @staticmethod
         def forward(a: Any, b: Any) -> Any:
@@ -185,7 +186,7 @@ def logical_not(input: Tensor) -> Tensor:
 
 @public(in_place=True, out=True)
 def bitwise_not(input: Tensor) -> Tensor:
-    if input._array.dtype.kind == "f":
+    if input._array.dtype in FLOATS:
         raise RuntimeError(f"bitwise_not: expected an integer or bool tensor, got {input.dtype}")
     return Tensor._wrap(~input._array)
 

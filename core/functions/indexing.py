@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import module_of
+from ..dtypes import FLOATS
 from ..in_place import in_place
 from ..ops import indexing as _ix
 from ..ops.registry import apply, as_tensor
@@ -185,7 +186,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 @public(in_place=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     fractional = value.is_floating_point() if isinstance(value, Tensor) else isinstance(value, float)
-    if fractional and input._array.dtype.kind != "f":
+    if fractional and input._array.dtype not in FLOATS:
         raise RuntimeError(
             f"masked_fill: value {value} cannot be converted to type {input.dtype.name} without loss"
         )

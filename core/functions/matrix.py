@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import module_of
+from ..dtypes import FLOATS
 from ..ops import indexing as _ix
 from ..ops import matrix as _mx
 from ..ops.registry import apply, as_tensor, operator
@@ -269,7 +270,7 @@ def _added(
             f"self and mat2 must have the same dtype, but got {SCALAR_NAMES[c.dtype.name]} and {SCALAR_NAMES[b.dtype.name]} ({name})"
         )
     _check(name, a, c)
-    if a._array.dtype.kind != "f":
+    if a._array.dtype not in FLOATS:
         beta, alpha = (_whole(x, a) for x in (beta, alpha))
     return apply(_mx.Addmm, (c, a, b), (beta, alpha))
 

@@ -60,6 +60,7 @@ def _attach() -> None:
         "float": "float32",
         "double": "float64",
         "half": "float16",
+        "bfloat16": "bfloat16",
         "int": "int32",
         "long": "int64",
         "bool": "bool",

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..backends import module_of
+from ..dtypes import FLOATS, get_default_dtype, int64
 from ..dtypes import dtype as DType
-from ..dtypes import get_default_dtype, int64
 from ..grad_mode import state as grad_state
 from ..ops import cumulative as _cum
 from ..ops import reduction as _rd
@@ -356,5 +356,5 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, **other: Any) -> T
 
 @public(in_place=True, out=True)
 def cumsum(input: Tensor, dim: int) -> Tensor:
-    x = input if input._array.dtype.kind == "f" else cast_inputs(input, int64)
+    x = input if input._array.dtype in FLOATS else cast_inputs(input, int64)
     return apply(_cum.Cumsum, (x,), (one_dim(dim, input.ndim),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import module_of
+from ..dtypes import FLOATS
 from ..ops import rounding as _ro
 from ..ops.registry import binary, unary
 from ..tensor import Tensor
@@ -38,4 +39,4 @@ sgn = public("sgn", in_place=True, out=True)(unary(_ro.Sign))
 def signbit(input: Tensor) -> Tensor:
     """Whether the sign is minus, also that of -0.0."""
     a = tensor_of(input, "signbit")._array
-    return Tensor._wrap(module_of(a).signbit(a) if a.dtype.kind == "f" else a < a.dtype.type(0))
+    return Tensor._wrap(module_of(a).signbit(a) if a.dtype in FLOATS else a < a.dtype.type(0))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from ..dtypes import get_default_dtype
+from ..dtypes import FLOATS, get_default_dtype
+from ..dtypes import limits as finite_limits
 from ..ops import transcendental as _tr
 from ..ops.registry import apply, cast_inputs, unary
 from ..tensor import Tensor
@@ -75,7 +74,7 @@ def atan2(input: Tensor, other: Tensor) -> Tensor:
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """sqrt(input^2 + other^2), of floating-point tensors."""
     a, b = _both(input, other, "hypot")
-    if a._array.dtype.kind != "f":
+    if a._array.dtype not in FLOATS:
         raise NotImplementedError(f'"hypot_cpu" not implemented for {a.dtype}; convert with .float() first')
     return apply(_tr.Hypot, (a, b))
 
@@ -84,7 +83,7 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(input) + exp(other)), of floating-point tensors."""
     a, b = _both(input, other, "logaddexp")
-    if a._array.dtype.kind != "f":
+    if a._array.dtype not in FLOATS:
         raise NotImplementedError(
             f'"logaddexp_cpu" not implemented for {a.dtype}; convert with .float() first'
         )
@@ -110,7 +109,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
 @public(in_place=True, out=True)
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(input / (1 - input)), of input clamped to [eps, 1 - eps] where eps is given."""
-    x = input if input._array.dtype.kind == "f" else cast_inputs(input, get_default_dtype())
+    x = input if input._array.dtype in FLOATS else cast_inputs(input, get_default_dtype())
     if eps is not None:
         x = clamp(x, eps, 1 - eps)
     return log(x / (1 - x))
@@ -159,7 +158,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 @public(in_place=True, out=True)
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2, of floating-point tensors."""
-    if tensor1._array.dtype.kind != "f" and tensor2._array.dtype.kind != "f":
+    if tensor1._array.dtype not in FLOATS and tensor2._array.dtype not in FLOATS:
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true "
             "division of tensor1 and tensor2. Convert one of them with .float() first."
@@ -174,9 +173,9 @@ def nan_to_num(
 ) -> Tensor:
     """NaN as `nan` (0), infinities as `posinf` and `neginf` (the largest and smallest number of the dtype)."""
     x = input
-    if x._array.dtype.kind != "f":
+    if x._array.dtype not in FLOATS:
         return x.clone()
-    limits = np.finfo(x._array.dtype)
+    limits = finite_limits(x._array.dtype)
     infinite = float("inf")
     x = where(x == infinite, float(limits.max) if posinf is None else posinf, x)
     x = where(x == -infinite, float(limits.min) if neginf is None else neginf, x)

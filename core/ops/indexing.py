@@ -58,6 +58,7 @@ class Index(Op):
     """index(a, index): a copy of what an index with raw integer or bool arrays reads, as NumPy has it."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any, index: Any) -> Any:
@@ -117,6 +118,7 @@ class Gather(Op):
     """gather(a, index, dim): out[i][j][k] = a[index[i][j][k]][j][k] for dim 0, and so on."""
 
     __slots__ = ()
+    exact = True
 
     save = (1,)
 

@@ -1,4 +1,4 @@
-"""Matrix products. Float16 and its like are multiplied in float32 and rounded once at the end."""
+"""Matrix products."""
 
 from __future__ import annotations
 
@@ -15,16 +15,8 @@ from .registry import register
 __all__ = ["column_sums", "product"]
 
 
-def _is_half(dtype: Any) -> bool:
-    """Whether a dtype is a float of two bytes, whose sums need more digits than it has."""
-    return dtype.itemsize == 2 and dtype.kind not in "iu"  # type: ignore[no-any-return]
-
-
 def product(a: Any, b: Any) -> Any:
     """a @ b of raw arrays: matrices, or batches of them that broadcast."""
-    dtype = a.dtype
-    if dtype.itemsize == 2 and _is_half(dtype):
-        return _in_float32(product, a, b)
     if b.ndim == 2:
         if a.ndim == 2:
             if b.size <= 4096 and a.shape[0] >= 32 and b.__class__ is np.ndarray and not b.flags.c_contiguous:
@@ -98,7 +90,7 @@ class Mv(Op):
 
     @staticmethod
     def forward(a: Any, v: Any) -> Any:
-        return _in_float32(Mv.forward, a, v) if _is_half(a.dtype) else a.dot(v)
+        return a.dot(v)
 
     def backward(self, m: Any, g: Any, a: Any, v: Any) -> Any:
         ea, ev = self.edges
@@ -117,7 +109,7 @@ class Dot(Op):
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        return _in_float32(Dot.forward, a, b) if _is_half(a.dtype) else module_of(a).asarray(a.dot(b))
+        return module_of(a).asarray(a.dot(b))
 
     def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
         ea, eb = self.edges
@@ -133,8 +125,6 @@ class Linear(Op):
 
     @staticmethod
     def forward(x: Any, w: Any, b: Any) -> Any:
-        if _is_half(x.dtype):
-            return _in_float32(Linear.forward, x, w, b)
         out = x.dot(w.T)
         out += b
         return out
@@ -160,8 +150,6 @@ class Addmm(Op):
 
     @staticmethod
     def forward(c: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
-        if _is_half(a.dtype):
-            return _in_float32(lambda x, y, z: Addmm.forward(x, y, z, beta, alpha), c, a, b)
         out = product(a, b)
         if alpha != 1:
             out *= alpha
@@ -208,7 +196,3 @@ class Cross(Op):
 
     def name(self) -> str:
         return "LinalgCrossBackward0"
-
-
-def _in_float32(function: Any, *args: Any) -> Any:
-    return function(*(a.astype(np.float32) for a in args)).astype(args[0].dtype)

@@ -15,6 +15,7 @@ class Overwrite(Op):
     """overwrite(old, new): new; nothing of old is left."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(old: Any, new: Any) -> Any:
@@ -32,6 +33,7 @@ class Fill(Op):
     """fill(old, number): the number everywhere."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(old: Any, number: Any) -> Any:
@@ -49,6 +51,7 @@ class CopySlices(Op):
     """copy_slices(base, part, chain): base, with `part` where the views of `chain` lead to."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(base: Any, part: Any, chain: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import module_of
-from ..dtypes import get_default_dtype
+from ..backends import check_carried, module_of
+from ..dtypes import FLOATS, bfloat16, get_default_dtype
 from ..node import Op
 from .registry import register
 
@@ -18,7 +18,7 @@ _FLOAT = np.dtype(np.float32)
 
 def floating(a: Any) -> Any:
     """`a`, integers and bools as the default float: what division and PyTorch's transcendental functions work on."""
-    return a if a.dtype.kind == "f" else a.astype(get_default_dtype().numpy)
+    return a if a.dtype in FLOATS else a.astype(get_default_dtype().numpy)
 
 
 def no_bool(name: str, a: Any) -> Any:
@@ -67,6 +67,7 @@ class Sub(Op):
 @register("mul", inputs=2, promotes=True)
 class Mul(Op):
     __slots__ = ()
+    scales = True
     save = (0, 1)
     spares = (0, 1)
 
@@ -82,14 +83,15 @@ class Mul(Op):
 @register("div", inputs=2, promotes=True)
 class Div(Op):
     __slots__ = ()
+    scales = True
     save = (0, 1)
     spares = (0,)
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
-        if a.__class__ not in NUMBERS and a.dtype.kind != "f":
+        if a.__class__ not in NUMBERS and a.dtype not in FLOATS:
             a = floating(a)
-        if b.__class__ not in NUMBERS and b.dtype.kind != "f":
+        if b.__class__ not in NUMBERS and b.dtype not in FLOATS:
             b = floating(b)
         return a / b
 
@@ -101,6 +103,7 @@ class Div(Op):
 @register("neg")
 class Neg(Op):
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any) -> Any:
@@ -259,6 +262,7 @@ class Tanh(Op):
 @register("abs")
 class Abs(Op):
     __slots__ = ()
+    exact = True
     save = (0,)
 
     @staticmethod
@@ -274,6 +278,7 @@ class Where(Op):
     """where(condition, a, b): a where condition, else b."""
 
     __slots__ = ()
+    exact = True
     save = (0,)
 
     @staticmethod
@@ -295,6 +300,7 @@ class Maximum(Op):
     """The larger of two; a tie shares the gradient in halves."""
 
     __slots__ = ()
+    exact = True
     save = (0, 1)
 
     @staticmethod
@@ -310,6 +316,7 @@ class Minimum(Op):
     """The smaller of two; a tie shares the gradient in halves."""
 
     __slots__ = ()
+    exact = True
     save = (0, 1)
 
     @staticmethod
@@ -358,9 +365,12 @@ class Cast(Op):
     """A change of dtype; the engine casts the gradient back."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any, to: Any) -> Any:
+        if to == bfloat16.numpy:
+            check_carried(module_of(a), to)
         return a.astype(to)
 
     def backward(self, m: Any, g: Any) -> Any:
@@ -373,6 +383,7 @@ class Cast(Op):
 @register("clone")
 class Clone(Op):
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any) -> Any:
@@ -387,6 +398,7 @@ class ToDevice(Op):
     """to_device(a, target, source): a copy on another device; the gradient comes back to the source."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any, target: Any, source: Any) -> Any:
@@ -405,6 +417,7 @@ class ToDevice(Op):
 @register("zeros_like")
 class ZerosLike(Op):
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any) -> Any:
@@ -417,6 +430,7 @@ class ZerosLike(Op):
 @register("ones_like")
 class OnesLike(Op):
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any) -> Any:

@@ -202,6 +202,7 @@ class Amax(Op):
     """amax(a, dims, keepdim, shape): ties share the gradient evenly."""
 
     __slots__ = ()
+    exact = True
     save = (0, "out")
 
     @staticmethod
@@ -217,6 +218,7 @@ class Amin(Op):
     """amin(a, dims, keepdim, shape): ties share the gradient evenly."""
 
     __slots__ = ()
+    exact = True
     save = (0, "out")
 
     @staticmethod

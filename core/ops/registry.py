@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import versions
+from ..dtypes import FLOATS, FULL, HALVES, from_numpy_dtype, resolve
 from ..dtypes import dtype as DType
-from ..dtypes import from_numpy_dtype, resolve
 from ..grad_mode import state as grad_state
 from ..node import Op, OutputSlot, next_seq
 from ..observers import observe
 from ..tensor import Tensor
 from ..views import attach, refresh
+from .halves import has_halves, in_float32, node_class
 
 __all__ = [
     "apply",
@@ -83,10 +84,16 @@ def register(
 
 def apply(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] = ()) -> Tensor:
     """Runs `op` on tensors of one device (dtypes as they are) and records it where a gradient may be wanted."""
+    forward, raw = op.forward, []
+    for t in inputs:
+        array = t._array
+        if array.dtype in HALVES:
+            forward = in_float32(op)
+        raw.append(array)
     try:
-        out = grad_state.quiet(op.forward, *[t._array for t in inputs], *attrs)
+        out = grad_state.quiet(forward, *raw, *attrs)
     except (TypeError, ValueError, RuntimeError) as e:
-        out = _after_error(e, op, inputs, tuple(t._array for t in inputs) + attrs)
+        out = _after_error(e, op, inputs, (*raw, *attrs))
     if grad_state.enabled:
         if versions.watch:
             for t in inputs:
@@ -117,8 +124,9 @@ def apply_several(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] 
     for all outputs, as the last arguments.
     """
     arrays_ = [t._array for t in inputs]
+    forward = in_float32(op) if has_halves(arrays_) else op.forward
     try:
-        outs = grad_state.quiet(op.forward, *arrays_, *attrs)
+        outs = grad_state.quiet(forward, *arrays_, *attrs)
     except (TypeError, ValueError, RuntimeError) as e:
         outs = _after_error(e, op, inputs, (*arrays_, *attrs))
     wrapped = tuple(Tensor._wrap(out) for out in outs)
@@ -134,14 +142,14 @@ def apply_several(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] 
 def _recorded_several(
     op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...], outs: tuple[Tensor, ...]
 ) -> tuple[Tensor, ...]:
-    node: Any = _new(op)
+    node: Any = _new(node_class(op) if has_halves(out._array for out in outs) else op)
     node.edges = tuple([(t._node or t) if t._requires_grad else None for t in inputs])
     plain = tuple(out._array for out in outs)
     node.saved = tuple([inputs[s] for s in op.save if s != "out"]) + (plain if op.saves_output else ())  # type: ignore[index]
     node.attrs, node.seq, node.hooks = attrs, next_seq(), None
     node.shape, node.dtype = plain[0].shape, plain[0].dtype
     for i, out in enumerate(outs):
-        if out._array.dtype.kind == "f":
+        if out._array.dtype in FLOATS:
             out._node = OutputSlot(node, i, out._array.shape, out._array.dtype)
             out._requires_grad = True
     if versions.watch:
@@ -153,8 +161,10 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
     """The tensor of `out`, with a node that leads back to `inputs` (tensors or Python scalars)."""
     if out.__class__ is not np.ndarray and isinstance(out, np.generic):
         out = np.asarray(out)
-    if out.dtype.kind != "f":
-        return Tensor._wrap(out)  # no gradient flows through integers and bools
+    if out.dtype not in FULL:
+        if out.dtype not in FLOATS:
+            return Tensor._wrap(out)  # no gradient flows through integers and bools
+        op = node_class(op)
     edges = tuple([None if t.__class__ in _SCALARS or not t._requires_grad else t._node or t for t in inputs])
     save = op.save
     if save == _BOTH and len(inputs) == 2:
@@ -199,7 +209,7 @@ def unary(op: type[Op]) -> Callable[[Tensor], Tensor]:
     def run(input: Tensor) -> Tensor:
         if isinstance(input, Tensor) and input._requires_grad and grad_state.enabled and not versions.watch:
             x = input._array
-            if plain and x.__class__ is _ndarray and not op.is_view:
+            if plain and x.__class__ is _ndarray and x.dtype in FULL and not op.is_view:
                 try:
                     out = grad_state.quiet(forward, x)
                 except RuntimeError:
@@ -235,7 +245,7 @@ def operator(
         ):
             x, y = input._array, other._array
             dtype = x.dtype
-            if dtype is y.dtype and x.__class__ is _ndarray is y.__class__ and dtype.kind == "f":
+            if dtype is y.dtype and x.__class__ is _ndarray is y.__class__ and dtype in FULL:
                 try:
                     out = grad_state.quiet(forward, x, y)
                 except (ValueError, RuntimeError):
@@ -259,6 +269,7 @@ def operator(
 def binary(op: type[Op], a: Any, b: Any) -> Tensor:
     """An elementwise operation of two tensors or a tensor and a number, with PyTorch's promotion."""
     a_is, b_is = isinstance(a, Tensor), isinstance(b, Tensor)
+    forward = op.forward
     if a_is and b_is:
         x, y = a._array, b._array
         if x.__class__ is not y.__class__:
@@ -266,22 +277,28 @@ def binary(op: type[Op], a: Any, b: Any) -> Tensor:
             x, y = a._array, b._array
         if x.dtype != y.dtype:
             x, y = _promoted(a, b)
+        if x.dtype in HALVES:
+            forward = in_float32(op)
     elif a_is:
         x, y = a._array, b
         if y.__class__ not in _SCALARS:
             y = b = as_number(op, b)
-        if x.dtype.kind != "f":
-            x, y = _promoted_scalar(a, y)
+        if x.dtype not in FULL:
+            x, y = _promoted_scalar(op, a, y)
+            if x.dtype in HALVES:
+                forward = in_float32(op)
     elif b_is:
         x, y = a, b._array
         if x.__class__ not in _SCALARS:
             x = a = as_number(op, a)
-        if y.dtype.kind != "f":
-            y, x = _promoted_scalar(b, x)
+        if y.dtype not in FULL:
+            y, x = _promoted_scalar(op, b, x)
+            if y.dtype in HALVES:
+                forward = in_float32(op)
     else:
         return binary(op, as_tensor(a), b)
     try:
-        out = grad_state.quiet(op.forward, x, y)
+        out = grad_state.quiet(forward, x, y)
     except (TypeError, ValueError, RuntimeError) as e:
         out = _after_error(e, op, (a, b), (x, y))
     if grad_state.enabled:
@@ -350,8 +367,12 @@ def _promoted(a: Tensor, b: Tensor) -> tuple[Any, Any]:
     return x.astype(to, copy=False), y.astype(to, copy=False)
 
 
-def _promoted_scalar(t: Tensor, scalar: Any) -> tuple[Any, Any]:
+def _promoted_scalar(op: type[Op], t: Tensor, scalar: Any) -> tuple[Any, Any]:
     x = t._array
+    if x.dtype in HALVES:
+        if not op.scales:
+            scalar = grad_state.quiet(x.dtype.type, scalar)
+        return x, scalar
     own = from_numpy_dtype(x.dtype)
     to = resolve((own,) if x.ndim else (), () if x.ndim else (own,), (scalar,))
     if to is own and isinstance(scalar, int) and own.name != "bool":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import module_of
+from ..dtypes import FLOATS
 from ..node import Op
 from .pointwise import NUMBERS, no_bool
 from .registry import register
@@ -25,6 +26,7 @@ class FloorDivide(Op):
     """The quotient rounded down. As in PyTorch its result requires grad, and backward raises."""
 
     __slots__ = ()
+    scales = True
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
@@ -83,6 +85,7 @@ class _Flat(Op):
     """Functions whose gradient is zero almost everywhere."""
 
     __slots__ = ()
+    exact = True
 
     def backward(self, m: Any, g: Any) -> Any:
         return (m.zeros_like(g),)
@@ -105,7 +108,7 @@ class Floor(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).floor(a) if a.dtype.kind == "f" else no_bool("floor", a).copy()
+        return module_of(a).floor(a) if a.dtype in FLOATS else no_bool("floor", a).copy()
 
 
 @register("trunc")
@@ -114,7 +117,7 @@ class Trunc(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).trunc(a) if a.dtype.kind == "f" else no_bool("trunc", a).copy()
+        return module_of(a).trunc(a) if a.dtype in FLOATS else no_bool("trunc", a).copy()
 
 
 @register("ceil")
@@ -123,7 +126,7 @@ class Ceil(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).ceil(a) if a.dtype.kind == "f" else no_bool("ceil", a).copy()
+        return module_of(a).ceil(a) if a.dtype in FLOATS else no_bool("ceil", a).copy()
 
 
 @register("round")
@@ -134,4 +137,4 @@ class Round(_Flat):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return module_of(a).rint(a) if a.dtype.kind == "f" else no_bool("round", a).copy()
+        return module_of(a).rint(a) if a.dtype in FLOATS else no_bool("round", a).copy()

@@ -91,6 +91,7 @@ class Contiguous(Op):
     """A C-contiguous copy."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any) -> Any:
@@ -108,6 +109,7 @@ class Cat(Op):
     """cat(*arrays, (dim, sizes)): dim is non-negative, sizes are the inputs' sizes along it."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(*args: Any) -> Any:

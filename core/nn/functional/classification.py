@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...backends import module_of
+from ...dtypes import FLOATS
 from ...functions import (
     exp,
     gather,
@@ -73,7 +74,7 @@ def cross_entropy(
     """log_softmax then nll_loss; target may also hold probabilities of input's shape."""
     d = 1 if input.ndim > 1 else 0
     logp = log_softmax(input, d)
-    if target._array.dtype.kind == "f":
+    if target._array.dtype in FLOATS:
         if target._array.shape != input._array.shape:
             raise RuntimeError(
                 f"cross_entropy: expected probabilities of input's shape {tuple(input.shape)}, got {tuple(target.shape)}"

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ...dtypes import float32
+from ...dtypes import HALVES, float32
 from ...functions import (
     reshape,
     sqrt,
@@ -42,8 +40,8 @@ def layer_norm(
 
 
 def _with_room_for_sums(x: Tensor) -> Tensor:
-    """float16 as float32: squares of a few hundred are beyond its largest number."""
-    return cast_inputs(x, float32) if x._array.dtype == np.float16 else x
+    """float16 and bfloat16 as float32: squares of a few hundred are beyond its largest number."""
+    return cast_inputs(x, float32) if x._array.dtype in HALVES else x
 
 
 def batch_norm(
