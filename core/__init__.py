@@ -3,7 +3,7 @@
 `import gradwire as torch` runs ordinary training code on NumPy (CPU) or CuPy (GPU).
 """
 
-from . import autograd, backends, cuda, data, graph, linalg, nn, optim, random, training, utils
+from . import autograd, backends, cuda, data, func, graph, linalg, nn, optim, random, training, utils
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .creation import (
     FloatTensor, LongTensor, arange, as_tensor, bernoulli, device, empty, empty_like, eye, from_numpy, full, full_like, linspace,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Generator", "current", "initial_seed", "keyed", "manual_seed", "seed"]
+__all__ = ["Generator", "current", "drawing_from", "initial_seed", "keyed", "manual_seed", "seed"]
 
 
 class Generator:
@@ -95,14 +95,21 @@ def initial_seed() -> int:
 
 
 @contextmanager
-def keyed(*key: int | str) -> Iterator[None]:
-    """Within, this thread draws from the stream of `key` (such as seed, step, shard), from its first number."""
-    digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=16).digest()
-    generator = Generator()
-    generator.numpy = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+def drawing_from(generator: Any) -> Iterator[None]:
+    """Within, `generator` draws in this thread when none is given."""
     before = getattr(_thread, "generator", None)
     _thread.generator = generator
     try:
         yield
     finally:
         _thread.generator = before
+
+
+@contextmanager
+def keyed(*key: int | str) -> Iterator[None]:
+    """Within, this thread draws from the stream of `key` (such as seed, step, shard), from its first number."""
+    digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=16).digest()
+    generator = Generator()
+    generator.numpy = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    with drawing_from(generator):
+        yield

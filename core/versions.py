@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .node import next_seq
 
-__all__ = ["changed_since", "note_change", "owner_of", "rewritten_since", "version_of"]
+__all__ = ["changed_since", "note_change", "owner_of", "rewritten_since", "telling_writes", "version_of"]
 
 last_change = 0  # creation number at the newest write to any storage
 # What the ordinary path looks at: nonzero where a storage has got a new place in a graph, so that views of it may be out
 # of date (see views.refresh), or where something watches nodes as they are made (see observers).
 watch = 0
 _lock = threading.Lock()
+
+
+class _Told(threading.local):
+    """by: what this thread's writes are told to."""
+
+    by: Callable[[Any], None] | None = None
+
+
+_told = _Told()
 _entries: dict[int, _Entry] = {}
 
 
@@ -43,6 +54,8 @@ def note_change(array: Any, rewrites: bool = False) -> None:
     """Notes that the storage of `array` is about to be written; `rewrites`: by an operation that is recorded."""
     global last_change, watch
     owner = owner_of(array)
+    if _told.by is not None:
+        _told.by(owner)
     with _lock:
         entry = _entries.get(id(owner))
         if entry is None:
@@ -52,6 +65,23 @@ def note_change(array: Any, rewrites: bool = False) -> None:
         if rewrites:
             entry.rewritten_at = last_change
             watch |= 1
+
+
+@contextmanager
+def telling_writes(listener: Callable[[Any], None]) -> Iterator[None]:
+    """Within, `listener` is called with each storage that this thread is about to write; what it raises stops the write."""
+    outer = _told.by
+
+    def both(owner: Any) -> None:
+        listener(owner)
+        if outer is not None:
+            outer(owner)
+
+    _told.by = both
+    try:
+        yield
+    finally:
+        _told.by = outer
 
 
 def count_observer(change: int) -> None:

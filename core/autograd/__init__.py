@@ -13,7 +13,7 @@ from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from ..gradcheck import GradcheckError, gradcheck, gradgradcheck
 from ..node import KIND_SLOT
 from ..tensor import Tensor
-from . import function, graph
+from . import function, functional, graph
 from .anomaly_mode import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .graph import Node
 
@@ -21,6 +21,7 @@ __all__ = [
     "Node",
     "detect_anomaly",
     "function",
+    "functional",
     "graph",
     "is_anomaly_enabled",
     "set_detect_anomaly",
