@@ -3,6 +3,7 @@
 from . import functional as functional
 from . import init as init
 from . import modules as modules
+from . import utils as utils
 from .module import Module as Module
 from .modules import *
 from .parameter import Buffer as Buffer

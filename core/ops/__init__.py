@@ -1,24 +1,20 @@
 """All operations, by family. `arrays` and `tensors` are the two faces that backward rules are run with."""
 
-from . import (
-    activation,
-    convolution,
-    cumulative,
-    indexing,
-    matrix,
-    normalization,
-    order,
-    overwriting,
-    pointwise,
-    reduction,
-    rounding,
-    shape,
-    statistics,
-    transcendental,
-)
-from .registry import arrays, index, tensors
-
-__all__ = [
-    "activation", "arrays", "convolution", "cumulative", "index", "indexing", "matrix", "normalization", "order", "overwriting",
-    "pointwise", "reduction", "rounding", "shape", "statistics", "tensors", "transcendental",
-]  # fmt: skip
+from . import activation as activation
+from . import convolution as convolution
+from . import cumulative as cumulative
+from . import indexing as indexing
+from . import matrix as matrix
+from . import normalization as normalization
+from . import order as order
+from . import overwriting as overwriting
+from . import pointwise as pointwise
+from . import recurrent as recurrent
+from . import reduction as reduction
+from . import rounding as rounding
+from . import shape as shape
+from . import statistics as statistics
+from . import transcendental as transcendental
+from .registry import arrays as arrays
+from .registry import index as index
+from .registry import tensors as tensors

@@ -9,4 +9,5 @@ from .linear import *
 from .losses import *
 from .normalization import *
 from .pooling import *
+from .rnn import *
 from .shape import *

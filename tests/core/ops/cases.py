@@ -24,7 +24,8 @@ Move = Callable[[np.ndarray], Any]
 class Case:
     """`tensors.<op>(*inputs, *attrs)` should equal `expected(*inputs)` on PyTorch's tensors.
 
-    attrs: from a function that puts raw arrays on the device and the device itself.
+    attrs: from a function that puts raw arrays on the device and the device itself. outputs: how many of several outputs
+    are looked at; the rest are kept for backward alone.
     """
 
     op: str
@@ -32,6 +33,7 @@ class Case:
     expected: Callable[..., Any]
     attrs: Callable[[Move, Device], tuple[Any, ...]] = lambda move, device: ()
     note: str = ""
+    outputs: int | None = None
 
     def attributes(self, device: str) -> tuple[Any, ...]:
         where = Device(device)

@@ -1,0 +1,3 @@
+"""torch.nn.utils: about gradients and parameters."""
+
+from . import rnn as rnn
