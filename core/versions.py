@@ -14,7 +14,9 @@ from typing import Any
 
 from .node import next_seq
 
-__all__ = ["changed_since", "note_change", "owner_of", "rewritten_since", "telling_writes", "version_of"]
+__all__ = [
+    "changed_since", "lend", "note_change", "owner_of", "rewritten_since", "telling_writes", "version_of",
+]  # fmt: skip
 
 last_change = 0  # creation number at the newest write to any storage
 # What the ordinary path looks at: nonzero where a storage has got a new place in a graph, so that views of it may be out
@@ -31,6 +33,8 @@ class _Told(threading.local):
 
 _told = _Told()
 _entries: dict[int, _Entry] = {}
+# id of an array -> (weak reference to it, the array whose memory it shows)
+_lent: dict[int, tuple[Any, Any]] = {}
 
 
 class _Entry:
@@ -47,6 +51,13 @@ def owner_of(array: Any) -> Any:
     base = array.base
     while base is not None and hasattr(base, "base") and hasattr(base, "dtype"):
         array, base = base, base.base
+    return _lent[id(array)][1] if _lent and id(array) in _lent else array
+
+
+def lend(array: Any, owner: Any) -> Any:
+    """`array`, whose memory is `owner`'s although its `base` doesn't say so: CuPy's as_strided leaves that out."""
+    key = id(array)
+    _lent[key] = (weakref.ref(array, lambda _: _lent.pop(key, None)), owner)
     return array
 
 

@@ -35,6 +35,8 @@ class View:
 def attach(out: Any, op: type[Node], source: Any, attrs: Any) -> Any:
     """`out`, which `op` made of `source`, as a view of source's base, if the two share memory."""
     array, base = source._array, out._array.base
+    if base is None and versions.owner_of(out._array) is not out._array:
+        base = array  # which it was lent
     if base is None or (
         base is not array
         and base is not array.base

@@ -26,7 +26,7 @@ __all__ = [
     "ascontiguousarray", "asnumpy", "broadcast_to", "ceil", "concatenate", "cos", "cosh", "cuda", "cumsum", "empty", "exp",
     "exp2", "expand_dims", "expm1", "flip", "floor", "fmod", "frombuffer", "full", "full_like", "hypot", "isfinite", "isinf",
     "isnan", "lib", "log", "log10", "log1p", "log2", "logaddexp", "maximum", "may_share_memory", "minimum", "ndarray",
-    "ones", "pad", "rint", "sign", "signbit", "sin", "sinh", "sqrt", "take_along_axis", "tan", "tanh", "tril", "triu", "trunc", "where",
+    "ones", "pad", "rint", "roll", "sign", "signbit", "sin", "sinh", "sqrt", "take_along_axis", "tan", "tanh", "tril", "triu", "trunc", "where",
     "zeros",
 ]  # fmt: skip
 
@@ -141,6 +141,7 @@ class ndarray:
     strides = property(lambda self: self._host.strides)
     flags = property(lambda self: self._host.flags)
     T = property(lambda self: self._view(self._host.T))
+    data = property(lambda self: SimpleNamespace(ptr=self._host.__array_interface__["data"][0]))
 
     def __len__(self) -> int:
         return len(self._host)
@@ -189,6 +190,11 @@ class ndarray:
 
     def dot(self, b: Any, out: Any = None) -> ndarray:
         return _called(lambda x, y: x.dot(y), self, b)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ndarray:
+        host = self._host.diagonal(offset, axis1, axis2)
+        host.flags.writeable = self._host.flags.writeable  # CuPy's is no less writable than the array
+        return self._view(host)
 
     def swapaxes(self, axis1: int, axis2: int) -> ndarray:
         return self._view(self._host.swapaxes(axis1, axis2))
@@ -262,7 +268,11 @@ class ndarray:
         return tuple(raw)
 
     def __getitem__(self, index: Any) -> ndarray:
-        return self._view(self._host[self._index(index)])
+        items = self._index(index)
+        host = self._host[items]
+        if isinstance(host, np.generic):  # CuPy gives a view of a single element too
+            host = self._host[(*items, ...)]
+        return self._view(host)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         device = [self._device]
@@ -434,7 +444,9 @@ def concatenate(tup: Sequence[Any], axis: Any = 0) -> ndarray:
 def broadcast_to(array: Any, shape: Any) -> ndarray:
     if array.shape == tuple(shape):
         return array  # type: ignore[no-any-return]
-    view: ndarray = array._view(np.broadcast_to(array._host, shape))
+    host = np.broadcast_to(array._host, shape)
+    host.flags.writeable = array._host.flags.writeable  # nothing on the device is read-only
+    view: ndarray = array._view(host)
     return view
 
 
@@ -451,6 +463,10 @@ def argsort(a: Any, axis: Any = -1, kind: str | None = None) -> ndarray:
 def flip(a: Any, axis: Any = None) -> ndarray:
     view: ndarray = a._view(np.flip(a._host, axis))
     return view
+
+
+def roll(a: Any, shift: Any, axis: Any = None) -> ndarray:
+    return _called(lambda x: np.roll(x, shift, axis), a)
 
 
 def expand_dims(a: Any, axis: Any) -> ndarray:
@@ -490,8 +506,8 @@ def may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
 
 
 def _as_strided(x: Any, shape: Any = None, strides: Any = None) -> ndarray:
-    view: ndarray = x._view(np.lib.stride_tricks.as_strided(x._host, shape, strides))
-    return view
+    """A view that, as CuPy's, does not know whose memory it shows."""
+    return _made(np.lib.stride_tricks.as_strided(x._host, shape, strides), x._device)
 
 
 lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))

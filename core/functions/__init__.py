@@ -14,12 +14,14 @@ from .indexing import *
 from .joining import *
 from .matrix import *
 from .parts import *
+from .rearranging import *
 from .reduction import *
 from .rounding import *
 from .shape import *
 from .sorting import *
 from .statistics import *
 from .transcendental import *
+from .triangles import *
 
 
 def _name_aliases() -> None:

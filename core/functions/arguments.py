@@ -124,7 +124,10 @@ def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
     """view(2, 3), view((2, 3)) and view(Size) alike."""
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
-    return tuple(a.__index__() for a in args)
+    try:
+        return tuple([a.__index__() for a in args])
+    except AttributeError:
+        raise TypeError(f"expected sizes or dimensions as integers, got {args}") from None
 
 
 def common_dtype(items: Sequence[Any]) -> DType:

@@ -31,6 +31,15 @@ def _cast(kind: str) -> Callable[[Tensor], Tensor]:
     return lambda self: self.to(target)
 
 
+def _conjugate_transpose(self: Tensor) -> Tensor:
+    if self.ndim not in (0, 2):
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor. For batches of matrices, "
+            "consider using tensor.mH"
+        )
+    return shape.t(self)
+
+
 def _attach() -> None:
     fast = {
         "add": arithmetic.plain_add, "sub": arithmetic.plain_sub, "mul": arithmetic.plain_mul, "truediv": arithmetic.plain_div,
@@ -54,7 +63,9 @@ def _attach() -> None:
         "__neg__": elementary.neg, "__abs__": elementary.abs, "__invert__": arithmetic.bitwise_not,
         "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
         "T": property(lambda self: shape.permute(self, *reversed(range(self.ndim)))),
-        "mT": property(lambda self: shape.transpose(self, -1, -2)),
+        "mT": property(lambda self: shape.matrices_turned(self, "mT")),
+        "mH": property(lambda self: shape.matrices_turned(self, "mH")),
+        "H": property(_conjugate_transpose),
     }  # fmt: skip
     casts = {
         "float": "float32",

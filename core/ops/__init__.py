@@ -14,6 +14,7 @@ from . import reduction as reduction
 from . import rounding as rounding
 from . import shape as shape
 from . import statistics as statistics
+from . import strided as strided
 from . import transcendental as transcendental
 from .registry import arrays as arrays
 from .registry import index as index

@@ -13,20 +13,20 @@ from .registry import register
 
 @register("reshape")
 class Reshape(Op):
-    """reshape(a, shape): a view where the layout permits."""
+    """reshape(a, shape, kind="View"): a view where the layout permits; kind: for the node's name."""
 
     __slots__ = ()
     is_view = True
 
     @staticmethod
-    def forward(a: Any, shape: tuple[int, ...]) -> Any:
+    def forward(a: Any, shape: tuple[int, ...], kind: str = "") -> Any:
         return a.reshape(shape)
 
     def backward(self, m: Any, g: Any) -> Any:
         return (m.reshape(g, self.input_shape()),)
 
     def name(self) -> str:
-        return "ViewBackward0"
+        return (self.attrs[1] if len(self.attrs) > 1 else "View") + "Backward0"
 
 
 @register("expand")
@@ -51,21 +51,24 @@ class Expand(Op):
 
 @register("permute")
 class Permute(Op):
-    """permute(a, dims): dims are all non-negative."""
+    """permute(a, dims, kind="Permute"): dims are all non-negative; kind: for the node's name."""
 
     __slots__ = ()
     is_view = True
 
     @staticmethod
-    def forward(a: Any, dims: tuple[int, ...]) -> Any:
+    def forward(a: Any, dims: tuple[int, ...], kind: str = "") -> Any:
         return a.transpose(dims)
 
     def backward(self, m: Any, g: Any) -> Any:
-        (dims,) = self.attrs
+        dims = self.attrs[0]
         back = [0] * len(dims)
         for i, d in enumerate(dims):
             back[d] = i
         return (m.permute(g, tuple(back)),)
+
+    def name(self) -> str:
+        return (self.attrs[1] if len(self.attrs) > 1 else "Permute") + "Backward0"
 
 
 @register("swap_last")
