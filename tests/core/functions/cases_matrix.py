@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .driver import bad, case
-from .samples import signed
+from .samples import positive, signed
 
 # PyTorch has no products of bools; of float16 it sums in other orders.
 _NUMBERS = "float64 float32 float16 int64 int32 int8 uint8"
@@ -91,9 +91,9 @@ CASES = [
     _product("einsum", signed(2, 3), [0, 1], signed(3, 4), [1, 2], note="lists-implicit"),
     _product("einsum", signed(2, 3, 4), [..., 1], [1, ...], note="lists-ellipsis"),
     case("einsum", "i,j", signed(2), np.array([1, 2]), note="promotes"),
-    case("bilinear", signed(2, 3), signed(2, 4), signed(5, 3, 4), signed(5), tolerance=1e-5),
-    case("bilinear", signed(3), signed(4), signed(5, 3, 4), note="vectors", tolerance=1e-5),
-    case("bilinear", signed(2, 2, 3), signed(2, 2, 4), signed(2, 3, 4), signed(2), note="batches", tolerance=1e-5),
+    case("bilinear", positive(2, 3), positive(2, 4), positive(5, 3, 4), signed(5), tolerance=1e-5),
+    case("bilinear", positive(3), positive(4), positive(5, 3, 4), note="vectors", tolerance=1e-5),
+    case("bilinear", positive(2, 2, 3), positive(2, 2, 4), positive(2, 3, 4), signed(2), note="batches", tolerance=1e-5),
 ]  # fmt: skip
 
 _FLOAT32 = np.float32

@@ -9,6 +9,12 @@ import numpy as np
 _draw = np.random.default_rng(21)
 
 
+def begin(family: str) -> None:
+    """Draws anew for a family, so that its samples are the same whatever other families there are."""
+    global _draw
+    _draw = np.random.default_rng([21, *family.encode()])
+
+
 def signed(*shape: int) -> np.ndarray:
     """Of magnitude 0.1 to 1.9, both signs, and never within 0.1 of an integer or a half."""
     whole = _draw.integers(0, 4, shape) * 0.5

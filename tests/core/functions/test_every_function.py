@@ -7,12 +7,13 @@ import pkgutil
 
 import pytest
 
-from . import driver
+from . import driver, samples
 
 
 def _collected(name):
     found = []
     for module in sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name.startswith("cases_")):
+        samples.begin(module)
         family = importlib.import_module(f"{__package__}.{module}")
         for c in getattr(family, name, []):
             found.append(pytest.param(c, id=f"{module.removeprefix('cases_')}-{c}"))
