@@ -9,7 +9,7 @@ import numpy as np
 from ..backends import module_of
 from ..engine import run_backward
 from ..function import Function
-from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled, state
 from ..gradcheck import GradcheckError, gradcheck, gradgradcheck
 from ..node import KIND_SLOT
 from ..tensor import Tensor
@@ -150,14 +150,18 @@ def _captured(
     for i, t in enumerate(wanted):
         captures.setdefault(_capture_key(t), i)
     captured: list[Any] = [None] * len(wanted)
-    run_backward(
-        edges,
-        values,
-        retain_graph=keep,
-        create_graph=create_graph,
-        captures=captures,
-        captured=captured,
-    )
+    outer, state.capturing = state.capturing, True
+    try:
+        run_backward(
+            edges,
+            values,
+            retain_graph=keep,
+            create_graph=create_graph,
+            captures=captures,
+            captured=captured,
+        )
+    finally:
+        state.capturing = outer
     for i, t in enumerate(wanted):  # one tensor asked for twice
         captured[i] = captured[captures[_capture_key(t)]]
     return [

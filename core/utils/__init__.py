@@ -1,5 +1,5 @@
-"""torch.utils: kept for its name; see `gradwire.data`."""
+"""torch.utils: checkpoint, and data, which is `gradwire.data`."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
