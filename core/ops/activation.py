@@ -10,6 +10,7 @@ import numpy as np
 from ..backends import module_of
 from ..node import Op
 from .pointwise import floating, no_bool
+from .reduction import is_half, total
 from .registry import register
 
 _BITS = {2: np.int16, 4: np.int32, 8: np.int64}
@@ -156,8 +157,11 @@ class Softmax(Op):
         xp = module_of(a)
         if not a.shape[dim]:
             return a.copy()
+        if is_half(a):
+            wide = a.astype(np.float32)
+            return Softmax.forward(wide, dim).astype(a.dtype)
         e = xp.exp(a - a.max(axis=dim, keepdims=True))
-        e /= e.sum(axis=dim, keepdims=True)
+        e /= total(e, (dim,), True)
         return e
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:
@@ -178,8 +182,11 @@ class LogSoftmax(Op):
         xp = module_of(a)
         if not a.shape[dim]:
             return a.copy()
+        if is_half(a):
+            wide = a.astype(np.float32)
+            return LogSoftmax.forward(wide, dim).astype(a.dtype)
         shifted = a - a.max(axis=dim, keepdims=True)
-        shifted -= xp.log(xp.exp(shifted).sum(axis=dim, keepdims=True))
+        shifted -= xp.log(total(xp.exp(shifted), (dim,), True))
         return shifted
 
     def backward(self, m: Any, g: Any, out: Any) -> Any:

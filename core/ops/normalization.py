@@ -6,6 +6,7 @@ from typing import Any
 
 from ..backends import module_of
 from ..node import Op
+from .reduction import total
 from .registry import register
 
 
@@ -39,6 +40,6 @@ def _parts(x: Any, dims: tuple[int, ...], eps: float) -> tuple[Any, Any]:
     for d in dims:
         n *= x.shape[d]
     count = x.dtype.type(n)
-    centered = x - x.sum(axis=dims, keepdims=True) / count
-    var = (centered * centered).sum(axis=dims, keepdims=True) / count
+    centered = x - total(x, dims, True) / count
+    var = total(centered * centered, dims, True) / count
     return centered, 1 / module_of(x).sqrt(var + x.dtype.type(eps))

@@ -42,13 +42,60 @@ def is_half(a: Any) -> bool:
 
 def total(a: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
     """The sum over `dims` in a's dtype."""
-    if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
-        return a.sum(axis=dims, keepdims=keepdim, dtype=np.float32).astype(a.dtype)
-    if a.dtype.kind == "b":  # asked for with dtype=bool only
+    kind = a.dtype.kind
+    if kind == "f" and a.dtype.itemsize > 2:
+        if a.size > _MANY and a.__class__ is np.ndarray:
+            a = _folded(a, dims, a.dtype)
+        return a.sum(axis=dims, keepdims=keepdim)
+    if kind == "b":  # asked for with dtype=bool only
         return a.any(axis=dims, keepdims=keepdim)
-    if a.dtype.kind in "iu":
+    if kind in "iu":
         return a.sum(axis=dims, keepdims=keepdim, dtype=a.dtype)
-    return a.sum(axis=dims, keepdims=keepdim)
+    return wide_total(a, dims, keepdim).astype(a.dtype)
+
+
+def wide_total(a: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
+    """The sum over `dims`; of 16-bit floats in float32."""
+    dtype = np.dtype(np.float32) if is_half(a) else a.dtype
+    if a.size > _MANY and a.__class__ is np.ndarray:
+        a = _folded(a, dims, dtype)
+    return a.sum(axis=dims, keepdims=keepdim, dtype=dtype)
+
+
+_MANY = 4096
+_FOLDS = 64
+_IN_A_ROW = 256
+
+
+def _folded(a: Any, dims: tuple[int, ...], dtype: Any) -> Any:
+    """`a` with its long reduced dimensions shortened, so that no more than 256 numbers are added in a row.
+
+    NumPy adds pairwise along the dimension of smallest stride only, and one by one along all others: the sum of
+    1,000,000 x 3 float32 was wrong in the fifth digit. Adding 64 slices as wide rows also takes a 26th of the time.
+    """
+    while True:
+        by_stride = sorted([i for i in range(a.ndim) if a.shape[i] > 1], key=lambda i: abs(a.strides[i]))
+        left, step = list(dims), None
+        for i in by_stride:  # what NumPy joins into one pairwise sum
+            if i not in dims or (step is not None and abs(a.strides[i]) != step):
+                break
+            left.remove(i)
+            step = abs(a.strides[i]) * a.shape[i]
+        if not left or count(tuple(left), a.shape) <= _IN_A_ROW:
+            return a
+        d = max(left, key=lambda i: a.shape[i])
+        n = a.shape[d]
+        if n <= _IN_A_ROW:
+            a = a.sum(axis=d, keepdims=True, dtype=dtype)
+            continue
+        lead, k = (slice(None),) * d, n // _FOLDS
+        main = a[(*lead, slice(0, k * _FOLDS))].reshape(*a.shape[:d], _FOLDS, k, *a.shape[d + 1 :])
+        parts = main.sum(axis=d, dtype=dtype)
+        a = (
+            np.concatenate((parts, a[(*lead, slice(k * _FOLDS, n))]), axis=d, dtype=dtype)
+            if n % _FOLDS
+            else parts
+        )
 
 
 def keep(g: Any, m: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
@@ -118,8 +165,8 @@ class Mean(Op):
     def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
         n = count(dims, shape)
         if is_half(a):  # sums and counts soon pass 65504, the largest float16
-            return (a.sum(axis=dims, keepdims=keepdim, dtype=np.float32) / np.float32(n)).astype(a.dtype)
-        out = a.sum(axis=dims, keepdims=keepdim)
+            return (wide_total(a, dims, keepdim) / np.float32(n)).astype(a.dtype)
+        out = total(a, dims, keepdim)
         return out / out.dtype.type(n)  # of nothing: NaN
 
     def backward(self, m: Any, g: Any) -> Any:
@@ -280,7 +327,7 @@ class Logsumexp(Op):
             return xp.log(wide.sum(axis=dims, keepdims=keepdim)).astype(a.dtype)
         top = wide.max(axis=dims, keepdims=True)
         top = xp.where(xp.isfinite(top), top, top.dtype.type(0))
-        out = xp.log(xp.exp(wide - top).sum(axis=dims, keepdims=True)) + top
+        out = xp.log(total(xp.exp(wide - top), dims, True)) + top
         if not keepdim:
             out = out.reshape(tuple(n for i, n in enumerate(shape) if i not in dims))
         return out.astype(a.dtype, copy=False)

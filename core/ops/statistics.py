@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..node import Op
-from .reduction import count, dtype_of, is_half, keep
+from .reduction import count, dtype_of, is_half, keep, total
 from .registry import register
 
 
@@ -34,9 +34,9 @@ def _variance(a: Any, dims: tuple[int, ...], correction: float, keepdim: bool, s
     wide = a.astype(np.float32) if is_half(a) else a
     number = wide.dtype.type
     n = count(dims, shape)
-    centre = wide.sum(axis=dims, keepdims=True) / number(n)
+    centre = total(wide, dims, True) / number(n)
     away = wide - centre
-    return (away * away).sum(axis=dims, keepdims=keepdim) / number(max(n - correction, 0))
+    return total(away * away, dims, keepdim) / number(max(n - correction, 0))
 
 
 def _slope(m: Any, a: Any, dims: tuple[int, ...], correction: float, shape: tuple[int, ...]) -> Any:
@@ -82,7 +82,7 @@ class VectorNorm(Op):
             return (wide != 0).sum(axis=dims, keepdims=keepdim).astype(a.dtype)
         xp = module_of(a)
         if p == 2:
-            out = xp.sqrt((wide * wide).sum(axis=dims, keepdims=keepdim))
+            out = xp.sqrt(total(wide * wide, dims, keepdim))
         else:
             size = abs(wide)
             if p == float("inf"):
@@ -90,9 +90,9 @@ class VectorNorm(Op):
             elif p == float("-inf"):
                 out = size.min(axis=dims, keepdims=keepdim)
             elif p == 1:
-                out = size.sum(axis=dims, keepdims=keepdim)
+                out = total(size, dims, keepdim)
             else:
-                out = (size**p).sum(axis=dims, keepdims=keepdim) ** (1.0 / p)
+                out = total(size**p, dims, keepdim) ** (1.0 / p)
         return out.astype(a.dtype, copy=False)
 
     def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
