@@ -18,9 +18,7 @@ from .registry import register
 
 def _wider(a: Any) -> Any:
     """The dtype that a running sum is kept in: thousands of float32 roundings in a row would show."""
-    if a.dtype.kind in "biu" or a.dtype.itemsize == 8:
-        return a.dtype
-    return np.dtype(np.float32 if a.dtype.itemsize == 2 else np.float64)
+    return np.dtype(np.float64) if a.dtype == np.float32 else a.dtype
 
 
 @register("cumsum")
@@ -31,7 +29,9 @@ class Cumsum(Op):
 
     @staticmethod
     def forward(a: Any, dim: int) -> Any:
-        return a.cumsum(axis=dim, dtype=_wider(a)).reshape(a.shape).astype(a.dtype, copy=False)
+        if not a.ndim:
+            return a.copy()
+        return a.cumsum(axis=dim, dtype=_wider(a)).astype(a.dtype, copy=False)
 
     def backward(self, m: Any, g: Any) -> Any:
         (dim,) = self.attrs
@@ -50,7 +50,9 @@ class Cumprod(Op):
 
     @staticmethod
     def forward(a: Any, dim: int) -> Any:
-        return a.cumprod(axis=dim, dtype=_wider(a)).reshape(a.shape).astype(a.dtype, copy=False)
+        if not a.ndim:
+            return a.copy()
+        return a.cumprod(axis=dim, dtype=_wider(a)).astype(a.dtype, copy=False)
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         (dim,) = self.attrs

@@ -19,6 +19,7 @@ class Pick(Op):
     """
 
     __slots__ = ()
+    exact = True
     save = (1,)
 
     @staticmethod

@@ -1,7 +1,4 @@
-"""Reductions: sum, mean, product, extrema, logsumexp; and sum_to, which undoes broadcasting.
-
-Sums of 16-bit floats are kept in float32 and rounded at the end.
-"""
+"""Reductions: sum, mean, product, extrema, logsumexp; and sum_to, which undoes broadcasting."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..node import Op
+from .matrix import column_sums
 from .order import middle
 from .registry import register
 
@@ -24,6 +22,8 @@ class SumTo(Op):
     @staticmethod
     def forward(a: Any, shape: tuple[int, ...]) -> Any:
         lead = a.ndim - len(shape)
+        if lead == 1 == len(shape) and a.shape[1] == shape[0] and a.shape[0] <= _IN_A_ROW:
+            return column_sums(a)  # the gradient of a bias
         axes = tuple(range(lead)) + tuple(
             i + lead for i, n in enumerate(shape) if n == 1 and a.shape[i + lead] != 1
         )
@@ -35,31 +35,16 @@ class SumTo(Op):
         return (m.expand(g, self.input_shape()),)
 
 
-def is_half(a: Any) -> bool:
-    """Whether `a` is of 16-bit floats, whose sums are kept in float32."""
-    return a.dtype.itemsize == 2 and a.dtype.kind not in "iu"
-
-
 def total(a: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
     """The sum over `dims` in a's dtype."""
     kind = a.dtype.kind
-    if kind == "f" and a.dtype.itemsize > 2:
+    if kind == "f":
         if a.size > _MANY and a.__class__ is np.ndarray:
-            a = _folded(a, dims, a.dtype)
+            a = _folded(a, dims)
         return a.sum(axis=dims, keepdims=keepdim)
     if kind == "b":  # asked for with dtype=bool only
         return a.any(axis=dims, keepdims=keepdim)
-    if kind in "iu":
-        return a.sum(axis=dims, keepdims=keepdim, dtype=a.dtype)
-    return wide_total(a, dims, keepdim).astype(a.dtype)
-
-
-def wide_total(a: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
-    """The sum over `dims`; of 16-bit floats in float32."""
-    dtype = np.dtype(np.float32) if is_half(a) else a.dtype
-    if a.size > _MANY and a.__class__ is np.ndarray:
-        a = _folded(a, dims, dtype)
-    return a.sum(axis=dims, keepdims=keepdim, dtype=dtype)
+    return a.sum(axis=dims, keepdims=keepdim, dtype=a.dtype)
 
 
 _MANY = 4096
@@ -67,7 +52,7 @@ _FOLDS = 64
 _IN_A_ROW = 256
 
 
-def _folded(a: Any, dims: tuple[int, ...], dtype: Any) -> Any:
+def _folded(a: Any, dims: tuple[int, ...]) -> Any:
     """`a` with its long reduced dimensions shortened, so that no more than 256 numbers are added in a row.
 
     NumPy adds pairwise along the dimension of smallest stride only, and one by one along all others: the sum of
@@ -86,16 +71,12 @@ def _folded(a: Any, dims: tuple[int, ...], dtype: Any) -> Any:
         d = max(left, key=lambda i: a.shape[i])
         n = a.shape[d]
         if n <= _IN_A_ROW:
-            a = a.sum(axis=d, keepdims=True, dtype=dtype)
+            a = a.sum(axis=d, keepdims=True)
             continue
         lead, k = (slice(None),) * d, n // _FOLDS
         main = a[(*lead, slice(0, k * _FOLDS))].reshape(*a.shape[:d], _FOLDS, k, *a.shape[d + 1 :])
-        parts = main.sum(axis=d, dtype=dtype)
-        a = (
-            np.concatenate((parts, a[(*lead, slice(k * _FOLDS, n))]), axis=d, dtype=dtype)
-            if n % _FOLDS
-            else parts
-        )
+        parts = main.sum(axis=d)
+        a = np.concatenate((parts, a[(*lead, slice(k * _FOLDS, n))]), axis=d) if n % _FOLDS else parts
 
 
 def keep(g: Any, m: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
@@ -164,8 +145,6 @@ class Mean(Op):
     @staticmethod
     def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
         n = count(dims, shape)
-        if is_half(a):  # sums and counts soon pass 65504, the largest float16
-            return (wide_total(a, dims, keepdim) / np.float32(n)).astype(a.dtype)
         out = total(a, dims, keepdim)
         return out / out.dtype.type(n)  # of nothing: NaN
 
@@ -203,8 +182,7 @@ class Prod(Op):
 
     @staticmethod
     def forward(a: Any, dim: int | None, keepdim: bool) -> Any:
-        dtype = np.float32 if is_half(a) else a.dtype
-        return a.prod(axis=dim, keepdims=keepdim, dtype=dtype).astype(a.dtype)
+        return a.prod(axis=dim, keepdims=keepdim, dtype=a.dtype)
 
     def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
         dim, keepdim = self.attrs
@@ -287,6 +265,7 @@ class OneOfAll(Op):
     """one_of_all(a, which): the "max", "min", "median" or "nanmedian" of all; equal ones share the gradient."""
 
     __slots__ = ()
+    exact = True
     save = (0, "out")
 
     @staticmethod
@@ -322,15 +301,14 @@ class Logsumexp(Op):
     @staticmethod
     def forward(a: Any, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
         xp = module_of(a)
-        wide = a.astype(np.float32) if is_half(a) else a
         if not count(dims, shape):  # of nothing: the logarithm of 0
-            return xp.log(wide.sum(axis=dims, keepdims=keepdim)).astype(a.dtype)
-        top = wide.max(axis=dims, keepdims=True)
+            return xp.log(a.sum(axis=dims, keepdims=keepdim))
+        top = a.max(axis=dims, keepdims=True)
         top = xp.where(xp.isfinite(top), top, top.dtype.type(0))
-        out = xp.log(total(xp.exp(wide - top), dims, True)) + top
+        out = xp.log(total(xp.exp(a - top), dims, True)) + top
         if not keepdim:
             out = out.reshape(tuple(n for i, n in enumerate(shape) if i not in dims))
-        return out.astype(a.dtype, copy=False)
+        return out
 
     def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
         dims, keepdim, shape = self.attrs

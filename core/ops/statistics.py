@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..backends import module_of
 from ..node import Op
-from .reduction import count, dtype_of, is_half, keep, total
+from .reduction import count, dtype_of, keep, total
 from .registry import register
 
 
@@ -23,7 +21,7 @@ class Var(Op):
     def forward(
         a: Any, dims: tuple[int, ...], correction: float, keepdim: bool, shape: tuple[int, ...]
     ) -> Any:
-        return _variance(a, dims, correction, keepdim, shape).astype(a.dtype, copy=False)
+        return _variance(a, dims, correction, keepdim, shape)
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         dims, correction, keepdim, shape = self.attrs
@@ -31,11 +29,9 @@ class Var(Op):
 
 
 def _variance(a: Any, dims: tuple[int, ...], correction: float, keepdim: bool, shape: tuple[int, ...]) -> Any:
-    wide = a.astype(np.float32) if is_half(a) else a
-    number = wide.dtype.type
+    number = a.dtype.type
     n = count(dims, shape)
-    centre = total(wide, dims, True) / number(n)
-    away = wide - centre
+    away = a - total(a, dims, True) / number(n)
     return total(away * away, dims, keepdim) / number(max(n - correction, 0))
 
 
@@ -57,8 +53,7 @@ class Std(Op):
     def forward(
         a: Any, dims: tuple[int, ...], correction: float, keepdim: bool, shape: tuple[int, ...]
     ) -> Any:
-        root = module_of(a).sqrt(_variance(a, dims, correction, keepdim, shape))
-        return root.astype(a.dtype, copy=False)
+        return module_of(a).sqrt(_variance(a, dims, correction, keepdim, shape))
 
     def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
         dims, correction, keepdim, shape = self.attrs
@@ -77,23 +72,17 @@ class VectorNorm(Op):
 
     @staticmethod
     def forward(a: Any, p: float, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...]) -> Any:
-        wide = a.astype(np.float32) if is_half(a) else a
         if p == 0:
-            return (wide != 0).sum(axis=dims, keepdims=keepdim).astype(a.dtype)
+            return (a != 0).sum(axis=dims, keepdims=keepdim).astype(a.dtype)
         xp = module_of(a)
         if p == 2:
-            out = xp.sqrt(total(wide * wide, dims, keepdim))
-        else:
-            size = abs(wide)
-            if p == float("inf"):
-                out = size.max(axis=dims, keepdims=keepdim)
-            elif p == float("-inf"):
-                out = size.min(axis=dims, keepdims=keepdim)
-            elif p == 1:
-                out = total(size, dims, keepdim)
-            else:
-                out = total(size**p, dims, keepdim) ** (1.0 / p)
-        return out.astype(a.dtype, copy=False)
+            return xp.sqrt(total(a * a, dims, keepdim))
+        size = abs(a)
+        if p == float("inf"):
+            return size.max(axis=dims, keepdims=keepdim)
+        if p == float("-inf"):
+            return size.min(axis=dims, keepdims=keepdim)
+        return total(size, dims, keepdim) if p == 1 else total(size**p, dims, keepdim) ** (1.0 / p)
 
     def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
         p, dims, keepdim, shape = self.attrs

