@@ -22,13 +22,70 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "allclose", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argsort", "asarray",
-    "ascontiguousarray", "asnumpy", "broadcast_to", "ceil", "concatenate", "cos", "cosh", "cuda", "cumsum", "empty", "exp",
-    "exp2", "expand_dims", "expm1", "flip", "floor", "fmod", "frombuffer", "full", "full_like", "hypot", "isfinite", "isinf",
-    "isnan", "lib", "log", "log10", "log1p", "log2", "logaddexp", "maximum", "may_share_memory", "minimum", "ndarray",
-    "ones", "pad", "rint", "roll", "sign", "signbit", "sin", "sinh", "sqrt", "take_along_axis", "tan", "tanh", "tril", "triu", "trunc", "where",
+    "allclose",
+    "arange",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "argsort",
+    "asarray",
+    "ascontiguousarray",
+    "asnumpy",
+    "broadcast_to",
+    "ceil",
+    "concatenate",
+    "cos",
+    "cosh",
+    "cuda",
+    "cumsum",
+    "empty",
+    "exp",
+    "exp2",
+    "expand_dims",
+    "expm1",
+    "flip",
+    "floor",
+    "fmod",
+    "frombuffer",
+    "full",
+    "full_like",
+    "hypot",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "lib",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "logaddexp",
+    "maximum",
+    "may_share_memory",
+    "minimum",
+    "multiply",
+    "ndarray",
+    "ones",
+    "pad",
+    "rint",
+    "roll",
+    "sign",
+    "signbit",
+    "sin",
+    "sinh",
+    "sqrt",
+    "take_along_axis",
+    "tan",
+    "tanh",
+    "tril",
+    "triu",
+    "trunc",
+    "where",
     "zeros",
-]  # fmt: skip
+]
 
 _KINDS = "biufc"  # what CuPy's arrays carry: no objects, no text
 _Scalar = (bool, int, float, complex, np.generic)
@@ -336,50 +393,42 @@ class _Ufunc:
         return out  # type: ignore[no-any-return]
 
 
-ceil, cos, exp, expm1, floor, isfinite = (
-    _Ufunc(np.ceil),
-    _Ufunc(np.cos),
-    _Ufunc(np.exp),
-    _Ufunc(np.expm1),
-    _Ufunc(np.floor),
-    _Ufunc(np.isfinite),
-)
-isinf, isnan, log, log1p, maximum = (
-    _Ufunc(np.isinf),
-    _Ufunc(np.isnan),
-    _Ufunc(np.log),
-    _Ufunc(np.log1p),
-    _Ufunc(np.maximum),
-)
-arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, cosh = (
-    _Ufunc(np.arccos),
-    _Ufunc(np.arccosh),
-    _Ufunc(np.arcsin),
-    _Ufunc(np.arcsinh),
-    _Ufunc(np.arctan),
-    _Ufunc(np.arctan2),
-    _Ufunc(np.arctanh),
-    _Ufunc(np.cosh),
-)
-fmod, signbit, trunc = _Ufunc(np.fmod), _Ufunc(np.signbit), _Ufunc(np.trunc)
-exp2, hypot, log10, log2, logaddexp, sinh, tan = (
-    _Ufunc(np.exp2),
-    _Ufunc(np.hypot),
-    _Ufunc(np.log10),
-    _Ufunc(np.log2),
-    _Ufunc(np.logaddexp),
-    _Ufunc(np.sinh),
-    _Ufunc(np.tan),
-)
-minimum, rint, sign, sin, sqrt, tanh = (
-    _Ufunc(np.minimum),
-    _Ufunc(np.rint),
-    _Ufunc(np.sign),
-    _Ufunc(np.sin),
-    _Ufunc(np.sqrt),
-    _Ufunc(np.tanh),
-)
-
+arccos = _Ufunc(np.arccos)
+arccosh = _Ufunc(np.arccosh)
+arcsin = _Ufunc(np.arcsin)
+arcsinh = _Ufunc(np.arcsinh)
+arctan = _Ufunc(np.arctan)
+arctan2 = _Ufunc(np.arctan2)
+arctanh = _Ufunc(np.arctanh)
+ceil = _Ufunc(np.ceil)
+cos = _Ufunc(np.cos)
+cosh = _Ufunc(np.cosh)
+exp = _Ufunc(np.exp)
+exp2 = _Ufunc(np.exp2)
+expm1 = _Ufunc(np.expm1)
+floor = _Ufunc(np.floor)
+fmod = _Ufunc(np.fmod)
+hypot = _Ufunc(np.hypot)
+isfinite = _Ufunc(np.isfinite)
+isinf = _Ufunc(np.isinf)
+isnan = _Ufunc(np.isnan)
+log = _Ufunc(np.log)
+log10 = _Ufunc(np.log10)
+log1p = _Ufunc(np.log1p)
+log2 = _Ufunc(np.log2)
+logaddexp = _Ufunc(np.logaddexp)
+maximum = _Ufunc(np.maximum)
+minimum = _Ufunc(np.minimum)
+multiply = _Ufunc(np.multiply)
+rint = _Ufunc(np.rint)
+sign = _Ufunc(np.sign)
+signbit = _Ufunc(np.signbit)
+sin = _Ufunc(np.sin)
+sinh = _Ufunc(np.sinh)
+sqrt = _Ufunc(np.sqrt)
+tan = _Ufunc(np.tan)
+tanh = _Ufunc(np.tanh)
+trunc = _Ufunc(np.trunc)
 
 # Creation
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ..backends import module_of
 from ..node import Op
+from .matrix import column_sums
 from .registry import register, tensors
 
 __all__ = ["GATES", "Spec"]
@@ -42,6 +43,15 @@ def _sigmoid(xp: Any, a: Any) -> Any:
     return 0.5 * (xp.tanh(0.5 * a) + 1)
 
 
+def _halves(xp: Any, hidden: int, dtype: Any) -> tuple[Any, Any]:
+    """What the arguments of an LSTM's gates, and the tanh of them, are multiplied with; and what is added then."""
+    by = xp.full(4 * hidden, 0.5, dtype)
+    by[2 * hidden : 3 * hidden] = 1
+    offsets = xp.full(4 * hidden, 0.5, dtype)
+    offsets[2 * hidden : 3 * hidden] = 0
+    return by, offsets
+
+
 @register("recurrent", inputs=8, outputs=5)
 class Recurrent(Op):
     """recurrent(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, spec) -> (y, h_n, c_n, cells, gates).
@@ -60,29 +70,34 @@ class Recurrent(Op):
     ) -> tuple[Any, ...]:
         xp, rows, hidden = module_of(x), x.shape[0], w_hh.shape[0] // GATES[spec.mode]
         is_gru, is_lstm = spec.mode == "GRU", spec.mode == "LSTM"
-        given = x.dot(w_ih.T)
+        inward, back = w_ih.T, w_hh.T
+        bias = (b_ih if is_gru else b_ih + b_hh) if spec.bias else None
+        if is_lstm:  # sigmoid(z) is tanh(z / 2) / 2 + 1 / 2: one tanh for all gates, with the halves multiplied in before
+            halves, offsets = _halves(xp, hidden, x.dtype)
+            inward, back = inward * halves, back * halves
+            bias = bias * halves if spec.bias else None
+        given = x.dot(inward)
         if spec.bias:
-            given += b_ih
-            if not is_gru:
-                given += b_hh
+            given += bias
         y = xp.empty((rows, h0.shape[1]), x.dtype)
         cells = xp.empty((rows, hidden) if is_lstm else (0,), x.dtype)
-        gates = xp.empty((rows, 4 * hidden) if is_lstm or is_gru else (0,), x.dtype)
+        gates = given if is_lstm else xp.empty((rows, 4 * hidden) if is_gru else (0,), x.dtype)
         h, c = h0.copy(), c0.copy()
-        back = xp.ascontiguousarray(w_hh.T)  # once, for the product of every step
+        back = xp.ascontiguousarray(back)  # once, for the product of every step
         for step in spec.steps():
             n = step.stop - step.start
             z = h[:n].dot(back)
             if is_lstm:
-                z += given[step]
-                act = gates[step]
-                act[:, : 2 * hidden] = _sigmoid(xp, z[:, : 2 * hidden])
-                act[:, 2 * hidden : 3 * hidden] = xp.tanh(z[:, 2 * hidden : 3 * hidden])
-                act[:, 3 * hidden :] = _sigmoid(xp, z[:, 3 * hidden :])
-                i, f, g, o = (act[:, k * hidden : (k + 1) * hidden] for k in range(4))
-                c[:n] = f * c[:n] + i * g
-                cells[step] = c[:n]
-                out = o * xp.tanh(c[:n])
+                act, cell = gates[step], cells[step]
+                z += act
+                xp.tanh(z, out=act)
+                act *= halves
+                act += offsets
+                xp.multiply(act[:, hidden : 2 * hidden], c[:n], out=cell)
+                cell += act[:, :hidden] * act[:, 2 * hidden : 3 * hidden]
+                c[:n] = cell
+                out = xp.tanh(cell)
+                out *= act[:, 3 * hidden :]
                 if spec.projects:
                     out = out.dot(w_hr.T)
             elif is_gru:
@@ -116,11 +131,20 @@ class Recurrent(Op):
         dh = xp.zeros(h0.shape, h0.dtype) if g[1] is None else g[1].copy()
         dc = xp.zeros(c0.shape, c0.dtype) if g[2] is None else g[2].copy()
         before = self._states_before(y, h0, spec)
-        cells_before: Any = self._states_before(cells, c0, spec) if is_lstm else None
         on_input = xp.empty((x.shape[0], w_ih.shape[0]), x.dtype)  # gradients of x @ w_ih.T + …
         on_state = xp.empty(on_input.shape, x.dtype) if is_gru else on_input  # and of h @ w_hh.T + …
+        if is_lstm:  # the factors that do not depend on later steps, for all rows at once
+            i, f, new, o = (gates[:, k * hidden : (k + 1) * hidden] for k in range(4))
+            of_i, of_f, of_new, of_o = (on_input[:, k * hidden : (k + 1) * hidden] for k in range(4))
+            squashed = xp.tanh(cells)
+            through_cell = o * (1 - squashed * squashed)
+            xp.multiply(new, i * (1 - i), out=of_i)
+            xp.multiply(self._states_before(cells, c0, spec), f * (1 - f), out=of_f)
+            xp.multiply(i, 1 - new * new, out=of_new)
+            xp.multiply(squashed, o * (1 - o), out=of_o)
+            on_cell = on_input.reshape(-1, 4, hidden)[:, :3]
         if spec.projects:
-            out = gates[:, 3 * hidden :] * xp.tanh(cells)
+            out = o * squashed
             on_projected = xp.empty(y.shape, x.dtype)
         for step in reversed(spec.steps()):
             n = step.stop - step.start
@@ -129,16 +153,12 @@ class Recurrent(Op):
                 if spec.projects:
                     on_projected[step] = d
                     d = d.dot(w_hr)
-                i, f, new, o = (gates[step, k * hidden : (k + 1) * hidden] for k in range(4))
-                squashed = xp.tanh(cells[step])
-                inner = dc[:n] + d * o * (1 - squashed * squashed)
-                into = on_input[step]
-                into[:, :hidden] = inner * new * (i * (1 - i))
-                into[:, hidden : 2 * hidden] = inner * cells_before[step] * (f * (1 - f))
-                into[:, 2 * hidden : 3 * hidden] = inner * i * (1 - new * new)
-                into[:, 3 * hidden :] = d * squashed * (o * (1 - o))
-                dc[:n] = inner * f
-                dh[:n] = into.dot(w_hh)
+                inner = d * through_cell[step]
+                inner += dc[:n]
+                on_cell[step] *= inner[:, None]
+                of_o[step] *= d
+                xp.multiply(inner, f[step], out=dc[:n])
+                dh[:n] = on_input[step].dot(w_hh)
             elif is_gru:
                 r, u, new, state = (gates[step, k * hidden : (k + 1) * hidden] for k in range(4))
                 into, through = on_input[step], on_state[step]
@@ -154,7 +174,7 @@ class Recurrent(Op):
                 on_input[step] = d * (1 - own * own) if spec.mode == "RNN_TANH" else xp.where(own > 0, d, 0)
                 dh[:n] = on_input[step].dot(w_hh)
         wanted = self.edges
-        d_bias: Any = on_input.sum(axis=0) if spec.bias else None
+        d_bias: Any = column_sums(on_input) if spec.bias else None
         return (
             on_input.dot(w_ih) if wanted[0] is not None else None,
             dh,
@@ -162,7 +182,7 @@ class Recurrent(Op):
             on_input.T.dot(x) if wanted[3] is not None else None,
             on_state.T.dot(before) if wanted[4] is not None else None,
             d_bias,
-            None if not spec.bias else on_state.sum(axis=0) if is_gru else d_bias.copy(),
+            None if not spec.bias else column_sums(on_state) if is_gru else d_bias.copy(),
             on_projected.T.dot(out) if spec.projects else None,
         )
 
