@@ -15,7 +15,7 @@ from typing import Any
 from .node import next_seq
 
 __all__ = [
-    "changed_since", "lend", "note_change", "owner_of", "rewritten_since", "telling_writes", "version_of",
+    "changed_since", "lend", "note_change", "note_changes", "owner_of", "rewritten_since", "telling_writes", "version_of",
 ]  # fmt: skip
 
 last_change = 0  # creation number at the newest write to any storage
@@ -76,6 +76,22 @@ def note_change(array: Any, rewrites: bool = False) -> None:
         if rewrites:
             entry.rewritten_at = last_change
             watch |= 1
+
+
+def note_changes(arrays: Any) -> None:
+    """`note_change` for many arrays that own their memory, none of them in a graph's new place."""
+    global last_change
+    if _told.by is not None:
+        for array in arrays:
+            _told.by(array)
+    with _lock:
+        last_change = change = next_seq()
+        for array in arrays:
+            entry = _entries.get(id(array))
+            if entry is None:
+                entry = _entries[id(array)] = _Entry(array)
+            entry.changed_at = change
+            entry.count += 1
 
 
 @contextmanager

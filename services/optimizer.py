@@ -55,18 +55,17 @@ class SliceOptimizer:
             for i, s in enumerate(layout.parameter_segments)
             if max(s.start, self.start) < min(s.stop, self.stop)
         ]
-        zeros = layout.device.module.zeros
         with layout.device.context():
-            self._state: list[dict[str, Array]] = [
-                {name: zeros(p.stop - p.start, layout.dtype) for name in self._names(p)} for p in self._pieces
+            self._state: list[dict[str, Any]] = [
+                optimizer.new_state(
+                    layout.device.module, p.stop - p.start, layout.dtype, optimizer.param_groups[p.group]
+                )
+                for p in self._pieces
             ]
         self.step_counts = [0] * len(layout.parameter_segments)
         """Updates made so far, of every parameter of the model; every owner counts alike."""
         self._gradient: Array = None
         self._applied: tuple[tuple[int, int], Array] | None = None
-
-    def _names(self, piece: _Piece) -> tuple[str, ...]:
-        return self._optimizer.state_arrays(self._optimizer.param_groups[piece.group])
 
     @property
     def needs_norm(self) -> bool:
@@ -116,17 +115,29 @@ class SliceOptimizer:
         return values
 
     def state_slices(self) -> list[tuple[str, int, Array]]:
-        """("<parameter>/<state name>", offset within the parameter, flat array) for all state of this slice."""
+        """("<parameter>/<state name>", offset within the parameter, flat array) for all state of this slice.
+
+        A number that belongs to a whole parameter comes as a float64 array filled with it.
+        """
         return [
-            (f"{piece.name}/{name}", piece.offset, array)
+            (
+                f"{piece.name}/{name}",
+                piece.offset,
+                np.full(piece.stop - piece.start, value) if isinstance(value, float) else value,
+            )
             for piece, state in zip(self._pieces, self._state, strict=True)
-            for name, array in state.items()
+            for name, value in state.items()
         ]
 
     def load_state(self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]) -> None:
         """Takes this slice's part of whole state arrays, named as in `state_slices`. KeyError for a missing one."""
         xp = self._layout.device.module
-        for key, offset, own in self.state_slices():
-            own[...] = xp.asarray(arrays[key].reshape(-1)[offset : offset + own.size])
+        for piece, state in zip(self._pieces, self._state, strict=True):
+            for name, own in state.items():
+                saved = arrays[f"{piece.name}/{name}"].reshape(-1)
+                if isinstance(own, float):
+                    state[name] = float(saved[0])
+                else:
+                    own[...] = xp.asarray(saved[piece.offset : piece.offset + own.size])
         self.step_counts = [step_counts[s.name] for s in self._layout.parameter_segments]
         self._applied = self._gradient = None

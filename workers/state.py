@@ -59,7 +59,7 @@ def captured(
         optimizer=optimizer,
         buffers={n: to_numpy(b._array) for n, b in model.named_buffers() if n not in persistent},
         step_counts={s.name: n for s, n in zip(layout.parameter_segments, owner.step_counts, strict=True)},
-        scheduler=None if scheduler is None else _plain(scheduler.state_dict()),
+        scheduler=None if scheduler is None else _scheduled(scheduler),
         spec=spec,
         recent=recent,
     )
@@ -88,7 +88,22 @@ def restore(
     layout.read_buffers(layout.flat)
     owner.load_state(checkpoint.optimizer, checkpoint.step_counts)
     if scheduler is not None and checkpoint.scheduler is not None:
-        scheduler.load_state_dict(dict(checkpoint.scheduler))
+        _reschedule(scheduler, checkpoint.scheduler)
+
+
+_GROUPS = "param_groups"  # beside a scheduler's own entries: the groups' options, which schedules go on from and change
+
+
+def _scheduled(scheduler: Any) -> dict[str, Any]:
+    groups = [_plain({k: v for k, v in g.items() if k != "params"}) for g in scheduler.optimizer.param_groups]
+    return {**_plain(scheduler.state_dict()), _GROUPS: groups}
+
+
+def _reschedule(scheduler: Any, saved: Mapping[str, Any]) -> None:
+    scheduler.load_state_dict({k: v for k, v in saved.items() if k != _GROUPS})
+    for group, options in zip(scheduler.optimizer.param_groups, saved[_GROUPS], strict=True):
+        for name, value in options.items():
+            group[name] = tuple(value) if isinstance(group.get(name), tuple) else value
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:

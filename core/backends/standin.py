@@ -150,6 +150,21 @@ def _called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> ndarray:
     return _made(result, device[0] if device else None)
 
 
+class _Pointer:
+    """cupy.cuda.MemoryPointer: a place in an array's memory, moved on by `+ bytes`."""
+
+    def __init__(self, array: ndarray, offset: int) -> None:
+        self.array, self.offset = array, offset
+
+    def __add__(self, offset: int) -> _Pointer:
+        return _Pointer(self.array, self.offset + offset)
+
+
+class _Flags:
+    def __init__(self, host: Any, owndata: bool) -> None:
+        self.c_contiguous, self.f_contiguous, self.owndata = host.c_contiguous, host.f_contiguous, owndata
+
+
 class ndarray:
     """An array on a device that exists only by its manners."""
 
@@ -189,6 +204,17 @@ class ndarray:
 
     # What it looks like
 
+    def __init__(self, shape: Any, dtype: Any = float, memptr: _Pointer | None = None) -> None:
+        if memptr is None:
+            host = np.empty(shape, dtype)
+        else:
+            host = np.ndarray(shape, dtype, memptr.array._host.data, memptr.offset)
+        self._host, self.base = host, None
+        self._device = _current() if memptr is None else memptr.array._device
+
+    data = property(
+        lambda self: _Pointer(self, 0)
+    )  # of whole arrays only: NumPy's memoryview of a part begins at the part
     dtype = property(lambda self: self._host.dtype)
     shape = property(lambda self: self._host.shape)
     ndim = property(lambda self: self._host.ndim)
@@ -196,7 +222,7 @@ class ndarray:
     itemsize = property(lambda self: self._host.itemsize)
     nbytes = property(lambda self: self._host.nbytes)
     strides = property(lambda self: self._host.strides)
-    flags = property(lambda self: self._host.flags)
+    flags = property(lambda self: _Flags(self._host.flags, self.base is None))
     T = property(lambda self: self._view(self._host.T))
     data = property(lambda self: SimpleNamespace(ptr=self._host.__array_interface__["data"][0]))
 

@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from ..backends import Device, to_numpy
 from ..nn import Module
-from ..optim import Optimizer
+from ..optim import LBFGS, Optimizer
+from ..optim.lr_scheduler import ReduceLROnPlateau
 from .digest import parameters_sha256
 from .job import Job, JobFileError
 from .layout import ParameterLayout
@@ -63,8 +64,32 @@ def build(job: Job, device: Device) -> tuple[Any, Any, Module, Optimizer, Any]:
         optimizer = job.optimizer(model)
         if not isinstance(optimizer, Optimizer):
             raise JobFileError(f"{name}.optimizer(): expected an Optimizer, got {type(optimizer).__name__}")
+        _check_rule(optimizer, name)
         scheduler = job.scheduler(optimizer)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise JobFileError(
+                f"{name}.scheduler(): ReduceLROnPlateau needs a metric at each step, which a job's schedule does not get; "
+                "use a schedule of the step number alone"
+            )
+        optimizer._opt_called = True  # the updates below are its steps, as far as the schedule is concerned
     return train, held_out, model, optimizer, scheduler
+
+
+def _check_rule(optimizer: Optimizer, name: str) -> None:
+    kind = type(optimizer).__name__
+    if isinstance(optimizer, LBFGS):
+        raise JobFileError(
+            f"{name}.optimizer(): LBFGS evaluates the loss many times in a step, a job once; use another optimizer, or LBFGS in a "
+            "loop of your own"
+        )
+    if type(optimizer).update is Optimizer.update:
+        raise JobFileError(
+            f"{name}.optimizer(): {kind} writes step(), which sees whole parameters; a job needs update(self, p, g, state, group, step)"
+        )
+    if not optimizer.elementwise:
+        raise JobFileError(
+            f"{name}.optimizer(): {kind} needs whole parameters, and a job's are cut into slices; use an elementwise optimizer"
+        )
 
 
 def state_arrays(model: Module) -> dict[str, np.ndarray[Any, Any]]:
@@ -92,10 +117,7 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
     shard_step = ShardStep(job, model, layout)
     counts = [0] * len(layout.parameters)
     state: list[dict[str, Any]] = [
-        {
-            n: device.module.zeros(s.stop - s.start, layout.dtype)
-            for n in optimizer.state_arrays(optimizer.param_groups[s.group])
-        }
+        optimizer.new_state(device.module, s.stop - s.start, layout.dtype, optimizer.param_groups[s.group])
         for s in layout.parameter_segments
     ]
     integers = layout.integer_buffers()
