@@ -156,6 +156,11 @@ class _Pointer:
     def __init__(self, array: ndarray, offset: int) -> None:
         self.array, self.offset = array, offset
 
+    @property
+    def ptr(self) -> int:
+        address: int = self.array._host.__array_interface__["data"][0]
+        return address + self.offset
+
     def __add__(self, offset: int) -> _Pointer:
         return _Pointer(self.array, self.offset + offset)
 
@@ -224,7 +229,6 @@ class ndarray:
     strides = property(lambda self: self._host.strides)
     flags = property(lambda self: _Flags(self._host.flags, self.base is None))
     T = property(lambda self: self._view(self._host.T))
-    data = property(lambda self: SimpleNamespace(ptr=self._host.__array_interface__["data"][0]))
 
     def __len__(self) -> int:
         return len(self._host)
