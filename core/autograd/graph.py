@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -12,9 +12,10 @@ from ..grad_mode import state
 from ..node import KIND_LEAF, KIND_SLOT, AccumulateGrad, Node, RemovableHandle
 from ..observers import saved_hooks, watch_nodes
 from ..tensor import Tensor
+from ..versions import note_change
 
 __all__ = [
-    "GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge", "register_multi_grad_hook", "save_on_cpu",
+    "GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge", "increment_version", "register_multi_grad_hook", "save_on_cpu",
     "saved_tensors_hooks",
 ]  # fmt: skip
 
@@ -36,6 +37,14 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     if place.kind == KIND_LEAF:
         return GradientEdge(AccumulateGrad(place), 0)
     return GradientEdge(place.node, place.index) if place.kind == KIND_SLOT else GradientEdge(place, 0)
+
+
+def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
+    """Counts a write to the storage of each tensor that autograd could not see, so that no backward uses the old value."""
+    for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"increment_version: expected tensors, got {type(t).__name__}")
+        note_change(t._array)
 
 
 class saved_tensors_hooks:
