@@ -11,7 +11,7 @@ from .ops.overwriting import Fill, Overwrite
 from .ops.registry import apply
 from .tensor import Tensor
 
-__all__ = ["in_place"]
+__all__ = ["check_overlap", "in_place"]
 
 
 def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tensor:
@@ -19,7 +19,7 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
 
     Where gradients flow, the old value is kept aside for the graph and `t` becomes the result's place in it.
     """
-    _check_overlap(t, name)
+    check_overlap(t, name)
     array = t._array
     if not grad_state.enabled:
         return t._write(_fitting(t, compute(t), name)._array)
@@ -50,7 +50,8 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
     return t
 
 
-def _check_overlap(t: Tensor, name: str) -> None:
+def check_overlap(t: Tensor, name: str) -> None:
+    """Raises RuntimeError for a tensor of which several elements are one in memory: they can't be written."""
     array = t._array
     if array.flags.c_contiguous or not array.size:
         return

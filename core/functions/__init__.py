@@ -17,6 +17,8 @@ from .parts import *
 from .rearranging import *
 from .reduction import *
 from .rounding import *
+from .scattering import *
+from .selecting import *
 from .shape import *
 from .sorting import *
 from .statistics import *

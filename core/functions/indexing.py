@@ -1,36 +1,60 @@
-"""Reading and writing parts of a tensor by index."""
+"""Reading and writing parts of a tensor by index: `t[…]`, `t[…] = …`, index_put.
+
+An index is read in two steps, as PyTorch does it: integers, slices, None and Ellipsis give a view, and index tensors and
+masks then read that view (or write to it). NumPy, given all at once, puts the result's dimensions elsewhere.
+"""
 
 from __future__ import annotations
 
-import builtins
+import math
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backends import module_of
-from ..dtypes import FLOATS
-from ..in_place import in_place
+from ..dtypes import dtype as DType
+from ..grad_mode import state as grad_state
+from ..in_place import check_overlap, in_place
 from ..ops import indexing as _ix
-from ..ops.registry import apply, as_tensor
+from ..ops import scattering as _sc
+from ..ops.ordered import last_of_each
+from ..ops.registry import apply
 from ..tensor import Tensor
 from ..versions import note_change
-from .arguments import beside, one_dim
-from .arithmetic import where
+from .arguments import beside, tensor_of
 from .catalogue import public
-from .shape import clone, expand, reshape, squeeze
+from .shape import expand, reshape
 
-__all__ = ["gather", "index_select", "masked_fill"]
-_builtin_any = builtins.any
-_builtin_sum = builtins.sum
+__all__ = ["index_put"]
+
+_INDEX_KINDS = frozenset(("int64", "int32", "bool", "uint8"))
+_ALL = slice(None)
+_WHAT_MAY_BE = (
+    "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices"
+)
 
 
-def _index_array(item: Any, input: Tensor) -> Any:
-    """A tensor, array or list as a raw index on `input`'s device: int64, or bool for masks."""
+def _index_tensor(item: Any) -> Tensor:
+    """A tensor, array or sequence as an index tensor, of a dtype that may be one."""
     if not isinstance(item, Tensor):
+        if not isinstance(item, np.ndarray):
+            item = _plain(item)
         host = np.asarray(item)
         item = Tensor._wrap(host if host.size or host.dtype.kind == "b" else host.astype(np.int64))
-    if item._array.dtype.name not in ("int64", "int32", "bool", "uint8"):
+    if item._array.dtype.name not in _INDEX_KINDS:
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    return item  # type: ignore[no-any-return]
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, (list, tuple, range)):
+        return [_plain(i) for i in item]
+    return item.tolist() if isinstance(item, Tensor) else item
+
+
+def _raw(item: Tensor, input: Tensor) -> Any:
     if item.device.type == "cuda" and input.device.type == "cpu":
         raise RuntimeError(
             "indices should be either on cpu or on the same device as the indexed tensor (cpu)"
@@ -39,155 +63,347 @@ def _index_array(item: Any, input: Tensor) -> Any:
     return raw.astype(bool) if raw.dtype == np.uint8 else raw
 
 
-def _raw_index(index: Any, input: Tensor) -> tuple[Any, ...]:
-    """The items of an index as NumPy and CuPy take them, checked as PyTorch checks them."""
-    items = list(index) if isinstance(index, tuple) else [index]
-    axis = 0
-    after = _builtin_sum(_axes(i) for i in items)
-    for at, item in enumerate(items):
-        after -= _axes(item)
-        if isinstance(item, Tensor) and not item.ndim and item._array.dtype.kind in "iu":
-            item = items[at] = int(item.item())
-        if isinstance(item, slice):
-            bounds = (item.start, item.stop, item.step)
-            item = slice(*(x.__index__() if isinstance(x, Tensor) else x for x in bounds))
-            if item.step is not None and item.step <= 0:
-                raise ValueError("step must be greater than zero")
-            items[at] = item
-        elif isinstance(item, (Tensor, np.ndarray, list, range)):
-            items[at] = raw = _index_array(item, input)
-            if raw.dtype.kind != "b" and raw.size and axis < input.ndim:
-                n = input._array.shape[axis]
-                low, high = int(raw.min()), int(raw.max())
-                if low < -n or high >= n:  # CuPy would wrap around
-                    wrong = low if low < -n else high
-                    raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {n}")
-        elif isinstance(item, (float, np.floating, str)):
-            raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
-                f"(got {type(item).__name__})"
-            )
-        axis = input.ndim - after if item is Ellipsis else axis + _axes(item)
-    return tuple(items)
-
-
-def _axes(item: Any) -> int:
-    """How many dimensions an item of an index takes."""
-    if item is None or item is Ellipsis or isinstance(item, bool):
-        return 0
-    if isinstance(item, Tensor):
-        return item.ndim if item._array.dtype.name in ("bool", "uint8") else 1
-    return item.ndim if isinstance(item, np.ndarray) and item.dtype.kind == "b" else 1
-
-
-def _selected_first(items: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
-    """An index with integers beside arrays as two, the basic part and the arrays, or None where one will do.
-
-    PyTorch takes integers out first; NumPy makes arrays of them, which puts the result's dimensions elsewhere.
-    """
-    arrays = [hasattr(i, "dtype") for i in items]
-    if not _builtin_any(arrays) or not _builtin_any(
-        isinstance(i, int) and not isinstance(i, bool) for i in items
+def _items(index: Any) -> list[Any]:
+    """The items of an index: those of a tuple, and of a list that holds more than numbers."""
+    if isinstance(index, tuple):
+        return list(index)
+    if isinstance(index, list) and any(
+        i is None or i is Ellipsis or isinstance(i, (slice, Tensor, list, tuple, range, np.ndarray))
+        for i in index
     ):
-        return None
+        warnings.warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq]",
+            stacklevel=4,
+        )
+        return index
+    return [index]
+
+
+def _takes(item: Any) -> int:
+    """How many dimensions an item of an index takes, and the item as it is gone on with."""
+    if item is None or item is Ellipsis or isinstance(item, (bool, np.bool_)):
+        return 0
+    if isinstance(item, (Tensor, np.ndarray)) and str(item.dtype).removeprefix("torch.") in ("bool", "uint8"):
+        return item.ndim
+    if isinstance(item, (list, tuple)) and item:
+        first: Any = item
+        depth = 0
+        while isinstance(first, (list, tuple)) and first:
+            first, depth = first[0], depth + 1
+        return depth if isinstance(first, (bool, np.bool_)) else 1
+    return 1
+
+
+def read_index(index: Any, input: Tensor) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+    """An index as that of a view and, where there are index tensors, the raw index by which these read the view."""
+    shape = input._array.shape
+    if index.__class__ is int and shape:
+        if not -shape[0] <= index < shape[0]:
+            raise IndexError(f"index {index} is out of bounds for dimension 0 with size {shape[0]}")
+        return (index,), None
+    items = _items(index)
+    taken = sum(map(_takes, items))
+    ndim = len(shape)
+    if taken > ndim:
+        if not ndim and len(items) == 1:
+            raise IndexError(
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
+            )
+        raise IndexError(f"too many indices for tensor of dimension {ndim}")
     basic: list[Any] = []
     rest: list[Any] = []
-    for item, is_array in zip(items, arrays, strict=True):
-        if is_array:
-            basic += [slice(None)] * (item.ndim if item.dtype.kind == "b" else 1)
-            rest.append(item)
+    axis, ellipses = 0, 0
+    any_arrays = False
+    for item in items:
+        if isinstance(item, (Tensor, np.ndarray)) and not item.ndim:
+            alone = _index_tensor(item)
+            item = bool(alone.item()) if alone.dtype.name == "uint8" else alone.item()
+        if item is None:
+            basic.append(None)
+            rest.append(_ALL)
+        elif item is Ellipsis:
+            wide = (ndim - taken) if not ellipses else 0
+            ellipses += 1
+            basic += [_ALL] * wide
+            rest += [_ALL] * wide
+            axis += wide
+        elif isinstance(item, (bool, np.bool_)):
+            basic.append(None)
+            rest.append(module_of(input._array).asarray(np.arange(int(item))))
+            any_arrays = True
+        elif isinstance(item, slice):
+            basic.append(_checked_slice(item))
+            rest.append(_ALL)
+            axis += 1
+        elif isinstance(item, (Tensor, np.ndarray, list, tuple, range)):
+            raw = _raw(_index_tensor(item), input)
+            _check_bounds(raw, shape, axis)
+            wide = raw.ndim if raw.dtype.kind == "b" else 1
+            basic += [_ALL] * wide
+            rest.append(raw)
+            axis += wide
+            any_arrays = True
+        elif hasattr(item, "__index__"):
+            i, n = item.__index__(), shape[axis]
+            if not -n <= i < n:
+                raise IndexError(f"index {i} is out of bounds for dimension {axis} with size {n}")
+            basic.append(i)
+            axis += 1
+        elif isinstance(item, str):
+            raise TypeError(f"{_WHAT_MAY_BE} (got str)")
         else:
-            basic.append(item)
-            if not isinstance(item, int):
-                rest.append(Ellipsis if item is Ellipsis else slice(None))
-    return tuple(basic), tuple(rest)
+            raise IndexError(f"{_WHAT_MAY_BE} (got {type(item).__name__})")
+    return tuple(basic), tuple(rest) if any_arrays else None
+
+
+def _checked_slice(item: slice) -> slice:
+    bounds = []
+    for x in (item.start, item.stop, item.step):
+        if x is not None and not hasattr(x, "__index__"):
+            raise TypeError("slice indices must be integers or None or have an __index__ method")
+        bounds.append(None if x is None else x.__index__())
+    if bounds[2] is not None and bounds[2] <= 0:
+        raise ValueError("step must be greater than zero" if bounds[2] else "slice step cannot be zero")
+    return slice(*bounds)
+
+
+def _check_bounds(raw: Any, shape: tuple[int, ...], axis: int) -> None:
+    """Of an index array or mask for the dimensions from `axis` on; CuPy would wrap around."""
+    if raw.dtype.kind == "b":
+        for i, n in enumerate(raw.shape):
+            if n != shape[axis + i]:
+                raise IndexError(
+                    f"The shape of the mask {list(raw.shape)} at index {i} does not match the shape of the indexed tensor "
+                    f"{list(shape)} at index {axis + i}"
+                )
+    elif raw.size:
+        n, low, high = shape[axis], int(raw.min()), int(raw.max())
+        if low < -n or high >= n:
+            wrong = low if low < -n else high
+            raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {n}")
+
+
+def _viewed(input: Tensor, basic: tuple[Any, ...]) -> Tensor:
+    """What the first step reads; `input` itself where that is all of it."""
+    for item in basic:
+        if item != _ALL:
+            return apply(_ix.Getitem, (input,), (basic,))
+    return input
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
-    raw = _raw_index(index, input)
-    two = _selected_first(raw)
+    basic, rest = read_index(index, input)
+    if rest is None:
+        return apply(_ix.Getitem, (input,), (basic,))
+    return _read(_viewed(input, basic), rest)
+
+
+def _read(part: Tensor, rest: tuple[Any, ...]) -> Tensor:
     try:
-        if two is not None:
-            return apply(_ix.Index, (apply(_ix.Getitem, (input,), (two[0],)),), (two[1],))
-        return apply(_ix.Getitem if _ix.is_basic(raw) else _ix.Index, (input,), (raw,))
+        return apply(_ix.Index, (part,), (rest,))
     except IndexError as e:
-        raise IndexError(f"{e} (indexing a tensor of shape {list(input.shape)})") from None
+        raise _shapes_differ(rest, e) from None
+
+
+def _shapes_differ(rest: tuple[Any, ...], error: Exception) -> IndexError:
+    shapes = ", ".join(str(list(i.shape)) for i in rest if hasattr(i, "dtype"))
+    return IndexError(
+        f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes} ({error})"
+    )
 
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
-    raw = _raw_index(index, input)
-    two = _selected_first(raw)
-    xp = module_of(input._array)
-    if two is not None:  # the positions that getitem would read, one array for each dimension
-        numbers = xp.arange(input._array.size).reshape(input._array.shape)[two[0]][two[1]]
-        coordinates = []
-        for n in reversed(input._array.shape):
-            coordinates.append(numbers % n)
-            numbers = numbers // n
-        raw = tuple(reversed(coordinates))
-    if not isinstance(value, (Tensor, int, float, np.generic, np.ndarray)):
-        raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {input.dtype}")
-
-    def write(old: Tensor) -> Tensor:
-        mask = xp.zeros(old._array.shape, bool)
-        mask[raw] = True
-        new = beside(value, old, old.dtype).to(old.device)
-        target = old._array[raw].shape
-        while new.ndim > len(target) and new._array.shape[0] == 1:
-            new = squeeze(new, 0)
-        spread = apply(_ix.PutItems, (expand(new, target),), (raw, old._array.shape))
-        return where(Tensor._wrap(mask), spread, old)
-
-    if input.requires_grad or (isinstance(value, Tensor) and value.requires_grad):
-        in_place(input, write, "__setitem__")
+    basic, rest = read_index(index, input)
+    if not isinstance(value, Tensor):
+        if not isinstance(value, (int, float, np.generic)):
+            raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {input.dtype}")
+        value = stored_number(value, input)
+    if rest is None:
+        part = apply(_ix.Getitem, (input,), (basic,))
+        value = _without_leading_ones(value, part._array.shape)
+        if _is_plain(part, value):
+            _write(part, (), value)
+        else:
+            part.copy_(value)
         return
-    array = as_tensor(value).to(input.device)._array if isinstance(value, (Tensor, np.ndarray)) else value
-    note_change(input._array)
+    part = _viewed(input, basic)
+    if value.dtype is not part.dtype:
+        if value.ndim or sum(hasattr(i, "dtype") for i in rest) != 1 or not _has_mask(rest):
+            raise RuntimeError(
+                f"Index put requires the source and destination dtypes match, got {part.dtype} for the destination and "
+                f"{value.dtype} for the source."
+            )
+        value = value.to(part.dtype)
+    if value.ndim:
+        value = _without_leading_ones(value, _shape_read(part, rest))
+    put_in_place(part, rest, value, False)
+
+
+def _has_mask(rest: tuple[Any, ...]) -> bool:
+    return any(hasattr(i, "dtype") and i.dtype.kind == "b" for i in rest)
+
+
+def stored_number(value: Any, t: Tensor, name: str = "") -> Tensor:
+    """A number as a 0-d tensor of `t`'s dtype and device: floats lose their fraction where integers are stored, negative
+    numbers wrap around in unsigned ones; RuntimeError for what lies beyond the dtype."""
+    to = t.dtype
+    if not isinstance(value, (int, float, np.generic)):
+        raise TypeError(f"{name}(): expected a number, got {type(value).__name__}")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if to.category == 1:
+        limits = np.iinfo(to.numpy)
+        wraps = limits.min == 0 and not isinstance(value, float)
+        low = -int(limits.max) if wraps else int(limits.min)
+        if not math.isfinite(value) or not low <= value <= limits.max:
+            raise _overflow(value, to)
+        whole = int(value)
+        value = whole % (int(limits.max) + 1) if wraps else whole
+    elif to.name == "bool":
+        value = bool(value)
+    elif abs(value := float(value)) > 3.4028235677973366e38 and math.isfinite(value) and to.name != "float64":
+        raise _overflow(value, to)
+    with np.errstate(all="ignore"):
+        return Tensor._wrap(module_of(t._array).asarray(np.asarray(value).astype(to.numpy)))
+
+
+def _overflow(value: Any, to: DType) -> RuntimeError:
+    return RuntimeError(f"value cannot be converted to type {to.name} without overflow: {value}")
+
+
+def _without_leading_ones(value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    own = tuple(value._array.shape)
+    start = 0
+    while start < len(own) and own[start] == 1 and len(own) - start > len(shape):
+        start += 1
+    return reshape(value, own[start:]) if start else value
+
+
+def _is_plain(part: Tensor, value: Tensor) -> bool:
+    """Whether a write needs no place in a graph, and nobody asks for a check."""
+    if not grad_state.enabled:
+        return True
+    view = part._view
+    return not (part.requires_grad or value.requires_grad or (view is not None and view.base._requires_grad))
+
+
+def _write(part: Tensor, index: tuple[Any, ...], value: Tensor) -> None:
+    check_overlap(part, "__setitem__")
+    array = part._array
+    if value._array.__class__ is not array.__class__ and not value.ndim:
+        value = value.to(part.device)
+    elif value.device != part.device:
+        if index:
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device, but found at least two devices, {part.device} and {value.device}!"
+            )
+        value = value.to(part.device)
+    note_change(array)
     try:
         with np.errstate(all="ignore"):
-            input._array[raw] = array
-    except ValueError as e:
-        raise RuntimeError(f"assigning to a tensor of shape {list(input.shape)}: {e}") from None
-
-
-@public(out=True)
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    d = one_dim(dim, input.ndim)
-    if index._array.dtype != np.int64:
-        raise RuntimeError(f"gather(): Expected dtype int64 for index, got {index.dtype}")
-    if index.ndim != input.ndim:
-        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    if not input.ndim:
-        return clone(input)
-    n = input._array.shape[d]
-    for i, (own, limit) in enumerate(zip(index._array.shape, input._array.shape, strict=True)):
-        if i != d and own > limit:
-            raise RuntimeError(
-                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
-                f"{list(input.shape)} apart from dimension {d}"
-            )
-    if index._array.size and (int(index._array.max()) >= n or int(index._array.min()) < 0):
-        raise RuntimeError(f"gather: index is out of bounds for dimension {d} with size {n}")
-    return apply(_ix.Gather, (input, index), (d,))
-
-
-@public(out=True)
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    d = one_dim(dim, input.ndim)
-    if index.ndim > 1 or index._array.dtype.name not in ("int64", "int32"):
+            array[index or ...] = value._array
+    except ValueError:
+        if not index:
+            expand(value, array.shape)  # which has the words for it
         raise RuntimeError(
-            f"index_select(): Expected a 1-D tensor of int64 or int32 as index, got {index.dtype} {list(index.shape)}"
-        )
-    if index._array.size and int(index._array.min()) < 0:
-        raise IndexError(f"index_select: index out of range: indices must be in [0, {input._array.shape[d]})")
-    return getitem(input, (slice(None),) * d + (reshape(index, -1),))
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
+            f"{list(_shape_read(part, index))}"
+        ) from None
+
+
+def _shape_read(part: Tensor, rest: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of what `rest` reads from `part`: what the arrays read stands at the first one's place, or in front where
+    they are apart."""
+    shape, axis = part._array.shape, 0
+    arrays: list[tuple[int, ...]] = []
+    left: list[int] = []
+    place, before = 0, -1
+    for at, item in enumerate(rest):
+        if not hasattr(item, "dtype"):
+            left.append(shape[axis])
+            axis += 1
+            continue
+        if not arrays:
+            place = len(left)
+        elif at != before + 1:
+            place = 0
+        before = at
+        is_mask = item.dtype.kind == "b"
+        arrays.append((int(item.sum()),) if is_mask else item.shape)
+        axis += item.ndim if is_mask else 1
+    left += shape[axis:]
+    try:
+        read = np.broadcast_shapes(*arrays)
+    except ValueError as e:
+        raise _shapes_differ(rest, e) from None
+    return (*left[:place], *read, *left[place:])
+
+
+def put(part: Tensor, rest: tuple[Any, ...], values: Tensor, accumulate: bool) -> Tensor:
+    """A copy of `part` with values at a raw index; of values for one place the last remains."""
+    shape = _shape_read(part, rest)
+    try:
+        values = expand(values, shape) if values._array.shape != shape else values
+    except RuntimeError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape "
+            f"{list(shape)}"
+        ) from None
+    if not accumulate and not _has_mask(rest):
+        rest, values = _last_ones(part, rest, values)
+    return apply(_sc.IndexPut, (part, values), (rest, accumulate))
+
+
+def _last_ones(part: Tensor, rest: tuple[Any, ...], values: Tensor) -> tuple[tuple[Any, ...], Tensor]:
+    """The same without values that others overwrite: what is written doesn't depend on the device, nor the gradient."""
+    shape = part._array.shape
+    places = _sc.places_of(shape, rest, module_of(part._array)).reshape(-1)
+    kept = last_of_each(places)
+    if kept is None:
+        return rest, values
+    left = places[kept]
+    coordinates = []
+    for n in reversed(shape):
+        coordinates.append(left % n)
+        left = left // n
+    return tuple(reversed(coordinates)), apply(_ix.Index, (reshape(values, -1),), ((kept,),))
+
+
+def put_in_place(part: Tensor, rest: tuple[Any, ...], values: Tensor, accumulate: bool) -> None:
+    """The same in place."""
+    values = beside(values, part, part.dtype)
+    on_host = part._array.__class__ is np.ndarray
+    if on_host and not accumulate and _is_plain(part, values):
+        _write(part, rest, values)  # of values for one place NumPy leaves the last
+    else:
+        in_place(part, lambda old: put(old, rest, values, accumulate), "index_put_")
 
 
 @public(in_place=True)
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    fractional = value.is_floating_point() if isinstance(value, Tensor) else isinstance(value, float)
-    if fractional and input._array.dtype not in FLOATS:
-        raise RuntimeError(
-            f"masked_fill: value {value} cannot be converted to type {input.dtype.name} without loss"
+def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy with `values` at the places that a tuple of index tensors or masks leads to, or added to what is there."""
+    tensor_of(values, "index_put", "values")
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(
+            f"index_put(): argument 'indices' (position 1) must be tuple of Tensors, not {type(indices).__name__}"
         )
-    return where(mask, beside(value, input, input.dtype), input)
+    for i, item in enumerate(indices):
+        if not isinstance(item, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(item).__name__}")
+    if not indices:
+        raise RuntimeError("index_put: at least one index tensor is needed")
+    if values.dtype is not input.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
+            f"{values.dtype} for the source."
+        )
+    rest, axis, shape = [], 0, input._array.shape
+    for item in indices:
+        raw = _raw(_index_tensor(item), input)
+        wide = raw.ndim if raw.dtype.kind == "b" else 1
+        if axis + wide > len(shape):
+            raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {axis + wide})")
+        _check_bounds(raw, shape, axis)
+        rest.append(raw)
+        axis += wide
+    return put(input, tuple(rest), beside(values, input, input.dtype), bool(accumulate))

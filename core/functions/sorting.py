@@ -8,8 +8,8 @@ from ..backends import module_of
 from ..tensor import Tensor
 from .arguments import one_dim, pair
 from .catalogue import public
-from .indexing import gather
 from .parts import narrow
+from .scattering import gather
 
 __all__ = ["sort", "argsort", "topk"]
 

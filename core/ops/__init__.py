@@ -12,6 +12,7 @@ from . import pointwise as pointwise
 from . import recurrent as recurrent
 from . import reduction as reduction
 from . import rounding as rounding
+from . import scattering as scattering
 from . import shape as shape
 from . import statistics as statistics
 from . import strided as strided

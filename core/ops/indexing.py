@@ -1,8 +1,4 @@
-"""Reading parts of a tensor, and the scatter that is its gradient.
-
-Positions that are read twice get both gradients added, in order of position (np.add.at and its CuPy kin are
-sums without atomics on the CPU; on the GPU the sorted segment form below is used, for the same bits every time).
-"""
+"""Reading parts of a tensor, and the scatter that is its gradient."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..node import Op
+from .ordered import combine_in_order
 from .registry import register
 
 
@@ -83,7 +80,10 @@ class PutItems(Op):
             return out
         # Number the elements of the target, read the numbers through the same index, and sum equal ones in order.
         numbers = xp.arange(out.size).reshape(shape)[index]
-        return _summed_by_target(xp, out, xp.broadcast_to(g, numbers.shape), numbers)
+        combine_in_order(
+            "add", out.reshape(-1), numbers.reshape(-1), xp.broadcast_to(g, numbers.shape).reshape(-1)
+        )
+        return out
 
     def backward(self, m: Any, g: Any) -> Any:
         index = self.attrs[0]
@@ -91,26 +91,6 @@ class PutItems(Op):
 
     def name(self) -> str:
         return "IndexPutBackward0"
-
-
-def _summed_by_target(xp: Any, out: Any, g: Any, numbers: Any) -> Any:
-    flat = out.reshape(-1)
-    if xp is np:
-        np.add.at(flat, numbers.reshape(-1), g.reshape(-1))
-        return out
-    # Without float atomics: sort the targets (stable), then add the k-th repeat of each target in round k.
-    numbers, values = numbers.reshape(-1), g.reshape(-1)
-    if not numbers.size:
-        return out
-    order = xp.argsort(numbers, kind="stable")
-    numbers, values = numbers[order], values[order]
-    starts = xp.concatenate((xp.ones(1, bool), numbers[1:] != numbers[:-1]))
-    positions = xp.arange(numbers.size)
-    repeat = positions - positions[starts][xp.cumsum(starts) - 1]
-    for k in range(int(repeat.max()) + 1):
-        chosen = repeat == k
-        flat[numbers[chosen]] += values[chosen]
-    return out
 
 
 @register("gather", inputs=2)
@@ -124,17 +104,18 @@ class Gather(Op):
 
     @staticmethod
     def forward(a: Any, index: Any, dim: int) -> Any:
-        return a[_grid(index, dim)]
+        return a[grid(index, dim)]
 
     def backward(self, m: Any, g: Any, index: Any) -> Any:
         raw = index if not hasattr(index, "_array") else index._array
-        return m.put_items(g, _grid(raw, self.attrs[0]), self.input_shape()), None
+        return m.put_items(g, grid(raw, self.attrs[0]), self.input_shape()), None
 
 
-def _grid(index: Any, dim: int) -> tuple[Any, ...]:
+def grid(index: Any, dim: int) -> tuple[Any, ...]:
+    """The index that reads a[index[i][j][k]][j][k] for dim 0, and so on."""
     xp = module_of(index)
-    grid = [
+    each = [
         xp.arange(n).reshape((1,) * i + (n,) + (1,) * (index.ndim - 1 - i)) for i, n in enumerate(index.shape)
     ]
-    grid[dim] = index
-    return tuple(grid)
+    each[dim] = index
+    return tuple(each)

@@ -138,6 +138,7 @@ class PutDiagonal(Op):
     """put_diagonal(g, shape, offset, dim1, dim2): zeros of `shape` with g on a diagonal; the gradient of diagonal."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(g: Any, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> Any:
@@ -185,6 +186,7 @@ class Flip(Op):
     """flip(a, dims): a copy, turned round along dims."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any, dims: tuple[int, ...]) -> Any:
@@ -199,6 +201,7 @@ class Roll(Op):
     """roll(a, shifts, dims): a copy, each dimension turned by its shift."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
     def forward(a: Any, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Any:
