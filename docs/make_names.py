@@ -42,6 +42,7 @@ NAMESPACES = {
     "nn.utils": "about parameters",
     "optim": "optimizers",
     "optim.lr_scheduler": "learning rate schedules",
+    "optim.swa_utils": "averages of weights",
     "utils.data": "data",
 }
 

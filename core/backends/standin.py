@@ -213,7 +213,7 @@ class ndarray:
         if memptr is None:
             host = np.empty(shape, dtype)
         else:
-            host = np.ndarray(shape, dtype, memptr.array._host.data, memptr.offset)
+            host = np.ndarray(shape, dtype, memptr.array._host.reshape(-1).view(np.uint8), memptr.offset)
         self._host, self.base = host, None
         self._device = _current() if memptr is None else memptr.array._device
 

@@ -112,7 +112,7 @@ class _Block:
         self.stops = np.cumsum(sizes).tolist()
         self.starts = [0, *self.stops[:-1]]
         self.dtype = first.dtype
-        entries = [optimizer.state[p] for p in members]
+        entries: list[dict[str, Any]] = [optimizer.state.get(p, {}) for p in members]
         xp = module_of(first)
         with device_of(first).context():
             self.flat = self._gathered(members, xp)
@@ -174,7 +174,9 @@ class _Block:
         """Whether parameters and state are where they were put, and all have had the same number of steps."""
         if not all(map(is_, [p._array for p in self.params], self.views)):
             return False
-        for p, entry, held in zip(self.params, self.entries, self.held, strict=True):
+        for p, entry, held in (
+            zip(self.params, self.entries, self.held, strict=True) if self.entries[0] else ()
+        ):
             if state.get(p, held) is not entry or len(entry) != len(held):
                 return False
             try:
@@ -290,7 +292,7 @@ class Plan:
 
 def _key(optimizer: Any, group: dict[str, Any], p: Tensor) -> Any:
     """What parameters in a block have in common; None for one that must stay where it is."""
-    array, entry = p._array, optimizer.state[p]
+    array, entry = p._array, optimizer.state.get(p, {})
     known = (*optimizer.state_arrays(group), *optimizer.state_scalars(group))
     known = ("step", *known) if optimizer.counts_steps else known
     if not array.flags.c_contiguous or not array.size or set(entry) != set(known):

@@ -63,8 +63,9 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def hooked_step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        args = (self, *args)  # what PyTorch's hooks see
         if self._stepping:
-            return step(self, *args, **kwargs)
+            return step(*args, **kwargs)
         self._stepping = True
         try:
             for (hook,) in (*_before_any, *self._pre_hooks):
@@ -75,7 +76,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
                             f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}."
                         )
                     args, kwargs = result
-            out = step(self, *args, **kwargs)
+            out = step(*args, **kwargs)
             for (hook,) in (*self._post_hooks, *_after_any):
                 hook(self, args, kwargs)
         finally:
@@ -207,13 +208,15 @@ class Optimizer:
 
     def _update_one(self, p: Tensor, group: Group) -> None:
         """A step of one parameter where it lies."""
-        array, grad, state = p._array, p._grad._array, self.state[p]  # type: ignore[union-attr]
+        array, grad, state = p._array, p._grad._array, self.state.get(p, {})  # type: ignore[union-attr]
         if grad.shape != array.shape or grad.dtype != array.dtype:
             raise RuntimeError(
                 f"a parameter of shape {list(array.shape)} and dtype {p.dtype} has a gradient of shape {list(grad.shape)} "
                 f"and dtype {p._grad.dtype}"  # type: ignore[union-attr]
             )
         count = self._count(p, state, group)
+        if state:
+            self.state[p] = state
         arrays: dict[str, Any] = {name: float(state[name]) for name in self.state_scalars(group)}
         numbers = tuple(arrays)
         for name, shape in self.state_shapes(array.shape, group).items():
@@ -380,7 +383,9 @@ class Optimizer:
         for (hook,) in tuple(self._state_hooks["load"]):
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
-        self.param_groups, self.state = load(state_dict, self.param_groups, self.defaults)
+        self.param_groups, self.state = load(
+            state_dict, self.param_groups, self.defaults, {"step", *self.state_scalars(self.param_groups[0])}
+        )
         self._after_load()
         for (hook,) in tuple(self._state_hooks["loaded"]):
             hook(self)

@@ -32,9 +32,12 @@ def packed(groups: list[dict[str, Any]], state: dict[Any, Any]) -> dict[str, Any
 
 
 def load(
-    state_dict: dict[str, Any], groups: list[dict[str, Any]], defaults: dict[str, Any]
+    state_dict: dict[str, Any], groups: list[dict[str, Any]], defaults: dict[str, Any], numbers: set[str]
 ) -> tuple[list[dict[str, Any]], dict[Any, Any]]:
-    """(groups, state) of `state_dict` for the parameters of `groups`. Raises ValueError where their numbers differ."""
+    """(groups, state) of `state_dict` for the parameters of `groups`; `numbers` are the state's entries that stay on the host.
+
+    Raises ValueError where the groups or their sizes differ.
+    """
     saved = copy.deepcopy(state_dict["param_groups"])
     if len(groups) != len(saved):
         raise ValueError("loaded state dict has a different number of parameter groups")
@@ -57,25 +60,25 @@ def load(
     state: dict[Any, Any] = defaultdict(dict)
     for key, values in state_dict["state"].items():
         if key in own_of:
-            state[own_of[key]] = _fitted(values, own_of[key])
+            state[own_of[key]] = _fitted(values, own_of[key], numbers)
         else:
             state[key] = values
     return saved, state
 
 
-def _fitted(value: Any, p: Tensor, key: str | None = None) -> Any:
+def _fitted(value: Any, p: Tensor, numbers: set[str], key: str = "") -> Any:
     """A copy of `value` for the state of `p`: tensors (PyTorch's too) in its dtype and on its device, numbers on the host."""
     if isinstance(value, dict):
-        return {k: _fitted(v, p, k) for k, v in value.items()}
+        return {k: _fitted(v, p, numbers, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_fitted(v, p) for v in value)
+        return type(value)(_fitted(v, p, numbers) for v in value)
     if not isinstance(value, Tensor):
         if not hasattr(value, "__array__") or isinstance(value, np.generic):
             return value
         if not isinstance(value, np.ndarray):
             value = value.detach().cpu().numpy()
         value = Tensor._wrap(np.array(value))
-    if key == "step" or (value.ndim == 0 and p.ndim):
+    if key in numbers:
         return Tensor._wrap(np.array(value.detach().cpu().numpy()))
     array = value._array
     if p.is_floating_point() and array.dtype != p._array.dtype:

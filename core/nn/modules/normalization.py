@@ -56,6 +56,13 @@ class _BatchNorm(Module):
             self.eps,
         )
 
+    def reset_running_stats(self) -> None:
+        """Sets the statistics to mean 0 and variance 1, and the count of batches to 0."""
+        if self.num_batches_tracked is not None:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
     def extra_repr(self) -> str:
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
 
