@@ -35,6 +35,7 @@ __all__ = [
     "asarray",
     "ascontiguousarray",
     "asnumpy",
+    "bincount",
     "broadcast_to",
     "ceil",
     "concatenate",
@@ -68,6 +69,7 @@ __all__ = [
     "minimum",
     "multiply",
     "ndarray",
+    "nonzero",
     "ones",
     "pad",
     "rint",
@@ -551,6 +553,21 @@ def roll(a: Any, shift: Any, axis: Any = None) -> ndarray:
 def expand_dims(a: Any, axis: Any) -> ndarray:
     view: ndarray = a._view(np.expand_dims(a._host, axis))
     return view
+
+
+def nonzero(a: Any) -> tuple[ndarray, ...]:
+    if not a.ndim:
+        raise ValueError(
+            "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead."
+        )
+    device = a._device
+    return tuple([_made(i, device) for i in np.nonzero(a._host)])
+
+
+def bincount(x: Any, weights: Any = None, minlength: int | None = None) -> ndarray:
+    if weights is not None:
+        raise TypeError("bincount with weights adds by atomics, in any order: not what gradwire may use")
+    return _called(lambda a: np.bincount(a, minlength=minlength or 0), x)
 
 
 def take_along_axis(a: Any, indices: Any, axis: Any) -> ndarray:

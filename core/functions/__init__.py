@@ -8,8 +8,10 @@ from . import operators as operators
 from .activation import *
 from .arithmetic import *
 from .catalogue import catalogue as _catalogue
+from .cumulative import *
 from .einsum import *
 from .elementary import *
+from .extremes import *
 from .indexing import *
 from .joining import *
 from .matrix import *
@@ -18,6 +20,7 @@ from .rearranging import *
 from .reduction import *
 from .rounding import *
 from .scattering import *
+from .searching import *
 from .selecting import *
 from .shape import *
 from .sorting import *

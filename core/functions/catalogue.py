@@ -84,6 +84,10 @@ def public(
 
 def _in_place_form(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if kwargs.get("dtype") not in (None, self.dtype):
+            raise RuntimeError(
+                f"Bad in-place call: input tensor dtype {self.dtype} and output tensor dtype {kwargs['dtype']} should match"
+            )
         return in_place(self, lambda old: function(old, *args, **kwargs), name + "_")
 
     run.__name__ = run.__qualname__ = name + "_"

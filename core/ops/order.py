@@ -103,3 +103,23 @@ def middle(a: Any, dim: int, skip_nan: bool) -> tuple[Any, Any]:
         at = xp.maximum((n - holes - 1) // 2, 0) if skip_nan else xp.where(holes > 0, n - holes, (n - 1) // 2)
         k = xp.take_along_axis(order, at, dim)
     return xp.take_along_axis(a, k, dim), k
+
+
+def most_frequent(a: Any, dim: int) -> Any:
+    """Where the most frequent value along `dim` is, kept as 1: the smallest of several, and its last place."""
+    xp = module_of(a)
+    order = order_of(a, dim, False)
+    s = xp.take_along_axis(a, order, dim)
+    lead, n = (slice(None),) * dim, a.shape[dim]
+    places = xp.arange(n).reshape((n,) + (1,) * (a.ndim - 1 - dim)) + xp.zeros(a.shape, np.int64)
+    begins = xp.where(
+        s[(*lead, slice(1, None))] != s[(*lead, slice(0, -1))], places[(*lead, slice(1, None))], 0
+    )
+    run = xp.concatenate((0 * places[(*lead, slice(0, 1))], begins), axis=dim)
+    step = 1
+    while step < n:  # the last beginning before each place
+        later, earlier = (*lead, slice(step, None)), (*lead, slice(None, n - step))
+        run[later] = xp.maximum(run[later], run[earlier])
+        step *= 2
+    best = (places - run).argmax(axis=dim)
+    return xp.take_along_axis(order, xp.expand_dims(best, dim), dim)

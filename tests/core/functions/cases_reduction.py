@@ -10,6 +10,7 @@ from .driver import Case, D, bad, case
 from .samples import signed, whole
 
 FLOATS = "float64 float32 float16 bfloat16"
+NUMBERS = "float64 float32 float16 bfloat16 int64 int32 int8 uint8"
 NANS = np.array([[1.5, np.nan, -2.0], [np.nan, np.nan, np.nan], [0.25, 3.0, np.nan]])
 ENDLESS = np.array([[np.inf, 1.0], [-np.inf, np.inf], [-np.inf, -np.inf], [np.nan, 2.0]])
 
@@ -130,4 +131,47 @@ BAD = [
     bad("norm", signed(2, 3), 2, 2),
     bad("norm", signed(0, 3), float("inf"), 0),
     bad("norm", signed(2, 3), None, 0, dtype=D("int64")),
+]  # fmt: skip
+
+_WEIGHTS = {"fweights": np.array([1, 2, 1, 3]), "aweights": np.array([0.5, 1.0, 0.2, 2.0])}
+CASES += [
+    case("cov", signed(3, 4), note="rows", dtypes=NUMBERS),
+    case("cov", signed(4), note="one", dtypes=NUMBERS),
+    case("cov", signed(), note="0d", dtypes=FLOATS, grad=False),
+    *(case("cov", signed(3, 4), note=f"{c}", correction=c, dtypes=FLOATS, grad=c < 4) for c in (0, 2, 5)),
+    case("cov", signed(3, 4), note="fweights", fweights=_WEIGHTS["fweights"], dtypes=FLOATS),
+    case("cov", signed(3, 4), note="aweights", aweights=_WEIGHTS["aweights"], dtypes="float64 float32"),
+    case("cov", signed(3, 4), note="weights", dtypes="float64 float32", **_WEIGHTS),
+    case("cov", np.zeros((0, 3)), note="no-rows", dtypes=FLOATS),
+    case("cov", np.zeros((2, 0)), note="nothing-seen", dtypes=FLOATS, grad=False),
+    case("corrcoef", signed(3, 4), note="rows", dtypes="float64 float32 int64"),
+    case("corrcoef", signed(4), note="one", dtypes="float64 float32 int64"),
+    case("corrcoef", np.array([[1.0, 1.0, 1.0], [3.0, 1.0, 0.0]]), note="constant", dtypes="float64 float32", grad=False),
+    *(case("dist", signed(2, 3), signed(2, 3), p, note=f"{p}", dtypes=FLOATS, keywords=False, grad=p != 0)
+      for p in (2, 1, 0, 3, 0.5, float("inf"), float("-inf"))),
+    case("dist", signed(2, 3), signed(3), note="broadcast", dtypes=FLOATS),
+    case("dist", signed(), signed(), note="0d", dtypes=FLOATS),
+    case("dist", np.ones(3), np.ones(3), note="same", dtypes=FLOATS, twice=False),
+    *(case("renorm", signed(3, 4), p, d, m, note=f"{p}-{d}-{m}", dtypes=FLOATS)
+      for p in (2, 1, 1.5, float("inf")) for d, m in ((0, 1.0), (1, 2.5), (-1, 0.0), (0, 100))),
+    case("renorm", signed(2, 3, 2), 2, 1, 1.0, note="3d", dtypes=FLOATS),
+]  # fmt: skip
+BAD += [
+    bad("cov", signed(2, 2, 2)),
+    bad("cov", np.array([True, False])),
+    bad("cov", signed(2, 3), correction=1.5),
+    bad("cov", signed(2, 3), fweights=np.array([1.0, 2.0, 1.0])),
+    bad("cov", signed(2, 3), fweights=np.array([1, -2, 1])),
+    bad("cov", signed(2, 3), fweights=np.array([0, 0, 0])),
+    bad("cov", signed(2, 3), fweights=np.array([1, 2])),
+    bad("cov", signed(2, 3), aweights=np.array([1, 2, 1])),
+    bad("corrcoef", signed(2, 2, 2)),
+    bad("dist", np.array([1, 2]), np.array([1, 3])),
+    bad("dist", signed(2), signed(3)),
+    bad("dist", signed(2), 1.0),
+    bad("renorm", signed(3), 2, 0, 1.0),
+    bad("renorm", np.ones((2, 3), np.int64), 2, 0, 1.0),
+    bad("renorm", signed(2, 3), 0, 0, 1.0),
+    bad("renorm", signed(2, 3), 2, 0, -1.0),
+    bad("renorm", signed(2, 3), 2, 2, 1.0),
 ]  # fmt: skip
