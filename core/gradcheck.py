@@ -160,7 +160,7 @@ def _only_backward(**options: Any) -> None:
 
 def _check_input(number: int, x: Tensor, eps: float) -> None:
     """Refuses an input whose elements share memory or whose rounding drowns the step; warns of others than float64."""
-    if any(s == 0 and n > 1 for s, n in zip(x._array.strides, x._array.shape, strict=True)):
+    if x.numel() and any(s == 0 and n > 1 for s, n in zip(x._array.strides, x._array.shape, strict=True)):
         raise RuntimeError(
             f"The {number}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be "
             "able to compute the numerical gradients correctly. You should call .contiguous on the input before passing it to "
