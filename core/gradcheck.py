@@ -197,7 +197,10 @@ def _compare_undefined(func: Function, args: Sequence[Any], wanted: list[int]) -
     inputs = [args[i] for i in wanted]
     outputs = _outputs(func(*args))
     for k, output in enumerate(outputs if len(outputs) > 1 else ()):
-        ones = [_like(o, np.full(o._array.shape, float(o is output), o._array.dtype), False) for o in outputs]
+        ones = [
+            _like(o, np.full(o._array.shape, float(j == k), o._array.dtype), False)
+            for j, o in enumerate(outputs)  # of which two may be the same tensor
+        ]
         alone = autograd.grad(output, inputs, ones[k], retain_graph=True, allow_unused=True)
         together = autograd.grad(outputs, inputs, ones, retain_graph=True, allow_unused=True)
         for i, a, b in zip(wanted, alone, together, strict=True):
