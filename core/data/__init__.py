@@ -1,9 +1,29 @@
 """Data sets and loaders; `gradwire.utils.data` is this module under PyTorch's name."""
 
-from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
-from .loader import BatchSampler, DataLoader, RandomSampler, SequentialSampler, default_collate, fetch
+from .collate import default_collate, default_convert, fetch
+from .dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
+from .loader import DataLoader
+from .samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+from .workers import get_worker_info
 
 __all__ = [
-    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset", "RandomSampler", "SequentialSampler", "Subset", "TensorDataset",
-    "default_collate", "fetch", "random_split",
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "RandomSampler", "Sampler",
+    "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler",
+    "default_collate", "default_convert", "fetch", "get_worker_info", "random_split",
 ]  # fmt: skip

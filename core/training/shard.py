@@ -17,7 +17,7 @@ import numpy as np
 
 from ..backends import to_device
 from ..data import fetch
-from ..data.loader import takes_many
+from ..data.collate import takes_many
 from ..grad_mode import no_grad
 from ..nn import Module
 from ..random import keyed

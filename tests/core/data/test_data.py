@@ -78,7 +78,7 @@ def test_a_tensor_dataset_gives_rows(t):
 
 
 def test_a_tensor_dataset_of_unequal_tensors_is_refused():
-    with pytest.raises(ValueError, match="expected tensors of one first size"):
+    with pytest.raises(AssertionError, match="Size mismatch between tensors"):
         torch.utils.data.TensorDataset(torch.ones(2), torch.ones(3))
 
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 import pytest
 
-from .test_module_hooks_and_state import same
+from tests.core.stories import same
 
 
 def seq(t):

@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
-import re
-import warnings
 from collections import OrderedDict
 
 import pytest
 import torch as theirs
 
 import gradwire as ours
+from tests.core.stories import same
 
 BOTH = (ours, theirs)
-
-
-def same(story):
-    """That both libraries give the same result, or the same type of error with the same first line."""
-
-    def told(t):
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            try:
-                result = story(t)
-            except Exception as e:
-                first = re.sub(r"<class '[^']*'>", "<class>", str(e).splitlines()[0])
-                result = (
-                    type(e).__name__,
-                    first.removesuffix(" Open an issue on github if you need non-string keys."),
-                )
-        return result, bool(warned)
-
-    mine, expected = told(ours), told(theirs)
-    assert mine == expected
-    return expected[0]
 
 
 def linear(t, *shape):

@@ -10,8 +10,7 @@ import torch as theirs
 
 import gradwire as ours
 from gradwire.backends import to_numpy
-
-from .test_module_hooks_and_state import same
+from tests.core.stories import same
 
 LAYERS = {
     "RNN": ((3, 4), {}),

@@ -10,8 +10,9 @@ import pytest
 import torch as theirs
 
 import gradwire as ours
+from tests.core.stories import same
 
-from .test_module_hooks_and_state import linear, net, same
+from .test_module_hooks_and_state import linear, net
 
 for _module in ("torch.nn.utils.parametrize", "torch.nn.utils.parametrizations"):
     __import__(_module)
