@@ -302,7 +302,7 @@ def _write(part: Tensor, index: tuple[Any, ...], value: Tensor) -> None:
     try:
         with np.errstate(all="ignore"):
             array[index or ...] = value._array
-    except ValueError:
+    except (TypeError, ValueError):  # TypeError: of a mask
         if not index:
             expand(value, array.shape)  # which has the words for it
         raise RuntimeError(
