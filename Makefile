@@ -14,8 +14,13 @@ help: ## Lists what make can do
 demo: $(VENV)/.installed-demo ## Trains examples/digits.py on two workers and shows the result
 	@$(BIN)/gradwire train examples/digits.py --workers 2
 
-test: $(VENV)/.installed-dev ## Installs what the tests need and runs them all
+test: $(VENV)/.installed-dev ## Installs what the tests need and runs them all (ARGS="-k name": only those, in one process)
+ifdef ARGS
 	$(PYTEST) $(ARGS)
+else
+	$(PYTEST) tests/core --numprocesses auto --dist worksteal
+	$(PYTEST) --ignore tests/core
+endif
 
 test-fast: $(VENV)/.installed-dev ## Runs the tests that take no Ray and no more than moments
 	$(PYTEST) -m "not ray and not slow" $(ARGS)
