@@ -195,7 +195,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     truth_of(as_tuple, "nonzero", "as_tuple")
     a = t._array
     xp = module_of(a)
-    found = xp.nonzero(a if t.ndim else a.reshape(1))
+    found = xp.nonzero((a if t.ndim else a.reshape(1)) != 0)  # of bools: NumPy takes a fifth of the time
     if as_tuple:
         return tuple([Tensor._wrap(i.astype(np.int64, copy=False)) for i in found])
     if not t.ndim:

@@ -92,7 +92,7 @@ def topk(
     if t._array.dtype.kind == "b":
         raise RuntimeError("topk does not support bool dtypes; convert with .int() first")
     if t.ndim:
-        index = _ord.order_of(t._array, d, largest)[(*(slice(None),) * d, slice(0, k))]
+        index = _ord.foremost(t._array, d, k, largest)
     else:
         index = _first(t, d)
     indices, values = _picked(t, index, d, True, "topk")
@@ -119,7 +119,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, **othe
     if not 1 <= k <= (t.shape[d] if t.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {d}")
     if t.ndim:
-        index = _ord.order_of(t._array, d, False)[(*(slice(None),) * d, slice(k - 1, k))]
+        index = _ord.kth(t._array, d, k - 1)
     else:
         index = _first(t, d)
     indices, values = _picked(t, index, d, keepdim, "kthvalue")

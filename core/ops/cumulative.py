@@ -133,6 +133,10 @@ def running_extreme(a: Any, dim: int, largest: bool) -> Any:
     """Where the running maximum (or minimum) is: the last of equal ones, and a NaN from where it appears."""
     xp = module_of(a)
     n = a.shape[dim]
+    if a.__class__ is np.ndarray and n:  # the doubling below takes up to a hundred times as long
+        extreme = (np.maximum if largest else np.minimum).accumulate(a, axis=dim)
+        own = np.arange(n).reshape((n,) + (1,) * (a.ndim - 1 - dim))
+        return np.maximum.accumulate(np.where((a == extreme) | (a != a), own, 0), axis=dim)
     value = a.copy()
     index = xp.zeros(a.shape, np.int64) + xp.arange(n).reshape((n,) + (1,) * (a.ndim - 1 - dim))
     lead = (slice(None),) * dim

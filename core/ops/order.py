@@ -90,19 +90,59 @@ def order_of(a: Any, dim: int, descending: bool) -> Any:
     return (a.shape[dim] - 1 - xp.flip(back, axis=dim)).astype(np.int64, copy=False)
 
 
+def kth(a: Any, dim: int, k: int) -> Any:
+    """Where the k-th smallest along `dim` is (k from 0), kept as 1: of equal ones as a stable sort would have it."""
+    if a.__class__ is not np.ndarray or a.dtype.kind not in "iuf":
+        return order_of(a, dim, False)[(*(slice(None),) * dim, slice(k, k + 1))]
+    value = np.partition(a, k, axis=dim)[(*(slice(None),) * dim, slice(k, k + 1))]
+    below, equal = _beside(a, value, False)
+    wanted = k + 1 - below.sum(axis=dim, keepdims=True)
+    if (wanted == 1).all():
+        return equal.argmax(axis=dim, keepdims=True)
+    return (equal & (equal.cumsum(axis=dim) == wanted)).argmax(axis=dim, keepdims=True)
+
+
+def foremost(a: Any, dim: int, k: int, largest: bool) -> Any:
+    """Where the k largest (or smallest) along `dim` are, in order; of equal ones the first.
+
+    On the CPU only the k are sorted, after a selection by value: 5 of 32,000 take a tenth of the time of a full sort. It
+    is not left to argpartition, whose choice among equal ones depends on the processor.
+    """
+    n, lead = a.shape[dim], (slice(None),) * dim
+    if a.__class__ is not np.ndarray or a.dtype.kind not in "iuf" or not 0 < 4 * k <= n or n < 64:
+        return order_of(a, dim, largest)[(*lead, slice(0, k))]
+    at = n - k if largest else k - 1
+    edge = np.partition(a, at, axis=dim)[(*lead, slice(at, at + 1))]
+    chosen, equal = _beside(a, edge, largest)
+    wanted = k - chosen.sum(axis=dim, keepdims=True)
+    if (equal.sum(axis=dim, keepdims=True) > wanted).any():
+        equal &= equal.cumsum(axis=dim) <= wanted
+    rows = np.moveaxis(chosen | equal, dim, -1)
+    index = np.moveaxis(rows.nonzero()[-1].reshape(*rows.shape[:-1], k), -1, dim)
+    return np.take_along_axis(index, order_of(np.take_along_axis(a, index, dim), dim, largest), dim)
+
+
+def _beside(a: Any, value: Any, above: bool) -> tuple[Any, Any]:
+    """Which elements are above (or below) `value`, and which equal it; NaN is the largest, and equals NaN."""
+    beyond, equal = (a > value if above else a < value), a == value
+    if a.dtype.kind == "f":
+        holes, hole = a != a, value != value
+        beyond |= (holes & ~hole) if above else (~holes & hole)
+        equal |= holes & hole
+    return beyond, equal
+
+
 def middle(a: Any, dim: int, skip_nan: bool) -> tuple[Any, Any]:
     """The lower median along `dim`, kept as 1, and its place; NaN where there is one, or past it with skip_nan."""
     xp = module_of(a)
-    order = order_of(a, dim, False)
     n = a.shape[dim]
-    lead = (slice(None),) * dim
-    if a.dtype.kind in "biu":
-        k = order[(*lead, slice((n - 1) // 2, (n - 1) // 2 + 1))]
+    holes = (a != a).sum(axis=dim, keepdims=True)
+    if a.__class__ is np.ndarray and not holes.any():
+        place = kth(a, dim, (n - 1) // 2)
     else:
-        holes = (a != a).sum(axis=dim, keepdims=True)
         at = xp.maximum((n - holes - 1) // 2, 0) if skip_nan else xp.where(holes > 0, n - holes, (n - 1) // 2)
-        k = xp.take_along_axis(order, at, dim)
-    return xp.take_along_axis(a, k, dim), k
+        place = xp.take_along_axis(order_of(a, dim, False), at, dim)
+    return xp.take_along_axis(a, place, dim), place
 
 
 def most_frequent(a: Any, dim: int) -> Any:

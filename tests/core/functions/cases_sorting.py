@@ -30,6 +30,8 @@ def _rows(name, *args, **options):
     ]
 
 
+LONG = np.where(ranks(2, 100) < 190, ranks(2, 100), np.nan)  # a few NaN among many
+
 CASES = [
     *(c for name in ("sort", "argsort") for c in (
         *_rows(name, grad=name == "sort"),
@@ -45,6 +47,9 @@ CASES = [
     *_rows("topk", 1)[:4], *_rows("topk", 1)[5:],
     *(case("topk", ranks(3, 5), k, note=f"{k}-{largest}", dim=1, largest=largest, dtypes=NUMBERS) for k in (0, 2, 5) for largest in (True, False)),
     case("topk", ranks(3, 5), 2, 0, True, True, note="positional", dtypes=NUMBERS),
+    *(case("topk", np.where(ranks(2, 100) == 57, np.nan, ranks(2, 100)), k, note=f"long-{k}-{largest}", largest=largest, dtypes=FULL, twice=False) for k in (1, 3, 9) for largest in (True, False)),
+    *(case("kthvalue", LONG, k, note=f"long-{k}", dtypes=FULL, twice=False) for k in (1, 40, 90)),
+    case("median", LONG, 1, note="long", dtypes=FULL, twice=False),
     case("topk", np.zeros((2, 0)), 0, note="empty", dtypes=NUMBERS),
     *_rows("kthvalue", 1)[:4], case("kthvalue", ORDERED, 4, 1, note="nan", dtypes=FLOATS),
     *(case("kthvalue", ranks(3, 5), k, d, True, note=f"{k}-{d}", dtypes=NUMBERS) for k in (1, 3) for d in (0, -1)),
