@@ -5,18 +5,37 @@
 
 from . import autograd, backends, cuda, data, func, graph, linalg, nn, optim, random, training, utils
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
-from .creation import (
-    FloatTensor, LongTensor, arange, as_tensor, bernoulli, device, empty, empty_like, eye, from_numpy, full, full_like, linspace,
-    multinomial, normal, ones, ones_like, rand, rand_like, randint, randn, randn_like, randperm, tensor, zeros, zeros_like,
-)  # fmt: skip
+from .backends import Device as device
+from .creation import *  # noqa: F403
+from .default_device import get_default_device, set_default_device
 from .dtypes import (
-    bfloat16, bool, double, dtype, float, float16, float32, float64, get_default_dtype, half, int, int8, int16, int32, int64, long,
-    promote_types, result_type, set_default_dtype, short, uint8,
+    bfloat16, bool, can_cast, double, dtype, float, float16, float32, float64, get_default_dtype, half, int, int8, int16, int32, int64,
+    long, promote_types, result_type, set_default_dtype, short, uint8,
 )  # fmt: skip
+from .interop import from_dlpack, to_dlpack
+from .layouts import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
+from .limits import finfo, iinfo
 from .functions import *  # noqa: F403
+from .casts import is_complex, is_floating_point, is_nonzero, is_tensor, numel, set_default_tensor_type
 from .autograd.anomaly_mode import is_anomaly_enabled
 from .grad_mode import is_grad_enabled, is_inference_mode_enabled
-from .random import Generator, initial_seed, manual_seed, seed
+from .random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from .tensor import Size, Tensor
 from .training import Job, run
 

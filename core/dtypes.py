@@ -12,7 +12,7 @@ import numpy as np
 __all__ = [
     "dtype", "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64",
     "short", "int", "long", "half", "float", "double", "from_numpy_dtype", "promote_types", "result_type",
-    "get_default_dtype", "set_default_dtype", "FLOATS", "FULL", "HALVES", "limits",
+    "get_default_dtype", "set_default_dtype", "can_cast", "as_dtype", "FLOATS", "FULL", "HALVES", "limits",
 ]  # fmt: skip
 
 _builtin_bool: TypeAlias = builtins.bool
@@ -46,6 +46,14 @@ class dtype:
     @property
     def is_complex(self) -> _builtin_bool:
         return False
+
+    @property
+    def is_signed(self) -> _builtin_bool:
+        return self.name not in ("bool", "uint8")
+
+    def to_real(self) -> dtype:
+        """This dtype: none is complex."""
+        return self
 
 
 uint8 = dtype("uint8", _INT)
@@ -87,6 +95,20 @@ def limits(numpy_dtype: Any) -> Any:
     return of(numpy_dtype)
 
 
+def as_dtype(given: Any, name: str) -> dtype:
+    """`given`, a dtype or one of Python's types bool, int and float, as a dtype. Raises TypeError for `name` otherwise."""
+    if isinstance(given, dtype):
+        return given
+    found = (
+        {_builtin_bool: bool, _builtin_int: int64, _builtin_float: float64}.get(given)
+        if isinstance(given, type)
+        else None
+    )
+    if found is None:
+        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(given).__name__}")
+    return found
+
+
 def get_default_dtype() -> dtype:
     """The dtype of tensors made from Python floats (float32 unless set)."""
     return _default
@@ -95,7 +117,9 @@ def get_default_dtype() -> dtype:
 def set_default_dtype(d: dtype) -> None:
     """Sets the dtype of tensors made from Python floats."""
     global _default
-    if not isinstance(d, dtype) or not d.is_floating_point:
+    if not isinstance(d, dtype):
+        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
+    if not d.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
     _default = d
 
@@ -113,6 +137,11 @@ def _promote(a: dtype, b: dtype) -> dtype:
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype of the higher category that holds both (PyTorch's table: int64 + float16 is float16)."""
     return _promote(type1, type2)
+
+
+def can_cast(from_: dtype, to: dtype) -> _builtin_bool:
+    """Whether a result of `from_` may be written to `to`: never from floats to integers, nor from these to bool."""
+    return from_.category <= to.category
 
 
 def resolve(dims: Iterable[dtype], zeros: Iterable[dtype], scalars: Iterable[Any]) -> dtype:

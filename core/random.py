@@ -14,21 +14,27 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Generator", "current", "drawing_from", "initial_seed", "keyed", "manual_seed", "seed"]
+from .backends import Device, to_numpy
+
+__all__ = [
+    "Generator", "current", "default_generator", "drawing_from", "fork_rng", "get_rng_state", "initial_seed", "keyed",
+    "manual_seed", "seed", "set_rng_state",
+]  # fmt: skip
 
 
 class Generator:
     """A stream of random numbers; see PyTorch's torch.Generator. Seeded with a fixed number until told otherwise."""
 
     def __init__(self, device: Any = "cpu") -> None:
-        self.device = device
+        self.device = Device(device)
         self.manual_seed(67280421310721)
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts the stream of `seed` (any 64-bit integer) from its first number."""
-        if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
+        whole = not isinstance(seed, (bool, np.bool_)) and hasattr(seed, "__index__")
+        if not whole or not -(2**63) <= seed < 2**64:
             raise ValueError(f"manual_seed: expected an integer of at most 64 bits, got {seed!r}")
-        self._seed = seed % 2**64  # as PyTorch counts negative ones
+        self._seed = seed.__index__() % 2**64  # as PyTorch counts negative ones
         self.numpy = np.random.Generator(np.random.Philox(key=self._seed))
         return self
 
@@ -59,7 +65,11 @@ class Generator:
 
     def set_state(self, new_state: Any) -> Generator:
         """Goes to a place that get_state gave."""
-        raw = np.ascontiguousarray(new_state._array)
+        from .tensor import Tensor
+
+        if not isinstance(new_state, Tensor):
+            raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
+        raw = np.ascontiguousarray(to_numpy(new_state._array))
         if raw.dtype != np.uint8 or raw.size != 14 * 8:
             raise TypeError("set_state: expected a state that get_state() returned (112 bytes of uint8)")
         w = raw.view("<u8")
@@ -71,8 +81,12 @@ class Generator:
         }  # fmt: skip
         return self
 
+    def clone_state(self) -> Generator:
+        """Another generator at the same place in the stream."""
+        return Generator(self.device).set_state(self.get_state())
 
-_default = Generator()
+
+default_generator = _default = Generator()
 _thread = threading.local()
 
 
@@ -87,11 +101,43 @@ def manual_seed(seed: int) -> Generator:
 
 
 def seed() -> int:
+    """Seeds the default generator with a number that nobody can foresee, and returns it."""
     return current().seed()
 
 
 def initial_seed() -> int:
+    """The seed of the default generator."""
     return current().initial_seed()
+
+
+def get_rng_state() -> Any:
+    """The default generator's place in its stream, as a uint8 tensor."""
+    return current().get_state()
+
+
+def set_rng_state(new_state: Any) -> None:
+    """Brings the default generator to a place that get_rng_state gave."""
+    current().set_state(new_state)
+
+
+@contextmanager
+def fork_rng(
+    devices: Any = None,
+    enabled: bool = True,
+    _caller: str = "fork_rng",
+    _devices_kw: str = "devices",
+    device_type: str = "cuda",
+) -> Iterator[None]:
+    """Within, draws leave the default generator where it is outside. One generator serves all devices."""
+    if not enabled:
+        yield
+        return
+    generator = current()
+    before = generator.get_state()
+    try:
+        yield
+    finally:
+        generator.set_state(before)
 
 
 @contextmanager

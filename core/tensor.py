@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import versions
-from .backends import Device, device_of, to_device, to_numpy
-from .dtypes import FLOATS, bfloat16, from_numpy_dtype
+from .backends import Device, device_of, to_numpy
+from .dtypes import FLOATS, from_numpy_dtype
 from .dtypes import dtype as DType
 from .node import KIND_LEAF, KIND_SLOT, Node, RemovableHandle, hooked
 from .versions import version_of
@@ -91,27 +91,23 @@ class Tensor:
         def __getitem__(self, index: Any) -> Tensor: ...
         def __setitem__(self, index: Any, value: Any) -> None: ...
         def clone(self) -> Tensor: ...
+        def to(self, *args: Any, **kwargs: Any) -> Tensor: ...
+        def cpu(self) -> Tensor: ...
+        def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]: ...
+        def numel(self) -> int: ...
+        def size(self, dim: int | None = None) -> Any: ...
+        def stride(self, dim: int | None = None) -> Any: ...
+        def is_floating_point(self) -> bool: ...
+        def is_contiguous(self, memory_format: Any = None) -> bool: ...
         def copy_(self, src: Tensor, non_blocking: bool = False) -> Tensor: ...
         def fill_(self, value: Any) -> Tensor: ...
         def zero_(self) -> Tensor: ...
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
-        if (
-            len(args) == 1
-            and isinstance(args[0], (list, tuple, np.ndarray, Tensor))
-            and not isinstance(args[0], Size)
-        ):
-            data = args[0]
-            array = data._array.astype(np.float32) if isinstance(data, Tensor) else np.array(data, np.float32)
-        else:
-            shape = args[0] if len(args) == 1 and isinstance(args[0], Size) else args
-            if not all(isinstance(n, int) and n >= 0 for n in shape):
-                raise TypeError(
-                    f"{cls.__name__}: expected sizes (non-negative int) or one sequence of numbers, got {args}"
-                )
-            array = np.empty(shape, np.float32)
-        t: Tensor = cls._from_array(array)
-        return t
+        from .creation import FloatTensor
+
+        made = FloatTensor(*args) if not isinstance(args[0] if args else None, Tensor) else args[0].detach()
+        return made if cls is Tensor else cls._from_array(made._array)  # type: ignore[no-any-return]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass  # all is done in __new__, so that subclasses may take other arguments
@@ -149,9 +145,6 @@ class Tensor:
     def shape(self) -> Size:
         return Size(self._array.shape)
 
-    def size(self, dim: int | None = None) -> Any:
-        return Size(self._array.shape) if dim is None else self._array.shape[dim]
-
     @property
     def ndim(self) -> int:
         n: int = self._array.ndim
@@ -160,20 +153,8 @@ class Tensor:
     def dim(self) -> int:
         return self.ndim
 
-    def numel(self) -> int:
-        return int(self._array.size)
-
-    nelement = numel
-
     def element_size(self) -> int:
         return int(self._array.itemsize)
-
-    def stride(self, dim: int | None = None) -> Any:
-        strides = tuple(s // self._array.itemsize for s in self._array.strides)
-        return strides if dim is None else strides[dim]
-
-    def is_contiguous(self) -> bool:
-        return bool(self._array.flags.c_contiguous)
 
     @property
     def dtype(self) -> DType:
@@ -186,9 +167,6 @@ class Tensor:
     @property
     def is_cuda(self) -> bool:
         return self._array.__class__ is not np.ndarray and self.device.type == "cuda"
-
-    def is_floating_point(self) -> bool:
-        return bool(self._array.dtype in FLOATS)
 
     def __len__(self) -> int:
         if not self._array.ndim:
@@ -203,18 +181,26 @@ class Tensor:
     def __bool__(self) -> bool:
         if self._array.size != 1:
             raise RuntimeError(
-                f"Boolean value of Tensor with {'more than one' if self._array.size else 'no'} value is ambiguous"
+                f"Boolean value of Tensor with {'more than one value' if self._array.size else 'no values'} is ambiguous"
             )
         return bool(self._array.item())
 
+    def _number(self) -> Any:
+        if self._array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self._array.item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
 
     def __index__(self) -> int:
-        if self._array.dtype.kind not in "iu" or self._array.size != 1:
+        if self._array.dtype.kind not in "iub" or self._array.size != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.item())
 
@@ -408,56 +394,6 @@ class Tensor:
     def tolist(self) -> Any:
         return to_numpy(self._array).tolist()
 
-    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
-        """A NumPy array that shares this CPU tensor's memory (force=True: a copy from wherever it is)."""
-        if force:
-            return to_numpy(self._array)
-        if self.requires_grad:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
-        if self.device.type != "cpu":
-            raise TypeError(
-                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
-            )
-        array: np.ndarray[Any, Any] = self._array
-        if array.dtype == bfloat16.numpy:
-            raise TypeError(
-                "Got unsupported ScalarType BFloat16; NumPy has no such dtype, use .float().numpy()"
-            )
-        return array
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = self.numpy()
-        return (
-            array if dtype is None and not copy else np.array(array, dtype=dtype, copy=True if copy else None)
-        )
-
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        if self.requires_grad:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        return self._array.__dlpack__(**kwargs)
-
-    def __dlpack_device__(self) -> Any:
-        return self._array.__dlpack_device__()
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        if not self.is_leaf:
-            raise RuntimeError("only leaf tensors can be pickled or deep-copied; detach() it first")
-        return (_rebuild, (type(self), self._array, self._requires_grad, dict(self.__dict__)))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if id(self) in memo:
-            return memo[id(self)]  # type: ignore[no-any-return]
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
-            )
-        copied: Tensor = _rebuild(type(self), self._array.copy(), self._requires_grad, dict(self.__dict__))
-        copied.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
-        memo[id(self)] = copied
-        return copied
-
     def __repr__(self, *args: Any) -> str:
         from .printing import tensor_repr
 
@@ -466,30 +402,9 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         if self._array.ndim == 0 and type(self) is Tensor:
             return format(self.item(), spec)
-        return object.__format__(self, spec)
-
-    # Moving and casting
-
-    def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        """to(dtype), to(device), to(device, dtype) or to(other): this tensor itself where nothing changes."""
-        from .ops.registry import apply, index
-
-        to_dtype, device = _to_target(args, kwargs)
-        t = self
-        if device is not None and not _same_device(t.device, device):
-            t = apply(index["to_device"], (t,), (device, t.device))
-        if to_dtype is not None and t._array.dtype != to_dtype.numpy:
-            t = apply(index["cast"], (t,), (to_dtype.numpy,))
-        return t.clone() if t is self and kwargs.get("copy") else t
-
-    def cpu(self) -> Tensor:
-        return self.to("cpu")
-
-    def cuda(self, device: int | None = None) -> Tensor:
-        return self.to(Device("cuda", device))
-
-    def type_as(self, other: Tensor) -> Tensor:
-        return self.to(other.dtype)
+        if spec:
+            raise TypeError(f"unsupported format string passed to {type(self).__name__}.__format__")
+        return str(self)
 
     # Writing in place
 
@@ -501,34 +416,3 @@ class Tensor:
 
 
 _new = object.__new__
-
-
-def _rebuild(cls: type[Tensor], array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:
-    t = cls._from_array(array, requires_grad)
-    t.__dict__.update(attributes)
-    return t
-
-
-def _to_target(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[DType | None, Device | None]:
-    to_dtype, device = kwargs.get("dtype"), kwargs.get("device")
-    for a in args:
-        if isinstance(a, DType):
-            to_dtype = a
-        elif isinstance(a, Tensor):
-            to_dtype, device = a.dtype, a.device
-        elif isinstance(a, (str, Device)):
-            device = a
-        elif isinstance(a, int) and not isinstance(a, bool):
-            device = Device("cuda", a)
-        elif a is not None and not isinstance(a, bool):
-            raise TypeError(f"to: expected a dtype, a device or a tensor, got {a!r}")
-    return to_dtype, None if device is None else Device(device)
-
-
-def _same_device(a: Device, b: Device) -> bool:
-    return a.type == b.type and (b.index is None or a.index == b.index)
-
-
-def wrap_device(array: Any, device: Any) -> Any:
-    """The raw array on `device` (None: where it is)."""
-    return array if device is None else to_device(array, Device(device))

@@ -24,16 +24,19 @@ class Device:
 
     __slots__ = ("index", "type")
 
-    def __init__(self, device: str | Device, index: int | None = None) -> None:
-        if isinstance(device, Device):
-            self.type: str = device.type
-            self.index: int | None = device.index if index is None else index
+    def __init__(self, type: str | int | Device, index: int | None = None) -> None:
+        if isinstance(type, Device):
+            self.type: str = type.type
+            self.index: int | None = type.index if index is None else index
             return
-        if not isinstance(device, str):
-            raise TypeError(f"device: expected a string such as 'cpu' or 'cuda:0', got {device!r}")
-        kind, colon, number = device.partition(":")
+        if isinstance(type, int) and not isinstance(type, bool) and index is None:
+            self.type, self.index = "cuda", type
+            return
+        if not isinstance(type, str):
+            raise TypeError(f"device: expected a string such as 'cpu' or 'cuda:0', got {type!r}")
+        kind, colon, number = type.partition(":")
         if kind not in ("cpu", "cuda") or (colon and not number.isdecimal()) or (colon and index is not None):
-            raise RuntimeError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {device!r}")
+            raise RuntimeError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {type!r}")
         self.type = kind
         self.index = int(number) if colon else index
 

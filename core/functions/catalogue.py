@@ -17,7 +17,7 @@ from ..grad_mode import state as grad_state
 from ..in_place import in_place
 from ..tensor import Tensor
 
-__all__ = ["Public", "catalogue", "public"]
+__all__ = ["Public", "catalogue", "public", "write"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -147,11 +147,12 @@ def _written(
         if len(results) != len(targets):
             raise TypeError(f"{name}(): expected {len(results)} tensors as 'out', got {len(targets)}")
         for target, value in zip(targets, results, strict=True):
-            _write(name, target, value, exact)
+            write(name, target, value, exact)
     return result._make(targets) if hasattr(result, "_make") else out
 
 
-def _write(name: str, target: Tensor, value: Tensor, exact: bool) -> None:
+def write(name: str, target: Tensor, value: Tensor, exact: bool = False) -> None:
+    """Puts `value` into the tensor given as out=, which takes its shape."""
     if exact and value.dtype is not target.dtype:
         raise RuntimeError(
             f"Expected out tensor to have dtype {value.dtype}, but got {target.dtype} instead ({name})"

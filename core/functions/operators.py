@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import from_numpy_dtype
 from ..tensor import Tensor
 from . import arithmetic, elementary, indexing, matrix, shape  # noqa: F401  (they fill the catalogue)
 from .catalogue import catalogue
@@ -24,11 +23,6 @@ def _operator(
         return NotImplemented
 
     return run
-
-
-def _cast(kind: str) -> Callable[[Tensor], Tensor]:
-    target = from_numpy_dtype(kind)
-    return lambda self: self.to(target)
 
 
 def _conjugate_transpose(self: Tensor) -> Tensor:
@@ -67,17 +61,6 @@ def _attach() -> None:
         "mH": property(lambda self: shape.matrices_turned(self, "mH")),
         "H": property(_conjugate_transpose),
     }  # fmt: skip
-    casts = {
-        "float": "float32",
-        "double": "float64",
-        "half": "float16",
-        "bfloat16": "bfloat16",
-        "int": "int32",
-        "long": "int64",
-        "bool": "bool",
-    }
-    for name, kind in casts.items():
-        more[name] = _cast(kind)
     for name, attribute in more.items():
         setattr(Tensor, name, attribute)
 

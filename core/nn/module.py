@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from .. import dtypes
 from ..backends import Device
+from ..casts import target_of
 from ..dtypes import dtype as DType
 from ..functions.matrix import SCALAR_NAMES
-from ..tensor import RemovableHandle, Tensor, _to_target
+from ..tensor import RemovableHandle, Tensor
 from .errors import name_place
 from .hooks import BackwardHooks, ForwardHook, register, with_arguments, with_output
 from .parameter import Buffer, Parameter
@@ -467,7 +468,7 @@ class Module:
 
     def to(self: M, *args: Any, **kwargs: Any) -> M:
         """Moves and casts parameters and buffers in place; a dtype changes floating ones only."""
-        to_dtype, device = _to_target(args, kwargs)
+        to_dtype, device, _, _ = target_of(args, kwargs)
         if to_dtype is not None and not to_dtype.is_floating_point:
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={to_dtype}"

@@ -78,3 +78,20 @@ class CopySlices(Op):
 
     def name(self) -> str:
         return "CopySlices"
+
+
+class Drawn(Op):
+    """drawn(a, values, name): values that were drawn with `a` as a parameter; PyTorch's gradient of that is zero."""
+
+    __slots__ = ()
+    exact = True
+
+    @staticmethod
+    def forward(a: Any, values: Any, name: str) -> Any:
+        return values
+
+    def backward(self, m: Any, g: Any) -> Any:
+        return (m.zeros_like(g),)
+
+    def name(self) -> str:
+        return self.attrs[1]  # type: ignore[no-any-return]

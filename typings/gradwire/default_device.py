@@ -1,0 +1,1 @@
+../../core/default_device.py
