@@ -398,6 +398,7 @@ def _in_place(ufunc: Any) -> Callable[[ndarray, Any], ndarray]:
 for _name, _ufunc in {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
     "mod": np.remainder, "pow": np.power, "matmul": np.matmul, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+    "lshift": np.left_shift, "rshift": np.right_shift,
 }.items():  # fmt: skip
     _plain = getattr(operator, {"and": "and_", "or": "or_"}.get(_name, _name))
     setattr(ndarray, f"__{_name}__", _forward(_plain))

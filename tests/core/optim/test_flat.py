@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import gc
 import pickle
 
 import numpy as np
@@ -332,7 +331,6 @@ def test_one_optimizer_after_another():
     def script(t, make):
         ps = parameters(t)
         path = [run(make(ps), ps, 4)]
-        gc.collect()
         o = make(ps)
         path.append(run(o, ps, 4, 4))
         if t is torch:
