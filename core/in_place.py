@@ -44,6 +44,8 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
         old._array = array.copy()  # what the graph keeps of the old value must not change below
     if new._node is None:
         new = new.clone()
+    if view is not None:
+        views.check_base(view)
     versions.note_change(array, rewrites=True)
     array[...] = new._array
     views.rebase(t, new._node)

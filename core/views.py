@@ -13,22 +13,23 @@ from . import versions
 from .grad_mode import state as grad_state
 from .node import Node, next_seq
 
-__all__ = ["View", "attach", "attach_returned", "check_writable", "rebase", "refresh", "replay"]
+__all__ = ["View", "attach", "attach_returned", "check_base", "check_writable", "rebase", "refresh", "replay"]
 
 _new = object.__new__
 
 
 class View:
-    """base: the tensor that all this is in. chain: (operation, attributes), from the base on. seq: when its place in the
+    """base: the tensor that all this is in; array: its array at that time. chain: (operation, attributes), from the base on. seq: when its place in the
     graph was made. recorded: whether that was outside of no_grad. made_by: the autograd.Function that returned the view,
     whose backward a place made anew would pass by."""
 
-    __slots__ = ("base", "chain", "made_by", "recorded", "seq")
+    __slots__ = ("array", "base", "chain", "made_by", "recorded", "seq")
 
     def __init__(
         self, base: Any, chain: tuple[tuple[type[Node], Any], ...], recorded: bool, made_by: str = ""
     ) -> None:
-        self.base, self.chain, self.recorded, self.made_by = base, chain, recorded, made_by
+        self.base, self.array, self.chain = base, base._array, chain
+        self.recorded, self.made_by = recorded, made_by
         self.seq = next_seq()
 
 
@@ -65,6 +66,15 @@ def _of_a_function(view: View) -> RuntimeError:
     )
 
 
+def check_base(view: View) -> None:
+    """Raises RuntimeError where the base has got another shape or storage since: the chain no longer leads to the view."""
+    if view.base._array is not view.array:
+        raise RuntimeError(
+            "the tensor that this is a view of was given another shape or storage in place (by t_(), unsqueeze_(), .data = or "
+            "the like), so that its gradient can't follow what is written. Make the view after that."
+        )
+
+
 def replay(array: Any, chain: tuple[tuple[type[Node], Any], ...]) -> Any:
     """What the views of `chain` show of another array of the base's shape."""
     for op, attrs in chain:
@@ -79,6 +89,7 @@ def refresh(t: Any) -> None:
         return
     if view.made_by:
         raise _of_a_function(view)
+    check_base(view)
     view.seq = next_seq()
     base = view.base
     if not base._requires_grad:

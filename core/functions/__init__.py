@@ -8,6 +8,7 @@ from . import operators as operators
 from .activation import *
 from .arithmetic import *
 from .catalogue import catalogue as _catalogue
+from .copies import *
 from .cumulative import *
 from .einsum import *
 from .elementary import *
@@ -18,6 +19,7 @@ from .matrix import *
 from .parts import *
 from .rearranging import *
 from .reduction import *
+from .replacing import *
 from .rounding import *
 from .scattering import *
 from .searching import *

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from . import arithmetic, elementary, indexing, matrix, shape  # noqa: F401  (they fill the catalogue)
+from . import arithmetic, elementary, indexing, matrix, reshaped_in_place, shape  # noqa: F401  (they fill the catalogue)
 from .catalogue import catalogue
 
 

@@ -11,7 +11,7 @@ from ..node import Op
 from ..versions import lend, owner_of
 from .registry import register
 
-__all__ = ["start_of", "strided"]
+__all__ = ["numbers_read", "start_of", "strided"]
 
 
 def _dense_storage(a: Any) -> Any:
@@ -69,7 +69,7 @@ class AsStrided(Op):
         item = a.itemsize
         if a.strides == tuple(s * item for s in own):
             return strided(a, shape, tuple(s * item for s in strides), offset * item)
-        numbers, inside = _numbers_read(a.shape, own, shape, strides, offset)
+        numbers, inside = numbers_read(a.shape, own, shape, strides, offset)
         if not inside.all():
             raise RuntimeError("as_strided: a gradient would flow to elements that the input does not have")
         return a.reshape(-1)[module_of(a).asarray(numbers)].reshape(shape)
@@ -77,7 +77,7 @@ class AsStrided(Op):
     def backward(self, m: Any, g: Any) -> Any:
         shape, strides, offset, own = self.attrs
         input_shape = self.input_shape()
-        numbers, inside = _numbers_read(input_shape, own, shape, strides, offset)
+        numbers, inside = numbers_read(input_shape, own, shape, strides, offset)
         kept = np.flatnonzero(inside)
         asarray = module_of(g._array if hasattr(g, "_array") else g).asarray
         read = m.index(m.reshape(g, (numbers.size,)), (asarray(kept),))
@@ -86,7 +86,7 @@ class AsStrided(Op):
         return (m.reshape(total, input_shape),)
 
 
-def _numbers_read(
+def numbers_read(
     held_shape: tuple[int, ...],
     own: tuple[int, ...],
     shape: tuple[int, ...],

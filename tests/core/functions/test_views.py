@@ -78,9 +78,60 @@ def test_a_strided_view_of_another_layout_carries_gradients(device):
     np.testing.assert_allclose(mine, theirs.grad.numpy())
 
 
+RESHAPED = {
+    "t_": lambda x: x.t_(), "transpose_": lambda x: x.transpose_(0, 1), "swapaxes_": lambda x: x.swapaxes_(0, 1),
+    "unsqueeze_": lambda x: x.unsqueeze_(1), "squeeze_": lambda x: x.squeeze_(), "as_strided_": lambda x: x.as_strided_((2, 2), (3, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("of_a_view", [False, True])
+@pytest.mark.parametrize("name", RESHAPED)
+def test_a_tensor_that_becomes_its_own_view_keeps_its_gradient(name, of_a_view, device):
+    def run(lib, where):
+        leaf = lib.tensor(np.arange(12.0).reshape(4, 3), requires_grad=True, device=where)
+        x = leaf * 2
+        y = x[1:3] if of_a_view else x
+        assert RESHAPED[name](y) is y
+        y.mul_(3)
+        loss = (x * 3).sum() + (y * y).sum()
+        return y.detach().cpu().numpy(), lib.autograd.grad(loss, leaf)[0].cpu().numpy()
+
+    for mine, theirs in zip(run(gradwire, device), run(real, "cpu"), strict=True):
+        np.testing.assert_allclose(mine, theirs)
+
+
+@pytest.mark.parametrize("lib", [gradwire, real], ids=["gradwire", "torch"])
+def test_a_saved_tensor_that_was_given_another_shape_is_noticed(lib):
+    x, w = lib.ones(2, 2) * 3, lib.ones(2, 2, requires_grad=True)
+    y = (x * w).sum()
+    x.t_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        w.t_()
+
+
+def test_writes_through_a_view_of_what_was_given_another_shape_are_refused():
+    x = gradwire.ones(2, 3, requires_grad=True) * 2
+    row = x[0]
+    x.t_()
+    with pytest.raises(RuntimeError, match="another shape or storage"):
+        row.mul_(3)
+    assert x.tolist() == [[2, 2], [2, 2], [2, 2]]
+    with gradwire.no_grad(), pytest.raises(RuntimeError, match="no_grad"):
+        x.t_()
+
+
 def test_as_strided_beyond_its_input_is_refused_where_gradients_would_be_lost(device):
     x = gradwire.arange(6, dtype=gradwire.float64, device=device)
     assert x[2:4].as_strided((3,), (2,), 0).tolist() == [0, 2, 4]
+
+
+def test_a_copy_with_a_strided_part_replaced_has_the_true_gradient(device):
+    x, v = (gradwire.tensor(np.arange(n) + 0.5, device=device).requires_grad_() for n in (6, 2))
+    y = gradwire.as_strided_scatter(x, v, (2,), (3,), 1)
+    assert y.tolist() == [0.5, 0.5, 2.5, 3.5, 1.5, 5.5]
+    assert gradwire.autograd.gradcheck(lambda a, b: gradwire.as_strided_scatter(a, b, (2,), (3,), 1), (x, v))
 
 
 def test_bits_read_as_another_dtype_share_the_storage(device):
