@@ -75,3 +75,96 @@ def test_another_default_dtype_changes_which_dtype_is_named():
     finally:
         for t in (torch, real):
             t.set_default_dtype(t.float32)
+
+
+SPECIAL = np.array(
+    [0.0, -0.0, np.nan, np.inf, -np.inf, 1.0, -1.0, 1e-5, 1e9, 123456.0, 0.1, 1e38, -1e-30, 1e-45, 99999999.0, 100000001.0, 1000.0, 1001.0]
+)  # fmt: skip
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "precision": st.sampled_from([0, 1, 2, 6, 10]),
+        "threshold": st.sampled_from([0, 5, 20, 1000, np.inf]),
+        "edgeitems": st.sampled_from([0, 1, 2, 3, 5]),
+        "linewidth": st.sampled_from([10, 30, 80, 120]),
+        "profile": st.sampled_from(["default", "short", "full"]),
+        "sci_mode": st.sampled_from([True, False, None]),
+    },
+)
+
+
+@pytest.fixture
+def usual_options():
+    yield
+    for t in (torch, real):
+        t.set_printoptions(profile="default")
+
+
+@st.composite
+def printed_arrays(draw):
+    shape = draw(arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=7))
+    if draw(st.booleans()):
+        return SPECIAL[draw(arrays.arrays(np.int64, shape, elements=st.integers(0, len(SPECIAL) - 1)))]
+    if draw(st.booleans()):
+        return draw(arrays.arrays(np.int64, shape, elements=st.integers(-2000, 2000)))
+    numbers = np.random.default_rng(draw(st.integers(0, 99))).standard_normal(shape)
+    return np.asarray(numbers * 10.0 ** draw(st.integers(-6, 9)))
+
+
+@settings(max_examples=250, deadline=None)
+@given(printed_arrays(), OPTIONS, st.sampled_from(["float64", "float32", "float16", "bfloat16"]))
+def test_any_tensor_prints_as_torchs_under_any_options(array, options, dtype):
+    try:
+        shown = []
+        for t in (torch, real):
+            t.set_printoptions(profile="default")
+            t.set_printoptions(**options)
+            x = t.tensor(array)
+            shown.append(repr(x.to(getattr(t, dtype)) if x.is_floating_point() else x))
+        assert shown[0] == shown[1]
+    finally:
+        for t in (torch, real):
+            t.set_printoptions(profile="default")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: t.arange(2000),
+        lambda t: t.zeros(40, 50),
+        lambda t: t.ones(2, 1001).requires_grad_(),
+        lambda t: (t.arange(11, 1200.0).requires_grad_() / 7).exp(),
+        lambda t: t.zeros(3, 0, 2),
+        lambda t: t.zeros(0, dtype=t.int64),
+        lambda t: t.zeros(2, 0, dtype=t.bool, requires_grad=False),
+        lambda t: t.tensor([True, False]),
+        lambda t: t.tensor(3, dtype=t.uint8),
+        lambda t: t.tensor(2.5, requires_grad=True),
+        lambda t: t.tensor([0.1] * 9, dtype=t.float64, requires_grad=True),
+        lambda t: t.tensor([0.1] * 10, dtype=t.bfloat16, requires_grad=True) * 2,
+        lambda t: t.ones(2, requires_grad=True).view(1, 2)[0],
+        lambda t: t.ones(2, 3, requires_grad=True).sort(1),
+        lambda t: [t.ones(1), t.zeros(2)],
+        lambda t: {"a": t.ones(2, 2)},
+    ],
+)
+def test_summaries_and_suffixes_are_torchs(make):
+    assert repr(make(torch)) == repr(make(real))
+
+
+def test_a_tensor_on_another_device_says_so(device):
+    t = torch.ones(2, device=device)
+    assert repr(t) == ("tensor([1., 1.])" if device == "cpu" else "tensor([1., 1.], device='cuda:0')")
+
+
+def test_a_subclass_prints_its_own_name():
+    class Mine(torch.Tensor):
+        pass
+
+    assert repr(Mine([1.0])) == "Mine([1.])"
+
+
+def test_options_that_make_no_sense_are_refused(usual_options):
+    for options in ({"profile": "wide"}, {"precision": "4"}, {"linewidth": [80]}):
+        with pytest.raises((TypeError, ValueError)):
+            torch.set_printoptions(**options)
