@@ -59,7 +59,7 @@ def public(
 
     name: where it is not the function's own. alias: other names, apart by spaces. function: whether the namespace has
     it, else it is a method only. in_place: there is `t.name_(…)`. out: the function takes `out=`; exact: of the result's
-    dtype only.
+    dtype only; prepare: sees the arguments by name and `out` first, to refuse or complete them.
     """
 
     def enter(target: F) -> F:
@@ -72,14 +72,44 @@ def public(
         names = (own, *alias.split())
         is_method = method and namespace == "torch"
         catalogue[key] = Public(own, target, namespace, names, function, is_method, in_place, out)
+        called = _also_by_numpy_names(target)
         for n in names:
             if is_method:
-                setattr(Tensor, n, target)
+                setattr(Tensor, n, called)
             if in_place:
                 setattr(Tensor, n + "_", _in_place_form(n, target))
-        return _out_form(own, target, exact, prepare) if out else target  # type: ignore[return-value]
+        return _out_form(own, called, exact, prepare) if out else called  # type: ignore[return-value]
 
     return enter
+
+
+_NUMPY = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x2": "other"}
+
+
+def _numpy_names(function: Callable[..., Any]) -> dict[str, str]:
+    """NumPy's names for arguments of a function with a dim, none where it takes other keywords and sees to it itself."""
+    taken = inspect.signature(function).parameters
+    if "dim" not in taken or any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return {}
+    return {theirs: own for theirs, own in _NUMPY.items() if own in taken and theirs not in taken}
+
+
+def _also_by_numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, with axis for its argument dim and so on, as PyTorch has it: looked up only where the call fails."""
+    names = _numpy_names(function)
+    if not names:
+        return function
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            if not names.keys() & kwargs.keys():
+                raise
+        return function(*args, **{names.get(k, k): v for k, v in kwargs.items()})
+
+    return run
 
 
 def _in_place_form(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -106,7 +136,8 @@ def _out_form(
         if out is None:
             return function(*args, **kwargs)
         if prepare is not None:
-            bound = inspect.signature(function).bind(*args, **kwargs)
+            names = _numpy_names(function)
+            bound = inspect.signature(function).bind(*args, **{names.get(k, k): v for k, v in kwargs.items()})
             named = bound.arguments
             for key, parameter in bound.signature.parameters.items():
                 if parameter.kind is parameter.VAR_KEYWORD:

@@ -13,7 +13,7 @@ from ..grad_mode import state as grad_state
 from ..ops import reduction as _rd
 from ..ops.registry import apply, cast_inputs
 from ..tensor import Tensor
-from .arguments import Dims, all_dims, numpy_names, one_dim, tensor_of, truth_of
+from .arguments import Dims, all_dims, numpy_names, one_dim, shape_args, tensor_of, truth_of
 from .catalogue import public
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "count_nonzero",
     "logsumexp",
 ]
-_builtin_all = builtins.all
+_builtin_any = builtins.any
 
 
 def reduced(
@@ -206,3 +206,23 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, **other: Any) -> T
     if not isinstance(dim, int) and not len(dim) and input.ndim:
         raise RuntimeError("logsumexp(): expected at least one dimension")
     return reduced(_rd.Logsumexp, "logsumexp", input, dim, keepdim)
+
+
+@public(function=False)
+def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+    """`input` summed over what broadcasting from `size` would have repeated."""
+    t = tensor_of(input, "sum_to_size")
+    if not size:
+        raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
+    shape = shape_args(size)
+    own = t._array.shape
+    lead = len(own) - len(shape)
+    if lead < 0 or _builtin_any(n not in (1, m) for n, m in zip(shape, own[lead:], strict=True)):
+        raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(own)}}}.")
+    if not shape:
+        return sum(t)
+    if shape == own:
+        return t
+    if not t.is_floating_point():
+        t = cast_inputs(t, int64)
+    return apply(_rd.SumTo, (t,), (shape,))

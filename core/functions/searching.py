@@ -16,7 +16,7 @@ from .arguments import common_dtype, named, one_dim, tensor_of, truth_of, whole_
 from .catalogue import public
 
 __all__ = [
-    "argwhere", "bincount", "bucketize", "histc", "histogram", "is_nonzero", "isin", "nonzero", "searchsorted", "unique",
+    "argwhere", "bincount", "bucketize", "histc", "histogram", "is_nonzero", "isin", "nonzero", "nonzero_static", "searchsorted", "unique",
     "unique_consecutive",
 ]  # fmt: skip
 
@@ -202,6 +202,20 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         return Tensor._wrap(xp.zeros((found[0].shape[0], 0), np.int64))
     joined = xp.concatenate([i.reshape(-1, 1) for i in found], axis=1)
     return Tensor._wrap(joined.astype(np.int64, copy=False))
+
+
+@public(out=True, exact=True)
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """The first `size` rows of nonzero, filled up with rows of `fill_value`."""
+    found = nonzero(tensor_of(input, "nonzero_static"))._array
+    size = whole_number(size, "size")
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, but got {size}")
+    xp = module_of(found)
+    rest = xp.full(
+        (max(size - found.shape[0], 0), found.shape[1]), whole_number(fill_value, "fill_value"), np.int64
+    )
+    return Tensor._wrap(xp.concatenate((found[:size], rest)))
 
 
 @public()

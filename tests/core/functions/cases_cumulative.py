@@ -24,6 +24,8 @@ def _along(name, make, **options):
 
 
 CASES = [
+    *(case(name, signed(2, 3), axis=1, note="axis", dtypes=FULL, keywords=False)
+      for name in ("softmax", "log_softmax", "logcumsumexp", "diff", "cummax", "trapezoid", "gradient")),
     *_along("cumsum", signed),
     *_along("cumprod", signed),
     case("cumprod", ZEROS, 1, note="zeros"),

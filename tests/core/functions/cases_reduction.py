@@ -154,6 +154,10 @@ CASES += [
     case("dist", np.ones(3), np.ones(3), note="same", dtypes=FLOATS, twice=False),
     *(case("renorm", signed(3, 4), p, d, m, note=f"{p}-{d}-{m}", dtypes=FLOATS)
       for p in (2, 1, 1.5, float("inf")) for d, m in ((0, 1.0), (1, 2.5), (-1, 0.0), (0, 100))),
+    *(case("sum_to_size", signed(2, 3, 4), size, note=str(size), dtypes="float64 float32 int64" if len(size) == 3 else "float64 float32 float16 int64 int32 bool") for size in ((2, 3, 4), (3, 4), (1, 4), (2, 1, 4), (1,), ())),
+    case("sum_to_size", signed(2, 3), 3, note="number"),
+    case("sum_to_size", signed(), (), note="0d"),
+    case("sum_to_size", np.zeros((0, 3)), (1, 3), note="empty"),
     case("renorm", signed(2, 3, 2), 2, 1, 1.0, note="3d", dtypes=FLOATS),
 ]  # fmt: skip
 BAD += [
@@ -169,6 +173,7 @@ BAD += [
     bad("dist", np.array([1, 2]), np.array([1, 3])),
     bad("dist", signed(2), signed(3)),
     bad("dist", signed(2), 1.0),
+    *(bad("sum_to_size", signed(2, 3), *size) for size in ((2,), (1, 1, 3), (), (2, 2), ("a",))),
     bad("renorm", signed(3), 2, 0, 1.0),
     bad("renorm", np.ones((2, 3), np.int64), 2, 0, 1.0),
     bad("renorm", signed(2, 3), 0, 0, 1.0),

@@ -51,6 +51,8 @@ CASES = [
     *(_plain("nonzero", a, note=note, as_tuple=t, keywords=False) for t in (False, True) for note, a in (
         ("matrix", whole(3, 4).clip(-1, 1)), ("0d", np.array(2.0)), ("0d-zero", np.array(0.0)), ("empty", np.zeros((0, 3))), ("nan", NAN), ("3d", whole(2, 2, 3).clip(0, 1)))),
     *(_plain("argwhere", a, note=note) for note, a in (("matrix", whole(3, 4).clip(-1, 1)), ("0d", np.array(2.0)), ("empty", np.zeros((0, 3))))),
+    *(_plain("nonzero_static", whole(3, 4).clip(-1, 1), note=f"{n}", size=n, fill_value=f) for n, f in ((0, -1), (2, 5), (30, 7))),
+    _plain("nonzero_static", np.array(2.0), note="0d", size=2),
     *(_plain("is_nonzero", a, note=str(a)) for a in (np.array(2.0), np.array([0.0]), np.array([[3]]), np.array([np.nan]))),
     *(_plain("isin", whole(3, 4), whole(5), note=f"{i}", invert=i, dtypes=NUMBERS) for i in (False, True)),
     _plain("isin", whole(3, 4), whole(2, 3), note="matrix", assume_unique=False, dtypes=NUMBERS),
@@ -102,6 +104,9 @@ BAD = [
     bad("bucketize", PLACED, PLACED),
     bad("bucketize", "a", SORTED),
     bad("nonzero", whole(3), True),
+    bad("nonzero_static", whole(3)),
+    bad("nonzero_static", whole(3), size=-1),
+    bad("nonzero_static", whole(3), size=1.5),
     bad("nonzero", [1]),
     bad("is_nonzero", whole(2)),
     bad("is_nonzero", np.zeros(0)),
