@@ -1,7 +1,7 @@
 """The optimizer service: the owner of one slice of the parameters, at the mid-point of a step's exchange.
 
-It divides the finished sums, clips, and updates its slice by the user's optimizer, which is elementwise. Slice borders
-lie on whole blocks and norms are sums of block sums, so no number of owners changes a bit. The classes here know
+It divides the finished sums, clips, and updates its slice by the user's optimizer, which is elementwise or gets parameters
+whole. Slice borders lie on whole blocks and norms are sums of block sums, so no number of owners changes a bit. The classes here know
 nothing of processes; `gradwire.workers.step` calls them.
 """
 
@@ -32,6 +32,8 @@ class _Piece:
     group: int
     offset: int
     """Where the piece begins within its parameter."""
+    shape: tuple[int, ...]
+    """What the update is given: the parameter's own shape where the optimizer needs whole parameters."""
 
 
 class SliceOptimizer:
@@ -51,6 +53,7 @@ class SliceOptimizer:
                 min(s.stop, self.stop),
                 s.group,
                 max(0, self.start - s.start),
+                (min(s.stop, self.stop) - max(s.start, self.start),) if optimizer.elementwise else s.shape,
             )
             for i, s in enumerate(layout.parameter_segments)
             if max(s.start, self.start) < min(s.stop, self.stop)
@@ -58,7 +61,7 @@ class SliceOptimizer:
         with layout.device.context():
             self._state: list[dict[str, Any]] = [
                 optimizer.new_state(
-                    layout.device.module, p.stop - p.start, layout.dtype, optimizer.param_groups[p.group]
+                    layout.device.module, p.shape, layout.dtype, optimizer.param_groups[p.group]
                 )
                 for p in self._pieces
             ]
@@ -108,7 +111,8 @@ class SliceOptimizer:
                 part = slice(piece.start - self.start, piece.stop - self.start)
                 group = self._optimizer.param_groups[piece.group]
                 count = self.step_counts[piece.parameter]
-                self._optimizer.update(values[part], self._gradient[part], state, group, count)
+                p, g = values[part].reshape(piece.shape), self._gradient[part].reshape(piece.shape)
+                self._optimizer.update(p, g, state, group, count)
         values[self._parameters_stop - self.start :] = self._buffers
         self._gradient = None
         self._applied = (key, values)
@@ -123,7 +127,7 @@ class SliceOptimizer:
             (
                 f"{piece.name}/{name}",
                 piece.offset,
-                np.full(piece.stop - piece.start, value) if isinstance(value, float) else value,
+                np.full(piece.stop - piece.start, value) if isinstance(value, float) else value.reshape(-1),
             )
             for piece, state in zip(self._pieces, self._state, strict=True)
             for name, value in state.items()
@@ -138,6 +142,6 @@ class SliceOptimizer:
                 if isinstance(own, float):
                     state[name] = float(saved[0])
                 else:
-                    own[...] = xp.asarray(saved[piece.offset : piece.offset + own.size])
+                    own[...] = xp.asarray(saved[piece.offset : piece.offset + own.size]).reshape(own.shape)
         self.step_counts = [step_counts[s.name] for s in self._layout.parameter_segments]
         self._applied = self._gradient = None

@@ -1,4 +1,4 @@
-"""Optimizers that look at a parameter as a whole: Muon and Adafactor. Jobs, which cut parameters into slices, refuse them."""
+"""Optimizers that look at a parameter as a whole: Muon and Adafactor. No slice of a job cuts a parameter for them."""
 
 from __future__ import annotations
 

@@ -169,11 +169,11 @@ class Optimizer:
         """The state arrays of a parameter of `shape`, with their shapes."""
         return dict.fromkeys(self.state_arrays(group), shape)
 
-    def new_state(self, xp: Any, shape: Any, dtype: Any, group: Group) -> dict[str, Any]:
+    def new_state(self, xp: Any, shape: tuple[int, ...], dtype: Any, group: Group) -> dict[str, Any]:
         """Fresh state for `update`: numbers, and arrays of module `xp`."""
         state: dict[str, Any] = dict(self.state_scalars(group))
-        for name in self.state_arrays(group):
-            state[name] = xp.full(shape, self.state_start(name, group), dtype=dtype)
+        for name, of_shape in self.state_shapes(shape, group).items():
+            state[name] = xp.full(of_shape, self.state_start(name, group), dtype=dtype)
         return state
 
     def update(self, p: Array, g: Array, state: dict[str, Any], group: Group, step: int) -> None:

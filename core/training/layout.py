@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,8 @@ class ParameterLayout:
     """Moves a model's trainable parameters and floating buffers into `flat` and leaves them there as views.
 
     parameter_segments: in order of named_parameters(). buffer_start: first element of the buffers, on a block border.
-    size: elements of the vector, whole blocks; what lies between is zero and stays zero.
+    size: elements of the vector, whole blocks; what lies between (`gaps`) is zero and stays zero. Where the optimizer is
+    not elementwise, each parameter begins on a block border and no slice cuts one.
     """
 
     def __init__(self, model: Module, optimizer: Optimizer, device: Device) -> None:
@@ -59,13 +61,23 @@ class ParameterLayout:
             )
         self.dtype = named[0][1]._array.dtype
         self.parameters: list[Tensor] = [p for _, p in named]
-        segments, at = [], 0
+        segments, gaps, at = [], [], 0
         for name, p in named:
             n = p.numel()
+            if not optimizer.elementwise and at % BLOCK:
+                gaps.append((at, _whole_blocks(at)))
+                at = gaps[-1][1]
             segments.append(Segment(name, at, at + n, group_of[id(p)], tuple(p.shape)))
             at += n
         self.parameter_segments = tuple(segments)
+        gaps.append((at, _whole_blocks(at)))
+        self.gaps = tuple(gaps)
         self.buffer_start = at = _whole_blocks(at)
+        self._borders = (
+            None
+            if optimizer.elementwise
+            else sorted({*(s.start // BLOCK for s in segments), self.buffer_start // BLOCK})
+        )
         buffer_segments = []
         for name, b in model.named_buffers():
             if not b.is_floating_point():
@@ -99,7 +111,15 @@ class ParameterLayout:
 
     def slice_bounds(self, rank: int, world: int) -> tuple[int, int]:
         """Elements [start, stop) whose optimizer state rank r of W owns; may be empty."""
-        return rank * self.blocks // world * BLOCK, (rank + 1) * self.blocks // world * BLOCK
+        return self._border(rank * self.blocks // world) * BLOCK, self._border(
+            (rank + 1) * self.blocks // world
+        ) * BLOCK
+
+    def _border(self, block: int) -> int:
+        """The last block up to `block` at which a slice may begin."""
+        if self._borders is None or block >= self._borders[-1]:
+            return block
+        return self._borders[bisect_right(self._borders, block) - 1]
 
     def read_gradients(self, vector: Any) -> bytearray:
         """Puts every parameter's gradient into `vector`, zeros where there is none; 1 for each that has one."""

@@ -86,7 +86,8 @@ class ShardStep:
             loss.backward(gradient=weight)
         with layout.device.context():
             vector = layout.device.module.empty(layout.size, layout.dtype)
-        vector[layout.parameter_segments[-1].stop : layout.buffer_start] = 0
+        for start, stop in layout.gaps:
+            vector[start:stop] = 0
         used = layout.read_gradients(vector)
         end = layout.buffer_segments[-1].stop if layout.buffer_segments else layout.buffer_start
         layout.read_buffers(vector)

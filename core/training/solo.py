@@ -86,9 +86,15 @@ def _check_rule(optimizer: Optimizer, name: str) -> None:
         raise JobFileError(
             f"{name}.optimizer(): {kind} writes step(), which sees whole parameters; a job needs update(self, p, g, state, group, step)"
         )
-    if not optimizer.elementwise:
+    example = (2, 3)
+    if any(
+        shape != example
+        for g in optimizer.param_groups
+        for shape in optimizer.state_shapes(example, g).values()
+    ):
         raise JobFileError(
-            f"{name}.optimizer(): {kind} needs whole parameters, and a job's are cut into slices; use an elementwise optimizer"
+            f"{name}.optimizer(): {kind} keeps state of other shapes than its parameters', for which a job's checkpoints have no place; "
+            "use another optimizer"
         )
 
 
@@ -117,7 +123,12 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
     shard_step = ShardStep(job, model, layout)
     counts = [0] * len(layout.parameters)
     state: list[dict[str, Any]] = [
-        optimizer.new_state(device.module, s.stop - s.start, layout.dtype, optimizer.param_groups[s.group])
+        optimizer.new_state(
+            device.module,
+            (s.stop - s.start,) if optimizer.elementwise else s.shape,
+            layout.dtype,
+            optimizer.param_groups[s.group],
+        )
         for s in layout.parameter_segments
     ]
     integers = layout.integer_buffers()
@@ -143,9 +154,10 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
             if any(leaf.used[i] for leaf in present):
                 counts[i] += 1
                 group = optimizer.param_groups[s.group]
-                optimizer.update(
-                    layout.flat[s.start : s.stop], gradient[s.start : s.stop], state[i], group, counts[i]
-                )
+                p, g = layout.flat[s.start : s.stop], gradient[s.start : s.stop]
+                if not optimizer.elementwise:
+                    p, g = p.reshape(s.shape), g.reshape(s.shape)
+                optimizer.update(p, g, state[i], group, counts[i])
         layout.flat[layout.buffer_start :] = total[layout.buffer_start :] / layout.dtype.type(scalars[2])
         integers = present[0].integers
         layout.write_buffers(integers)

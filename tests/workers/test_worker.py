@@ -79,7 +79,7 @@ def test_a_checkpoint_holds_what_the_report_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 2), (4, 1)])
-@pytest.mark.parametrize("name", ["mlp", "norm"])
+@pytest.mark.parametrize("name", ["mlp", "norm", "cycle"])
 def test_going_on_from_any_checkpoint_with_other_ranks_gives_the_same_bits(
     before: int, after: int, name: str, tmp_path: Path
 ) -> None:
