@@ -3,11 +3,13 @@
 from . import activation as activation
 from . import convolution as convolution
 from . import cumulative as cumulative
+from . import gates as gates
 from . import indexing as indexing
 from . import matrix as matrix
 from . import normalization as normalization
 from . import order as order
 from . import overwriting as overwriting
+from . import piecewise as piecewise
 from . import pointwise as pointwise
 from . import recurrent as recurrent
 from . import reduction as reduction

@@ -2,37 +2,266 @@
 
 from __future__ import annotations
 
-from ...functions import (
-    erf,
-    log_softmax,
-    relu,
-    sigmoid,
-    softmax,
-    tanh,
-)
-from ...ops import activation as _act
+import warnings
+from collections.abc import Callable
+
+from ...dtypes import dtype as DType
+from ...functions import activation as _base
+from ...functions import elementary as _elementary
+from ...functions.activation import floating_input
+from ...functions.arguments import one_dim, tensor_of
+from ...functions.catalogue import public
+from ...functions.parts import narrow
+from ...in_place import in_place
+from ...ops import gates as _gates
+from ...ops import piecewise as _piece
 from ...ops.registry import apply
 from ...tensor import Tensor
 
-__all__ = ["gelu", "log_softmax", "logsigmoid", "relu", "sigmoid", "silu", "softmax", "softplus", "tanh"]
+__all__ = [
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu",
+    "leaky_relu_", "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_",
+    "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
+]  # fmt: skip
+
+_here = public(namespace="torch.nn.functional", method=False)
+
+# torch's own, under this namespace too
+for _function in (
+    _base.celu_, _base.hardshrink, _base.prelu, _base.rrelu_, _base.selu_, _base.threshold_, _elementary.sigmoid, _elementary.tanh,
+):  # fmt: skip
+    _here(_function)
+celu_, selu_, rrelu_, threshold_ = _base.celu_, _base.selu_, _base.rrelu_, _base.threshold_
+hardshrink, prelu, sigmoid, tanh = _base.hardshrink, _base.prelu, _elementary.sigmoid, _elementary.tanh
+_relu = _elementary.relu
 
 
+def _applied(input: Tensor, inplace: bool, name: str, compute: Callable[[Tensor], Tensor]) -> Tensor:
+    if inplace:
+        return in_place(tensor_of(input, name), compute, name + "_")
+    return compute(input)
+
+
+@_here
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0)."""
+    return input.relu_() if inplace else _relu(input)
+
+
+@_here
+def relu_(input: Tensor) -> Tensor:
+    return tensor_of(input, "relu_").relu_()  # type: ignore[no-any-return]
+
+
+@_here
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """input within [min_val, max_val]."""
+
+    def compute(x: Tensor) -> Tensor:
+        kind = tensor_of(x, "hardtanh")._array.dtype.kind
+        if kind == "b":
+            raise RuntimeError("Bool inputs not supported for hardtanh")
+        low, high = (int(min_val), int(max_val)) if kind in "iu" else (min_val, max_val)
+        if kind == "u" and (low < 0 or high < 0):
+            raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+        return apply(_piece.Hardtanh, (x,), (low, high))
+
+    if min_val > max_val:
+        raise ValueError(f"min_val cannot be greater than max_val, got {min_val} and {max_val}")
+    return _applied(input, inplace, "hardtanh", compute)
+
+
+@_here
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    return hardtanh(input, min_val, max_val, inplace=True)
+
+
+@_here
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """input within [0, 6]."""
+    return _applied(input, inplace, "relu6", lambda x: hardtanh(x, 0.0, 6.0))
+
+
+@_here
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where positive, else alpha * (exp(input) - 1). Clevert, Unterthiner and Hochreiter, arXiv:1511.07289."""
+    return _applied(
+        input,
+        inplace,
+        "elu",
+        lambda x: apply(_piece.Elu, (floating_input(x, "elu"),), (alpha, 1.0, 1.0)),
+    )
+
+
+@_here
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    return elu(input, alpha, inplace=True)
+
+
+@_here
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """elu scaled so that mean and variance settle. Klambauer et al., arXiv:1706.02515."""
+    return _applied(input, inplace, "selu", _base.selu)
+
+
+@_here
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """elu with a continuous slope at 0. Barron, arXiv:1704.07483."""
+    return _applied(input, inplace, "celu", lambda x: _base.celu(x, alpha))
+
+
+@_here
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """input where positive, else times negative_slope."""
+    return _applied(
+        input,
+        inplace,
+        "leaky_relu",
+        lambda x: apply(_piece.LeakyRelu, (floating_input(x, "leaky_relu"),), (negative_slope,)),
+    )
+
+
+@_here
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    return leaky_relu(input, negative_slope, inplace=True)
+
+
+@_here
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """leaky_relu with slopes drawn from [lower, upper) in training, their mean otherwise. Xu et al., arXiv:1505.00853."""
+    return _applied(input, inplace, "rrelu", lambda x: _base.rrelu(x, lower, upper, training))
+
+
+@_here
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """input where it is above the threshold, else value."""
+    return _applied(input, inplace, "threshold", lambda x: _base.threshold(x, threshold, value))
+
+
+@_here
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """Gaussian error linear unit (Hendrycks and Gimpel, arXiv:1606.08415)."""
-    if approximate == "tanh":
-        return input * 0.5 * (tanh((input + input * input * input * 0.044715) * 0.7978845608028654) + 1.0)
-    if approximate != "none":
-        raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}")
-    return input * 0.5 * (erf(input * 0.7071067811865476) + 1.0)
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}.")
+    return apply(_gates.Gelu if approximate == "none" else _gates.GeluTanh, (floating_input(input, "gelu"),))
 
 
-def silu(input: Tensor) -> Tensor:
-    return input * sigmoid(input)
+@_here
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input)."""
+    return _applied(input, inplace, "silu", lambda x: apply(_gates.Silu, (floating_input(x, "silu"),)))
 
 
-def softplus(input: Tensor) -> Tensor:
-    return apply(_act.Softplus, (input,))
+@_here
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * tanh(softplus(input)). Misra, arXiv:1908.08681."""
+    return _applied(input, inplace, "mish", lambda x: apply(_gates.Mish, (floating_input(x, "mish"),)))
 
 
+@_here
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * hardsigmoid(input). Howard et al., arXiv:1905.02244."""
+    return _applied(
+        input, inplace, "hardswish", lambda x: apply(_piece.Hardswish, (floating_input(x, "hardswish"),))
+    )
+
+
+@_here
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """(input + 3) / 6 within [0, 1]."""
+    return _applied(
+        input,
+        inplace,
+        "hardsigmoid",
+        lambda x: apply(_piece.Hardsigmoid, (floating_input(x, "hardsigmoid"),)),
+    )
+
+
+@_here
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; input itself where beta * input is above the threshold."""
+    return apply(_gates.Softplus, (floating_input(input, "softplus"),), (beta, threshold))
+
+
+@_here
 def logsigmoid(input: Tensor) -> Tensor:
-    return -softplus(-input)
+    """The logarithm of sigmoid, without loss of digits."""
+    return apply(_gates.Logsigmoid, (floating_input(input, "logsigmoid"),))
+
+
+@_here
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """input moved towards 0 by lambd, at most to 0."""
+    x = floating_input(input, "softshrink")
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return apply(_piece.Softshrink, (x,), (lambd,))
+
+
+@_here
+def softsign(input: Tensor) -> Tensor:
+    """input / (1 + |input|)."""
+    return input / (input.abs() + 1)
+
+
+@_here
+def tanhshrink(input: Tensor) -> Tensor:
+    """input - tanh(input)."""
+    return input - tanh(input)
+
+
+@_here
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along `dim` times the sigmoid of the second. Dauphin et al., arXiv:1612.08083."""
+    if not tensor_of(input, "glu").ndim:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    d = one_dim(dim, floating_input(input, "glu").ndim)
+    n = input._array.shape[d]
+    if n % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {n}")
+    return narrow(input, d, 0, n // 2) * sigmoid(narrow(input, d, n // 2, n // 2))
+
+
+def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
+    """The dimension that old programs leave out, with PyTorch's warning."""
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel + 1,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+@_here
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
+    """exp(input) over its sum along `dim`, without overflow; computed in `dtype` where given."""
+    if dim is None:
+        dim = _implicit_dim("softmax", input.ndim, _stacklevel)
+    return _base.softmax(input, dim, dtype)
+
+
+@_here
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
+    """softmax of -input."""
+    if dim is None:
+        dim = _implicit_dim("softmin", input.ndim, _stacklevel)
+    return _base.softmax(-input, dim, dtype)
+
+
+@_here
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
+    """The logarithm of softmax, without loss of digits."""
+    if dim is None:
+        dim = _implicit_dim("log_softmax", input.ndim, _stacklevel)
+    return _base.log_softmax(input, dim, dtype)
