@@ -19,7 +19,7 @@ from ..grad_mode import state as grad_state
 from ..in_place import check_overlap, in_place
 from ..ops import indexing as _ix
 from ..ops import scattering as _sc
-from ..ops.ordered import last_of_each
+from ..ops.ordered import last_of_each, places_of
 from ..ops.registry import apply
 from ..tensor import Tensor
 from ..versions import note_change
@@ -357,16 +357,17 @@ def put(part: Tensor, rest: tuple[Any, ...], values: Tensor, accumulate: bool) -
 def _last_ones(part: Tensor, rest: tuple[Any, ...], values: Tensor) -> tuple[tuple[Any, ...], Tensor]:
     """The same without values that others overwrite: what is written doesn't depend on the device, nor the gradient."""
     shape = part._array.shape
-    places = _sc.places_of(shape, rest, module_of(part._array)).reshape(-1)
+    places, lead = places_of(shape, rest, module_of(part._array))
+    places = places.reshape(-1)
     kept = last_of_each(places)
     if kept is None:
         return rest, values
-    left = places[kept]
-    coordinates = []
-    for n in reversed(shape):
+    left, coordinates = places[kept], []
+    for n in reversed(shape[:lead]):
         coordinates.append(left % n)
         left = left // n
-    return tuple(reversed(coordinates)), apply(_ix.Index, (reshape(values, -1),), ((kept,),))
+    rows = reshape(values, (places.size, *shape[lead:]))
+    return tuple(reversed(coordinates)), apply(_ix.Index, (rows,), ((kept,),))
 
 
 def put_in_place(part: Tensor, rest: tuple[Any, ...], values: Tensor, accumulate: bool) -> None:

@@ -10,7 +10,7 @@ from ..backends import module_of
 from ..dtypes import FLOATS
 from ..ops import indexing as _ix
 from ..ops import scattering as _sc
-from ..ops.ordered import combine_in_order, rounds
+from ..ops.ordered import combine_in_order, places_of, rounds
 from ..ops.registry import apply
 from ..tensor import Tensor
 from .arguments import beside, one_dim, tensor_of
@@ -160,10 +160,10 @@ def _divided(total: Tensor, index: Any, include_self: bool) -> Tensor:
     if a.dtype.kind == "b":
         raise NotImplementedError("scatter_reduce: mean of bools")
     xp = module_of(a)
-    places = _sc.places_of(a.shape, index, xp)
-    counts = xp.full(a.size, int(include_self), np.int64)
-    combine_in_order("add", counts, places.reshape(-1), xp.ones(places.size, np.int64))
-    counts = xp.maximum(counts, xp.ones((), np.int64)).reshape(a.shape)
+    places, lead = places_of(a.shape, index, xp)
+    counts = xp.full(a.shape[:lead], int(include_self), np.int64)
+    combine_in_order("add", counts.reshape(-1), (places.reshape(-1),), xp.ones(places.size, np.int64))
+    counts = xp.maximum(counts, xp.ones((), np.int64)).reshape(*counts.shape, *[1] * (a.ndim - lead))
     if a.dtype not in FLOATS:
         return Tensor._wrap((a // counts.astype(a.dtype)).astype(a.dtype))
     result: Tensor = total / Tensor._wrap(counts.astype(a.dtype))
@@ -173,18 +173,16 @@ def _divided(total: Tensor, index: Any, include_self: bool) -> Tensor:
 def _multiplied(input: Tensor, index: Any, src: Tensor) -> Tensor:
     """Products in order; where gradients flow by rounds of single products, whose gradient is right at zeros too."""
     a = input._array
-    xp = module_of(a)
-    places = _sc.places_of(a.shape, index, xp).reshape(-1)
-    out, values = reshape(input, -1), reshape(src, -1)
     if not (input.requires_grad or src.requires_grad):
-        product = out._array.copy()
-        combine_in_order("mul", product, places, values._array)
-        return Tensor._wrap(product.reshape(a.shape))
-    for targets, numbers in rounds(places):
+        product = a.copy(order="C")
+        combine_in_order("mul", product, index, src._array)
+        return Tensor._wrap(product)
+    places, lead = places_of(a.shape, index, module_of(a))
+    out, values = reshape(input, (-1, *a.shape[lead:])), reshape(src, (places.size, *a.shape[lead:]))
+    for targets, numbers in rounds(places.reshape(-1)):
         factor = apply(_ix.Index, (values,), ((numbers,),))
-        out = apply(
-            _sc.IndexPut, (out, mul(apply(_ix.Index, (out,), ((targets,),)), factor)), ((targets,), False)
-        )
+        product = mul(apply(_ix.Index, (out,), ((targets,),)), factor)
+        out = apply(_sc.IndexPut, (out, product), ((targets,), False))
     return reshape(out, a.shape)
 
 

@@ -78,11 +78,7 @@ class PutItems(Op):
         if is_basic(index):
             out[index] = g
             return out
-        # Number the elements of the target, read the numbers through the same index, and sum equal ones in order.
-        numbers = xp.arange(out.size).reshape(shape)[index]
-        combine_in_order(
-            "add", out.reshape(-1), numbers.reshape(-1), xp.broadcast_to(g, numbers.shape).reshape(-1)
-        )
+        combine_in_order("add", out, index, g)
         return out
 
     def backward(self, m: Any, g: Any) -> Any:

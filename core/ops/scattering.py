@@ -6,28 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import module_of
 from ..dtypes import FLOATS
 from ..node import Op
 from .ordered import combine_in_order
 from .registry import register
 
-__all__ = ["IndexPut", "PutNumber", "ScatterExtreme", "places_of"]
-
-
-def places_of(shape: tuple[int, ...], index: Any, xp: Any) -> Any:
-    """The numbers of the elements that an index of raw arrays reads, in the shape of what it reads."""
-    size = 1
-    for n in shape:
-        size *= n
-    return xp.arange(size).reshape(shape)[index]
+__all__ = ["IndexPut", "PutNumber", "ScatterExtreme"]
 
 
 @register("index_put", inputs=2)
 class IndexPut(Op):
     """index_put(a, values, index, accumulate): a copy with values put, or added, at a raw index.
 
-    What is put has no place twice. values broadcast to what the index reads.
+    What is put has no place twice. values has the shape of what the index reads.
     """
 
     __slots__ = ()
@@ -38,11 +29,7 @@ class IndexPut(Op):
         if not accumulate:
             out[index] = values
             return out
-        xp = module_of(out)
-        places = places_of(out.shape, index, xp)
-        combine_in_order(
-            "add", out.reshape(-1), places.reshape(-1), xp.broadcast_to(values, places.shape).reshape(-1)
-        )
+        combine_in_order("add", out, index, values)
         return out
 
     def backward(self, m: Any, g: Any) -> Any:
@@ -97,8 +84,7 @@ class ScatterExtreme(Op):
         out = a.copy(order="C")
         if not include_self:
             out[index] = _least(out.dtype, largest)
-        places = places_of(out.shape, index, module_of(out))
-        combine_in_order("max" if largest else "min", out.reshape(-1), places.reshape(-1), values.reshape(-1))
+        combine_in_order("max" if largest else "min", out, index, values)
         return out
 
     def backward(self, m: Any, g: Any, a: Any, values: Any, out: Any) -> Any:
