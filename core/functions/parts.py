@@ -6,10 +6,13 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
+from ..ops import shape as _sh
 from ..ops import strided as _st
-from ..ops.registry import apply
+from ..ops.indexing import Getitem
+from ..ops.registry import apply, apply_several
 from ..tensor import Tensor
 from ..versions import owner_of
+from ..views import attach
 from .arguments import one_dim, whole_number
 from .catalogue import public
 from .indexing import getitem
@@ -41,11 +44,18 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
 
 
 def _cut(tensor: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:
-    result, start = [], 0
-    for k in sizes:
-        result.append(narrow(tensor, dim, start, k))
-        start += k
-    return tuple(result)
+    """Parts of these sizes, whose gradients are joined at once and not each in zeros of the whole."""
+    d, each = one_dim(dim, tensor.ndim), tuple(sizes)
+    if not each:
+        return ()
+    return _views(tensor, apply_several(_sh.Split, (tensor,), (d, each)), _sh.Split.indices(d, each))
+
+
+def _views(tensor: Tensor, parts: tuple[Tensor, ...], indices: list[Any]) -> tuple[Tensor, ...]:
+    """`parts`, each as the view of `tensor` that its index reads."""
+    return tuple(
+        [attach(part, Getitem, tensor, (index,)) for part, index in zip(parts, indices, strict=True)]
+    )
 
 
 def _has_dimensions(tensor: Tensor, name: str) -> None:
@@ -188,7 +198,10 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = one_dim(dim, input.ndim)
-    return tuple(select(input, d, i) for i in range(input._array.shape[d]))
+    n = input._array.shape[d]
+    if not n:
+        return ()
+    return _views(input, apply_several(_sh.Unbind, (input,), (d, n)), _sh.Unbind.indices(d, n))
 
 
 @public()

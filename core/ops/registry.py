@@ -55,7 +55,8 @@ def register(
 
     inputs: how many leading arguments are tensors (-1: all but the last); the rest are attributes.
     promotes: a binary operation whose operands may be numbers or of different dtypes.
-    outputs: how many arrays forward returns, as a tuple where it is more than one.
+    outputs: how many arrays forward returns, as a tuple where it is more than one (-1: as many as the node's `n_outputs`
+    says).
     """
 
     def enter(op: OpType) -> OpType:
@@ -64,7 +65,8 @@ def register(
         index[name] = op
         op.registered = name
         op.promotes = promotes
-        op.n_outputs = outputs
+        if outputs > 0:
+            op.n_outputs = outputs
         op.saves_output = "out" in op.save
         if op.saves_output and op.save[-1] != "out":
             raise TypeError(f"operation {name}: 'out' must come last in save")

@@ -127,3 +127,78 @@ class Cat(Op):
             result.append(m.getitem(g, (*lead, slice(start, start + n))) if e is not None else None)
             start += n
         return result
+
+
+def _joined(m: Any, parts: list[Any], dim: int, sizes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """The gradients of parts as one, zeros where none has arrived."""
+    found = [i for i, g in enumerate(parts) if g is not None]
+    some = parts[found[0]]
+    if len(found) == 1:
+        start = sum(sizes[: found[0]])
+        where = (*(slice(None),) * dim, slice(start, start + sizes[found[0]]))
+        return m.put_items(some, where, shape)
+    raw = some._array if hasattr(some, "_array") else some
+    for i, g in enumerate(parts):
+        if g is None:
+            zeros = module_of(raw).zeros((*shape[:dim], sizes[i], *shape[dim + 1 :]), raw.dtype)
+            parts[i] = zeros if raw is some else type(some)._wrap(zeros)
+    return m.cat(*parts, (dim, sizes))
+
+
+@register("split", outputs=-1)
+class Split(Op):
+    """split(a, dim, sizes): views side by side along a dimension; dim is non-negative."""
+
+    __slots__ = ()
+    exact = True
+
+    @property
+    def n_outputs(self) -> int:  # type: ignore[override]
+        return len(self.attrs[1])
+
+    @staticmethod
+    def forward(a: Any, dim: int, sizes: tuple[int, ...]) -> Any:
+        return tuple(a[where] for where in Split.indices(dim, sizes))
+
+    @staticmethod
+    def indices(dim: int, sizes: tuple[int, ...]) -> list[tuple[Any, ...]]:
+        """By which each part is read."""
+        result, start = [], 0
+        lead = (slice(None),) * dim
+        for n in sizes:
+            result.append((*lead, slice(start, start + n)))
+            start += n
+        return result
+
+    def backward(self, m: Any, g: Any) -> Any:
+        dim, sizes = self.attrs
+        return (_joined(m, list(g), dim, sizes, self.input_shape()),)
+
+
+@register("unbind", outputs=-1)
+class Unbind(Op):
+    """unbind(a, dim, n): the n parts along a dimension as views without it; dim is non-negative."""
+
+    __slots__ = ()
+    exact = True
+
+    @property
+    def n_outputs(self) -> int:  # type: ignore[override]
+        return int(self.attrs[1])
+
+    @staticmethod
+    def forward(a: Any, dim: int, n: int) -> Any:
+        return tuple(a[where] for where in Unbind.indices(dim, n))
+
+    @staticmethod
+    def indices(dim: int, n: int) -> list[tuple[Any, ...]]:
+        """By which each part is read; the Ellipsis makes a view of a single element too."""
+        lead = (slice(None),) * dim
+        return [(*lead, i, ...) for i in range(n)]
+
+    def backward(self, m: Any, g: Any) -> Any:
+        dim, n = self.attrs
+        shape = self.input_shape()
+        one = (*shape[:dim], 1, *shape[dim + 1 :])
+        parts = [x if x is None else m.reshape(x, one) for x in g]
+        return (_joined(m, parts, dim, (1,) * n, shape),)

@@ -12,6 +12,10 @@ def _embedded(g):
 
 
 CASES: list[Case] = [
+    Case("split", (signed(2, 5),), lambda a: a.split((2, 0, 3), 1), given(1, (2, 0, 3)), outputs=3),
+    Case("split", (signed(4),), lambda a: a.split(3)[:1], given(0, (3, 1)), "first", outputs=1),
+    Case("unbind", (signed(2, 3),), lambda a: a.unbind(1), given(1, 3), outputs=3),
+    Case("unbind", (signed(3),), lambda a: a.unbind()[:2], given(0, 3), "two", outputs=2),
     Case("as_strided", (signed(3, 4),), lambda a: a.as_strided((2, 3), (4, 2), 1), given((2, 3), (4, 2), 1, (4, 1))),
     Case("as_strided", (signed(6),), lambda a: a.as_strided((4, 3), (1, 1)), given((4, 3), (1, 1), 0, (1,)), "overlap"),
     Case("as_strided", (signed(4, 2).T,), lambda a: a.as_strided((2, 3), (4, 1)), given((2, 3), (4, 1), 0, (4, 1)), "otherwise-laid-out"),
