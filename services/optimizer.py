@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradwire.optim import Optimizer
+from gradwire.optim.flat import apply_rule
 from gradwire.training import ParameterLayout, block_sums, clip_factor
 
 __all__ = ["SliceOptimizer"]
@@ -112,7 +113,7 @@ class SliceOptimizer:
                 group = self._optimizer.param_groups[piece.group]
                 count = self.step_counts[piece.parameter]
                 p, g = values[part].reshape(piece.shape), self._gradient[part].reshape(piece.shape)
-                self._optimizer.update(p, g, state, group, count)
+                apply_rule(self._optimizer, p, g, state, group, count)
         values[self._parameters_stop - self.start :] = self._buffers
         self._gradient = None
         self._applied = (key, values)

@@ -18,7 +18,7 @@ from ..backends import device_of, module_of
 from ..tensor import Tensor
 from ..versions import note_changes, owner_of
 
-__all__ = ["Plan", "chunked"]
+__all__ = ["Plan", "apply_rule"]
 
 Array = Any
 
@@ -26,12 +26,17 @@ CHUNK = 1 << 15
 """Elements updated at a time on the CPU: what a rule's temporaries and operands need of the cache (32768 float32: 128 KiB each)."""
 
 
-def chunked(
+def apply_rule(
     optimizer: Any, p: Array, g: Array, state: dict[str, Any], group: dict[str, Any], step: int
 ) -> None:
     """`optimizer.update`, in pieces that stay in the cache where the arrays are long and in order."""
     n = p.size
-    if n <= CHUNK or module_of(p) is not np or not (p.flags.c_contiguous and g.flags.c_contiguous):
+    if (
+        n <= CHUNK
+        or not optimizer.elementwise
+        or module_of(p) is not np
+        or not (p.flags.c_contiguous and g.flags.c_contiguous)
+    ):
         optimizer.update(p, g, state, group, step)
         return
     arrays = {k: v.reshape(-1) for k, v in state.items() if not isinstance(v, float)}
@@ -210,7 +215,7 @@ class _Block:
                 for i in range(first, last):
                     g[self.starts[i] - a : self.stops[i] - a].reshape(grads[i].shape)[...] = grads[i]
             after = {**numbers, **{name: self.state[name][part] for name in self.names}}
-            chunked(optimizer, self.flat[part], g, after, group, step)
+            apply_rule(optimizer, self.flat[part], g, after, group, step)
         for name in self.numbers:
             self.state[name][...] = after[name]
 

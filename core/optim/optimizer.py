@@ -21,7 +21,7 @@ from ..grad_mode import enable_grad
 from ..node import RemovableHandle
 from ..tensor import Tensor
 from ..versions import note_change
-from .flat import Plan, chunked
+from .flat import Plan, apply_rule
 from .state_dict import load, packed
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
@@ -234,13 +234,10 @@ class Optimizer:
                     "after the model is on its device"
                 )
         note_change(array)
-        if not self.elementwise:
-            self.update(array, grad, arrays, group, count)
-        else:
-            if array.ndim == 0:
-                array, grad = array.reshape(1), grad.reshape(1)
-                arrays = {n: a if n in numbers else a.reshape(1) for n, a in arrays.items()}
-            chunked(self, array, grad, arrays, group, count)
+        if self.elementwise and array.ndim == 0:
+            array, grad = array.reshape(1), grad.reshape(1)
+            arrays = {n: a if n in numbers else a.reshape(1) for n, a in arrays.items()}
+        apply_rule(self, array, grad, arrays, group, count)
         for name in numbers:
             state[name]._array[...] = arrays[name]
 

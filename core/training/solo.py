@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from ..backends import Device, to_numpy
 from ..nn import Module
 from ..optim import LBFGS, Optimizer
+from ..optim.flat import apply_rule
 from ..optim.lr_scheduler import ReduceLROnPlateau
 from .digest import parameters_sha256
 from .job import Job, JobFileError
@@ -157,7 +158,7 @@ def _trained(job: Job, shards: int, device: Device, on_step: Any, on_evaluation:
                 p, g = layout.flat[s.start : s.stop], gradient[s.start : s.stop]
                 if not optimizer.elementwise:
                     p, g = p.reshape(s.shape), g.reshape(s.shape)
-                optimizer.update(p, g, state[i], group, counts[i])
+                apply_rule(optimizer, p, g, state[i], group, counts[i])
         layout.flat[layout.buffer_start :] = total[layout.buffer_start :] / layout.dtype.type(scalars[2])
         integers = present[0].integers
         layout.write_buffers(integers)

@@ -22,6 +22,25 @@ def test_fifty_steps_are_torchs(name, options, dtype, tolerance, device):
     np.testing.assert_allclose(path(torch, device), expected, rtol=tolerance, atol=tolerance / 100)
 
 
+@pytest.mark.parametrize("name,options", [(n, {"lr": 0.05}) for n in NAMES] + [("AdamW", {"amsgrad": True})])
+@pytest.mark.parametrize("dtype,tolerance", [("float16", 0.01), ("bfloat16", 0.08)])
+def test_halves_are_torchs_within_their_rounding(name, options, dtype, tolerance):
+    def path(t):
+        ps = [p.detach().to(getattr(t, dtype)).requires_grad_() for p in parameters(t, "float32")]
+        o = getattr(t.optim, name)(ps, **options)
+        rng = np.random.default_rng(0)
+        result = []
+        for _ in range(15):
+            for p in ps:
+                p.grad = t.tensor(rng.standard_normal(tuple(p.shape)).astype(np.float32)).to(p.dtype)
+            o.step()
+            result.append(np.concatenate([p.detach().float().numpy().reshape(-1) for p in ps]))
+        assert all(p.dtype is getattr(t, dtype) for p in ps)
+        return np.array(result)
+
+    np.testing.assert_allclose(path(torch), path(real), rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_scalars_follow_the_default_dtype_as_torchs_do(name):
     def path(t):
