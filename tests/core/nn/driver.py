@@ -34,8 +34,7 @@ import numpy as np
 import torch
 
 import gradwire
-
-from ..functions.driver import TORCH, D, Library, difference, leaves, ours, outcome
+from tests.core.functions.driver import TORCH, D, Library, difference, leaves, ours, outcome
 
 _draw = np.random.default_rng(33)
 _REPEATS = 12
