@@ -120,8 +120,12 @@ class Optimizer:
     counts_steps: ClassVar[bool] = True
     """Whether a parameter's state has its number of updates, "step"."""
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        self._set_up()  # here, as optimizers that wrap another one often don't call this class's __init__
+        return self
+
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
-        self._set_up()
         self.defaults = defaults
         if isinstance(params, Tensor):
             raise TypeError(
@@ -395,8 +399,6 @@ class Optimizer:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
     def __setstate__(self, state: Group) -> None:
-        if "_plans" not in self.__dict__:
-            self._set_up()
         self.__dict__.update(state)
         self._after_load()
 

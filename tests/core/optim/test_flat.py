@@ -246,6 +246,21 @@ def test_written_in_place_between_steps():
     both(script)
 
 
+def test_resized_without_state():
+    def path(t):
+        ps = parameters(t)
+        o = t.optim.SGD(ps, lr=LR, weight_decay=0.1)
+        result = [run(o, ps, 3)]
+        ps[0].data = t.arange(10, dtype=t.float64)
+        ps[0].grad = None
+        ps[2].data = ps[2].data.reshape(1, 1)
+        ps[2].grad = None
+        result.append(run(o, ps, 3, 3))
+        return np.concatenate([r.reshape(-1) for r in result])
+
+    np.testing.assert_allclose(path(torch), path(real), rtol=1e-10, atol=1e-12)
+
+
 def test_moved_to_another_dtype_without_state():
     def path(t):
         ps = parameters(t)

@@ -367,6 +367,38 @@ def test_an_optimizer_of_ones_own_with_a_rule(device):
     assert all((o.state[p]["seen"] == 3).all() for p in ps) and o._plans[0].blocks
 
 
+def test_an_optimizer_around_another():
+    def trained(t):
+        class Lookahead(t.optim.Optimizer):
+            """Zhang et al., arXiv:1907.08610, as it goes around: without a call of the base's __init__."""
+
+            def __init__(self, inner, k=3):
+                self.inner, self.k, self.steps = inner, k, 0
+                self.param_groups, self.state, self.defaults = inner.param_groups, inner.state, inner.defaults
+                self.slow = [[p.detach().clone() for p in g["params"]] for g in self.param_groups]
+
+            def step(self, closure=None):
+                loss = self.inner.step(closure)
+                self.steps += 1
+                if self.steps % self.k == 0:
+                    for group, slow in zip(self.param_groups, self.slow, strict=True):
+                        for p, q in zip(group["params"], slow, strict=True):
+                            q.add_(p.data - q, alpha=0.5)
+                            p.data.copy_(q)
+                return loss
+
+        ps = parameters(t)
+        o = Lookahead(t.optim.Adam(ps, lr=0.1))
+        s = t.optim.lr_scheduler.StepLR(o, 4, 0.5)
+        path = []
+        for i in range(12):
+            path.append(run(o, ps, 1, i))
+            s.step()
+        return np.concatenate(path)
+
+    np.testing.assert_allclose(trained(torch), trained(real), rtol=1e-9)
+
+
 def test_a_step_that_calls_its_bases_runs_the_hooks_once():
     class Twice(torch.optim.SGD):
         def step(self, closure=None):
