@@ -92,7 +92,7 @@ def order_of(a: Any, dim: int, descending: bool) -> Any:
 
 def kth(a: Any, dim: int, k: int) -> Any:
     """Where the k-th smallest along `dim` is (k from 0), kept as 1: of equal ones as a stable sort would have it."""
-    if a.__class__ is not np.ndarray or a.dtype.kind not in "iuf":
+    if a.__class__ is not np.ndarray or a.dtype.kind not in "iuf" or a.shape[dim] < 64:
         return order_of(a, dim, False)[(*(slice(None),) * dim, slice(k, k + 1))]
     value = np.partition(a, k, axis=dim)[(*(slice(None),) * dim, slice(k, k + 1))]
     below, equal = _beside(a, value, False)
@@ -136,10 +136,11 @@ def middle(a: Any, dim: int, skip_nan: bool) -> tuple[Any, Any]:
     """The lower median along `dim`, kept as 1, and its place; NaN where there is one, or past it with skip_nan."""
     xp = module_of(a)
     n = a.shape[dim]
-    holes = (a != a).sum(axis=dim, keepdims=True)
+    holes = a != a
     if a.__class__ is np.ndarray and not holes.any():
         place = kth(a, dim, (n - 1) // 2)
     else:
+        holes = holes.sum(axis=dim, keepdims=True)
         at = xp.maximum((n - holes - 1) // 2, 0) if skip_nan else xp.where(holes > 0, n - holes, (n - 1) // 2)
         place = xp.take_along_axis(order_of(a, dim, False), at, dim)
     return xp.take_along_axis(a, place, dim), place
