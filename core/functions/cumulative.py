@@ -213,6 +213,8 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
     """
     t = tensor_of(input, "gradient")
     dims = all_dims(dim, t.ndim) if dim != () else ()
+    if dim is not None and dim != () and not t.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     if t._array.dtype == np.uint8:
@@ -244,7 +246,7 @@ def _slopes(t: Tensor, d: int, step: Any, edge_order: int) -> Tensor:
         share = [_share(widths, 0, 1), _share(widths, n - 2, n - 3)] if edge_order == 2 else []
     else:
         rise = diff(t, dim=d) / step
-        inner = (narrow(rise, d, 0, n - 2) + narrow(rise, d, 1, n - 2)) / 2
+        inner = (narrow(t, d, 2, n - 2) - narrow(t, d, 0, n - 2)) / (2 * step)
         share = [0.5, 0.5]
     first, last = narrow(rise, d, 0, 1), narrow(rise, d, n - 2, 1)
     if edge_order == 2:

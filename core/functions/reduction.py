@@ -147,6 +147,11 @@ def nanmean(
         dim, keepdim = numpy_names("nanmean", other, dim, keepdim)
     if not tensor_of(input, "nanmean").is_floating_point():
         raise RuntimeError(f"nanmean(): expected input to have floating point dtype but got {input.dtype}")
+    if dtype is not None and not dtype.is_floating_point:
+        raise RuntimeError(
+            "nanmean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. "
+            f"Got: {dtype}"
+        )
     there = sum(Tensor._wrap(input._array == input._array), dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / there
 
@@ -211,8 +216,12 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, **other: Any) -> T
         dim, keepdim = numpy_names("logsumexp", other, dim, keepdim)
     if not tensor_of(input, "logsumexp").is_floating_point():
         input = cast_inputs(input, get_default_dtype())
-    if not isinstance(dim, int) and not len(dim) and input.ndim:
-        raise RuntimeError("logsumexp(): expected at least one dimension")
+    if isinstance(dim, (tuple, list)) and not dim and input.ndim and not keepdim:
+        raise RuntimeError(
+            "logsumexp(): expected at least one dimension; dim=tuple(range(t.ndim)) stands for all"
+        )
+    if dim is None:
+        raise TypeError("logsumexp(): argument 'dim' must be tuple of ints, not NoneType")
     return reduced(_rd.Logsumexp, "logsumexp", input, dim, keepdim)
 
 

@@ -120,7 +120,7 @@ def norm(
         raise TypeError(f"norm(): argument 'p' must be Number or str, not {type(p).__name__}")
     shape = t._array.shape
     dims = all_dims(dim, len(shape))
-    if p in (float("inf"), float("-inf")) and any(shape[d] == 0 for d in dims):
+    if (p < 0 or p == float("inf")) and any(shape[d] == 0 for d in dims):
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
         )
@@ -163,7 +163,7 @@ def cov(
         )
         freedom = freedom.to(rows.dtype).clamp(0)
     product: Tensor = centred @ scaled.T / freedom
-    return product if t.ndim == 2 else reshape(product, ())
+    return product if product._array.size != 1 else reshape(product, ())
 
 
 def _observations(fweights: Any, aweights: Any, n: int) -> Tensor | None:

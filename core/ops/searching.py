@@ -38,7 +38,7 @@ def starts_of(rows: Any) -> Any:
     xp = module_of(rows)
     differs = rows[1:] != rows[:-1]
     if differs.ndim > 1:
-        differs = differs.reshape(differs.shape[0], -1).any(axis=1)
+        differs = differs.any(axis=tuple(range(1, differs.ndim)))
     return xp.concatenate((xp.ones((min(rows.shape[0], 1),), bool), differs))
 
 
@@ -46,7 +46,7 @@ def row_order(rows: Any) -> Any:
     """The stable order of `rows` (dimension 0), by the first element, then the second, and so on."""
     xp = module_of(rows)
     order = xp.arange(rows.shape[0])
-    columns = rows.reshape(rows.shape[0], -1)
+    columns = rows.reshape(rows.shape[0], rows.size // max(rows.shape[0], 1))
     for k in reversed(range(columns.shape[1])):
         order = order[order_of(columns[order, k], 0, False)]
     return order

@@ -62,6 +62,7 @@ CASES = [
         ("places", {"spacing": (np.array([0.0, 1.0, 3.0, 4.5]), np.array([1.0, 1.5, 4.0]))}), ("place", {"spacing": (np.array([1.0, 1.5, 4.0]),), "dim": -1}))),
     case("gradient", signed(4), note="whole", spacing=2, dtypes="float64 int64 int8"),
     case("gradient", signed(), note="0d", dtypes=FULL),
+    case("gradient", np.array([[-2.0, -4.0, np.inf, -2.0], [1.0, 2.0, np.nan, 0.5]]), note="inf", dim=1, dtypes=FLOATS, grad=False),
     *(c for name in ("softmax", "log_softmax") for c in (
         *_along(name, signed, dtypes=FLOATS),
         *(case(name, signed(2, 3), 1, dtype=D(d), note=f"as-{d}", twice=False, tolerance=2e-3 if d == "float16" else 1e-5) for d in ("float64", "float32", "float16")),
@@ -92,6 +93,7 @@ BAD = [
         ((signed(3), signed(3)), {"dx": 2}), ((signed(3),), {"dim": 1}))),
     bad("trapezoid", signed(3), dx=True),
     bad("gradient", signed(1)),
+    bad("gradient", signed(), dim=0),
     bad("gradient", signed(2), edge_order=2),
     bad("gradient", signed(3), edge_order=3),
     bad("gradient", np.array([True, False])),

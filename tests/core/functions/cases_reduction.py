@@ -78,6 +78,7 @@ CASES = [
     *over("logsumexp", none=False),
     case("logsumexp", ENDLESS, 1, note="inf", dtypes=FLOATS),
     case("logsumexp", np.array([[800.0, 801.0], [-900.0, -900.0]]), 1, note="far", dtypes=FLOATS),
+    case("logsumexp", signed(2, 3), (), True, note="no-dims-kept"),
     case("logsumexp", np.zeros((0, 3)), 0, note="of-nothing"),
     *(c for name in SPREADS for c in over(name, dtypes=FLOATS) if c.note != "no-dims" and "0d" not in c.note),
     *(case(name, signed(), *dim, note=f"0d-{dim}", dtypes=FLOATS, twice=False) for name in SPREADS for dim in ((), (0,))),
@@ -115,6 +116,8 @@ BAD = [
     bad("mean", np.array([1, 2])),
     bad("mean", np.array([True])),
     bad("mean", signed(2), dtype=D("int64")),
+    bad("nanmean", signed(2), dtype=D("int64")),
+    bad("logsumexp", signed(2), None),
     bad("nanmean", np.array([1, 2])),
     bad("prod", signed(2, 3), (0, 1)),
     bad("prod", signed(2, 3), None),
@@ -129,7 +132,7 @@ BAD = [
     bad("norm", np.array([1, 2])),
     bad("norm", signed(2, 3), "wrong"),
     bad("norm", signed(2, 3), 2, 2),
-    bad("norm", signed(0, 3), float("inf"), 0),
+    *(bad("norm", signed(0, 3), p, 0) for p in (float("inf"), float("-inf"), -1)),
     bad("norm", signed(2, 3), None, 0, dtype=D("int64")),
 ]  # fmt: skip
 
@@ -137,6 +140,7 @@ _WEIGHTS = {"fweights": np.array([1, 2, 1, 3]), "aweights": np.array([0.5, 1.0, 
 CASES += [
     case("cov", signed(3, 4), note="rows", dtypes=NUMBERS),
     case("cov", signed(4), note="one", dtypes=NUMBERS),
+    case("cov", signed(1, 4), note="one-row", dtypes=NUMBERS),
     case("cov", signed(), note="0d", dtypes=FLOATS, grad=False),
     *(case("cov", signed(3, 4), note=f"{c}", correction=c, dtypes=FLOATS, grad=c < 4) for c in (0, 2, 5)),
     case("cov", signed(3, 4), note="fweights", fweights=_WEIGHTS["fweights"], dtypes=FLOATS),

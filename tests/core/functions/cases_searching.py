@@ -33,6 +33,8 @@ CASES = [
         ("nan", NAN), ("0d", np.array(2.0)), ("empty", np.zeros(0)), ("one", np.array([2.0])), ("zeros", np.array([0.0, -0.0, 0.0])))),
     _plain("unique", np.array([[0.0, 1.0], [0.0, np.nan], [0.0, np.nan]]), note="nan-rows", dim=0, dtypes=FLOATS),
     *(_plain(name, np.zeros((0, 3)), note="no-rows", dim=0, **BOTH[3]) for name in ("unique", "unique_consecutive")),
+    *(_plain(name, whole(3, 1), note=f"one-{d}", dim=d, **BOTH[3]) for name in ("unique", "unique_consecutive") for d in (0, 1)),
+    *(_plain(name, whole(1, 2, 2), note="one-deep", dim=0, **BOTH[3]) for name in ("unique", "unique_consecutive")),
     _plain("unique", whole(5), False, note="unsorted-is-sorted"),
     _plain("unique_consecutive", np.array([[1.0, 1.0, 2.0], [2.0, 1.0, 1.0]]), note="flat", **BOTH[3]),
     *(_plain("searchsorted", SORTED, PLACED, note=f"right-{r}-{i}", right=r, out_int32=i, dtypes=NUMBERS) for r in (False, True) for i in (False, True)),
