@@ -3,7 +3,22 @@
 `import gradwire as torch` runs ordinary training code on NumPy (CPU) or CuPy (GPU).
 """
 
-from . import autograd, backends, convert, cuda, data, func, graph, linalg, nn, optim, random, training, utils
+from . import (
+    autograd,
+    backends,
+    convert,
+    cuda,
+    data,
+    func,
+    graph,
+    linalg,
+    nn,
+    optim,
+    random,
+    safetensors,
+    training,
+    utils,
+)
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .backends import Device as device
 from .creation import *  # noqa: F403
@@ -37,6 +52,7 @@ from .random import (
     seed,
     set_rng_state,
 )
+from .serialization import load, save
 from .tensor import Size, Tensor
 from .training import Job, run
 

@@ -14,6 +14,7 @@ from .layouts import in_format, is_in_format, memory_format, preserve_format, st
 from .node import Op
 from .ops.registry import apply, index
 from .tensor import Size, Tensor
+from .versions import owner_of
 
 __all__ = [
     "is_complex",
@@ -219,10 +220,7 @@ def data_ptr(self: Tensor) -> int:
 def storage_offset(self: Tensor) -> int:
     """How many elements of the storage lie before the first one of this tensor."""
     array = self._array
-    base = array
-    while getattr(base, "base", None) is not None and hasattr(base.base, "dtype"):
-        base = base.base
-    return (_address(array) - _address(base)) // int(array.itemsize) if array.size else 0
+    return (_address(array) - _address(owner_of(array))) // int(array.itemsize) if array.size else 0
 
 
 def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:

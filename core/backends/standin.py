@@ -232,6 +232,15 @@ class ndarray:
     flags = property(lambda self: _Flags(self._host.flags, self.base is None))
     T = property(lambda self: self._view(self._host.T))
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        told = self._host.__array_interface__
+        return {
+            **{k: told[k] for k in ("shape", "typestr", "strides")},
+            "data": (told["data"][0], False),
+            "version": 3,
+        }
+
     def __len__(self) -> int:
         return len(self._host)
 
