@@ -11,6 +11,7 @@ from . import order as order
 from . import overwriting as overwriting
 from . import piecewise as piecewise
 from . import pointwise as pointwise
+from . import pooling as pooling
 from . import recurrent as recurrent
 from . import reduction as reduction
 from . import rounding as rounding
@@ -19,6 +20,7 @@ from . import shape as shape
 from . import statistics as statistics
 from . import strided as strided
 from . import transcendental as transcendental
+from . import windows as windows
 from .registry import arrays as arrays
 from .registry import index as index
 from .registry import tensors as tensors

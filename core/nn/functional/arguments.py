@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ...functions import (
     mean,
@@ -42,3 +43,18 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return loss
     raise ValueError(f"{reduction} is not a valid value for reduction")
+
+
+def sizes(x: Any, n: int, name: str) -> tuple[int, ...]:
+    """An int for each of `n` dimensions, from one for all of them or a sequence of one or n."""
+    if isinstance(x, int) and not isinstance(x, bool):
+        return (x,) * n
+    if not isinstance(x, (tuple, list)) or not all(isinstance(i, int) for i in x):
+        raise TypeError(f"{name}: expected an int or a tuple of ints, got {x!r}")
+    if len(x) == 1:
+        return tuple(x) * n
+    if len(x) != n:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {n} values, but got {name}={list(x)}"
+        )
+    return tuple(x)

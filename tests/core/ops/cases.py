@@ -109,70 +109,6 @@ def _reduction(op: str, function: Any, make: Any = signed) -> list[Case]:
     return [*cases, Case(op, (make(),), lambda a: a * 1, given((), False, ()), "0d")]
 
 
-def _pooled(function: Any, x_shape: tuple[int, ...]) -> Callable[[Any], Any]:
-    """The gradient of `function` as a function of the output's gradient."""
-
-    def run(g: Any) -> Any:
-        x = torch.from_numpy(_POOLED).requires_grad_()
-        assert x.shape == x_shape
-        return torch.autograd.grad(function(x), x, g)[0]
-
-    return run
-
-
-_POOLED = distinct(2, 2, 5, 4)
-
-
-def _chosen(kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> np.ndarray:
-    """The cell of each window of _POOLED that PyTorch finds largest."""
-    _, flat = F.max_pool2d(torch.from_numpy(_POOLED), kernel, stride, padding, return_indices=True)
-    width = _POOLED.shape[3]
-    oh, ow = flat.shape[2:]
-    i = flat // width - torch.arange(oh).reshape(-1, 1) * stride[0] + padding[0]
-    j = flat % width - torch.arange(ow) * stride[1] + padding[1]
-    return (i * kernel[1] + j).numpy().astype(np.int16)
-
-
-def _pooling() -> list[Case]:
-    cases, shape = [], _POOLED.shape
-    for window in (((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 2), (1, 1)), ((2, 1), (3, 3), (0, 0))):
-        chosen = _chosen(*window)
-        g = signed(*chosen.shape)
-        maximum = lambda x, w=window: F.max_pool2d(x, *w)  # noqa: E731
-        average = lambda x, w=window: F.avg_pool2d(x, *w)  # noqa: E731
-        cases += [
-            Case("max_pool2d", (_POOLED,), maximum, given(*window), str(window)),
-            Case("avg_pool2d", (_POOLED,), average, given(*window, shape), str(window)),
-            Case("spread_windows", (g,), _pooled(average, shape), given(*window, shape), str(window)),
-            Case(
-                "put_windows",
-                (g,),
-                _pooled(maximum, shape),
-                lambda move, _, c=chosen, w=window: (move(c), *w, shape),
-                str(window),
-            ),
-            Case("take_windows", (_POOLED,), maximum, lambda move, _, c=chosen, w=window: (move(c), *w), str(window)),
-        ]  # fmt: skip
-    return cases
-
-
-def _convolutions() -> list[Case]:
-    cases = []
-    for stride, padding in (((1, 1), (0, 0)), ((2, 1), (1, 2)), ((3, 2), (0, 1))):
-        x, w = signed(2, 2, 5, 4), signed(3, 2, 3, 2)
-        g = signed(*F.conv2d(torch.from_numpy(x), torch.from_numpy(w), None, stride, padding).shape)
-        more = {"stride": stride, "padding": padding}
-        note = f"{stride}-{padding}"
-        cases += [
-            Case("conv2d", (x, w), lambda a, b, k=more: F.conv2d(a, b, None, **k), given(stride, padding), note),
-            Case("conv2d_input", (g, w), lambda a, b, k=more: torch.nn.grad.conv2d_input((2, 2, 5, 4), b, a, **k),
-                 given(stride, padding, (2, 2, 5, 4)), note),
-            Case("conv2d_weight", (g, x), lambda a, b, k=more: torch.nn.grad.conv2d_weight(b, (3, 2, 3, 2), a, **k),
-                 given(stride, padding, (3, 2, 3, 2)), note),
-        ]  # fmt: skip
-    return cases
-
-
 def _put(index: Any, shape: tuple[int, ...]) -> Callable[[Any], Any]:
     def run(g: Any) -> Any:
         return torch.zeros(shape, dtype=g.dtype).index_put(index, g, accumulate=True)
@@ -306,8 +242,6 @@ CASES: list[Case] = [
     *_reduction("amin", torch.amin, distinct),
     *(Case("standardize", (distinct(2, 3, 4),), lambda a, d=d: _standardized(a, d), given(d, 1e-3), str(d))
       for d in ((2,), (0, 2), (1, 2))),
-    *_convolutions(),
-    *_pooling(),
     *_indexing(),
     *_shapes(),
 ]  # fmt: skip

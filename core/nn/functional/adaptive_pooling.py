@@ -1,0 +1,118 @@
+"""Pooling to a given size, whatever the image's: place i of o takes what lies from floor(i n / o) to ceil((i + 1) n / o)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...backends import to_device
+from ...functions import amax, matmul, movedim, reshape, squeeze, take_along_dim, unsqueeze
+from ...functions.catalogue import public
+from ...functions.indexing import getitem
+from ...tensor import Tensor
+
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices",
+]  # fmt: skip
+
+
+def _target(input: Tensor, output_size: Any, n: int, name: str) -> tuple[Tensor, bool, tuple[int, ...]]:
+    """The input as a batch, whether it was a single image, and the size of each dimension (None keeps it)."""
+    shape = tuple(input._array.shape)
+    if len(shape) not in (n + 1, n + 2) or 0 in shape[len(shape) - n :]:
+        raise RuntimeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D tensor with sizes above 0 in its last {n} dimensions, but got {list(shape)}"
+        )
+    wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    if len(wanted) == 1:
+        wanted = tuple(wanted) * n
+    if len(wanted) != n:
+        raise ValueError(f"{name}: output_size must have {n} values, but got {len(wanted)}")
+    size = tuple(shape[-n + i] if w is None else int(w) for i, w in enumerate(wanted))
+    if min(size) < 0:
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received {size}"
+        )
+    single = len(shape) == n + 1
+    return (unsqueeze(input, 0) if single else input), single, size
+
+
+def _bounds(n: int, o: int) -> tuple[Any, Any]:
+    at = np.arange(o)
+    return at * n // max(o, 1), -(-(at + 1) * n // max(o, 1))
+
+
+def _avg(n: int) -> Callable[[Tensor, Any], Tensor]:
+    name = f"adaptive_avg_pool{n}d"
+
+    def run(input: Tensor, output_size: Any) -> Tensor:
+        x, single, size = _target(input, output_size, n, name)
+        if not x.is_floating_point():
+            raise RuntimeError(f"\"{name}\" not implemented for '{x.dtype}'; convert with .float()")
+        for d in range(n):  # a mean over a box is the mean over each dimension, one after the other
+            dim, rows = 2 + d, x._array.shape[2 + d]
+            if size[d] == rows:
+                continue
+            start, end = _bounds(rows, size[d])
+            at = np.arange(rows)
+            weights = ((at >= start[:, None]) & (at < end[:, None])) / (end - start)[:, None]
+            dtype = x._array.dtype
+            w = Tensor._wrap(to_device(weights.T.astype(dtype), x.device))
+            x = movedim(matmul(movedim(x, dim, -1), w), -1, dim)
+        out = x.contiguous() if x is not input else x.clone()
+        return squeeze(out, 0) if single else out
+
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = f"Means of (N, C, *{n} sizes) over as many boxes as output_size says."
+    return run
+
+
+def _max(n: int, with_indices: bool) -> Callable[..., Any]:
+    name = f"adaptive_max_pool{n}d"
+
+    def run(input: Tensor, output_size: Any, return_indices: bool = with_indices) -> Any:
+        x, single, size = _target(input, output_size, n, name)
+        if x._array.dtype.kind in "iub":
+            raise RuntimeError(f"\"{name}\" not implemented for '{x.dtype}'; convert with .float()")
+        image = tuple(x._array.shape[2:])
+        rows = []  # for each dimension which of its rows each place takes, the last repeated to make them equally many
+        for d in range(n):
+            start, end = _bounds(image[d], size[d])
+            longest = int((end - start).max()) if len(start) else 1
+            rows.append(np.minimum(start[:, None] + np.arange(longest), end[:, None] - 1))
+        index, flat = [], np.zeros((), np.int64)
+        for d, r in enumerate(rows):
+            shape = [1] * (2 * n)
+            shape[d], shape[n + d] = r.shape
+            spread = r.reshape(shape)
+            index.append(Tensor._wrap(to_device(spread, x.device)))
+            flat = flat * image[d] + spread
+        boxes = getitem(x, (slice(None), slice(None), *index))
+        boxes = reshape(boxes, *x._array.shape[:2], *size, -1)
+        best: Any = boxes.detach().argmax(-1, keepdim=True) if boxes.numel() else None
+        out = amax(boxes, -1) if best is None else squeeze(take_along_dim(boxes, best, -1), -1)
+        results = [out]
+        if return_indices:
+            places = Tensor._wrap(to_device(np.ascontiguousarray(flat).reshape(1, 1, *size, -1), x.device))
+            results.append(squeeze(take_along_dim(places, best, -1), -1))
+        results = [squeeze(r, 0) if single else r for r in results]
+        return tuple(results) if return_indices else results[0]
+
+    run.__name__ = run.__qualname__ = name + "_with_indices" * with_indices
+    run.__doc__ = f"Largest values of (N, C, *{n} sizes) over as many boxes as output_size says; return_indices: and their places."
+    return run
+
+
+_nn: dict[str, Any] = {"namespace": "torch.nn.functional", "method": False}
+adaptive_avg_pool1d = public(method=False)(_avg(1))
+adaptive_avg_pool2d = public(**_nn)(_avg(2))
+adaptive_avg_pool3d = public(**_nn)(_avg(3))
+adaptive_max_pool1d = public(**_nn)(_max(1, False))
+adaptive_max_pool2d = public(**_nn)(_max(2, False))
+adaptive_max_pool3d = public(**_nn)(_max(3, False))
+adaptive_max_pool1d_with_indices = _max(1, True)
+adaptive_max_pool2d_with_indices = _max(2, True)
+adaptive_max_pool3d_with_indices = _max(3, True)
