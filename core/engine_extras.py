@@ -124,6 +124,11 @@ def values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
     if not create_graph:
         return [s._array if isinstance(s, Tensor) else s for s in saved]
     result = list(saved)
+    packed = node.hooks is not None and node.hooks.packed
+    for i, where in enumerate(() if packed else getattr(node, "save", ())):
+        s = result[i]
+        if where != "out" and isinstance(s, Tensor):
+            result[i] = at_its_place(s, node.edges[where])
     if node.saves_output and node.n_outputs == 1:
         result[-1] = Tensor._recorded(result[-1], node)
     elif node.saves_output:
@@ -134,6 +139,13 @@ def values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
             else:
                 result[first + i] = Tensor._wrap(value)
     return result
+
+
+def at_its_place(t: Tensor, place: Any) -> Tensor:
+    """A saved tensor where it was in the graph when it was saved; detach_() may have taken it out since."""
+    if place is None or place.kind == KIND_LEAF or t._node is place:
+        return t
+    return Tensor._recorded(t._array, place)
 
 
 def _check_unchanged(node: Any, value: Any) -> None:

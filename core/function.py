@@ -7,6 +7,7 @@ from typing import Any
 
 from . import versions
 from .dtypes import FLOATS
+from .engine_extras import at_its_place
 from .grad_mode import state as grad_state
 from .node import FREED, SECOND_TIME, Node, OutputSlot, next_seq
 from .observers import Packed, observe, unpacked
@@ -26,6 +27,7 @@ class _Context(Node):
         "_none_as_zeros",
         "_not_differentiable",
         "_own_outputs",
+        "_places",
         "needs_input_grad",
     )
     fresh = False
@@ -35,6 +37,7 @@ class _Context(Node):
         self.hooks, self.attrs = None, None
         self.saved: Any = ()
         self._function, self._none_as_zeros = function, True
+        self._places: tuple[Any, ...] = ()  # of the saved tensors in the graph
         self._not_differentiable: tuple[Tensor, ...] = ()
         self._dirty: tuple[Tensor, ...] = ()
         self._own_outputs: dict[
@@ -97,6 +100,11 @@ class _Context(Node):
                     grads[i] = Tensor._wrap(like(shape))
         given = [lifted(s) for s in saved]
         if on_tensors:  # an output that was saved stands for its place in the graph: it depends on the inputs
+            if self.hooks is None or not self.hooks.packed:
+                given = [
+                    at_its_place(s, p) if s is not None else s
+                    for s, p in zip(given, self._places, strict=True)
+                ]
             for position, number in self._own_outputs.items():
                 given[position] = Tensor._recorded(
                     given[position]._array, self._place(number, given[position])
@@ -181,6 +189,7 @@ class Function:
         for d in ctx._dirty:
             check_writable(d)
         results = [_recorded(o, ctx, i, args) for i, o in enumerate(outputs)]
+        ctx._places = tuple(s._node if isinstance(s, Tensor) else None for s in ctx.saved)
         if versions.watch:
             observe(ctx)
         return tuple(results) if isinstance(output, tuple) else results[0]

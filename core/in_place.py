@@ -7,6 +7,7 @@ from typing import Any
 
 from . import versions, views
 from .grad_mode import state as grad_state
+from .node import KIND_SLOT, next_seq
 from .ops.overwriting import Fill, Overwrite
 from .ops.registry import apply
 from .tensor import Tensor
@@ -28,7 +29,10 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
         old = Tensor._recorded(array.copy(), t._node)
     else:
         old = Tensor._wrap(array)
+    before = next_seq()
     new = _fitting(t, compute(old), name)
+    if new._requires_grad and (new._node is None or _seq_of(new._node) < before):
+        new = new.clone()  # an operand itself, whose place in the graph is not this tensor's
     view = t._view
     wanted = t._requires_grad or new._requires_grad
     if view is not None and not view.recorded and (wanted or view.base._requires_grad):
@@ -42,14 +46,17 @@ def in_place(t: Tensor, compute: Callable[[Tensor], Tensor], name: str) -> Tenso
         new = apply(Overwrite, (old, new))
     elif not t._requires_grad:
         old._array = array.copy()  # what the graph keeps of the old value must not change below
-    if new._node is None:
-        new = new.clone()
     if view is not None:
         views.check_base(view)
     versions.note_change(array, rewrites=True)
     array[...] = new._array
     views.rebase(t, new._node)
     return t
+
+
+def _seq_of(place: Any) -> int:
+    seq: int = place.node.seq if place.kind == KIND_SLOT else place.seq
+    return seq
 
 
 def check_overlap(t: Tensor, name: str) -> None:

@@ -40,12 +40,13 @@ class Size(tuple[int, ...]):
 class Cold:
     """What most tensors never have: hooks, a retained gradient. Made at the first use."""
 
-    __slots__ = ("hooks", "post_accumulate_hooks", "retains_grad")
+    __slots__ = ("detached", "hooks", "post_accumulate_hooks", "retains_grad")
 
     def __init__(self) -> None:
         self.hooks: list[Any] = []
         self.post_accumulate_hooks: list[Any] = []
         self.retains_grad = False
+        self.detached = False  # by detach_(): views of it may have a graph that it has not
 
 
 class Tensor:
@@ -312,6 +313,8 @@ class Tensor:
         """Takes this tensor out of the graph. Raises RuntimeError for a view, whose base would stay in."""
         if self._view is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        if self._node is not None:
+            self._make_cold().detached = True
         self._node, self._requires_grad = None, False
         return self
 
@@ -410,7 +413,8 @@ class Tensor:
 
     def _write(self, array: Any) -> Tensor:
         """Puts the values of `array` into this storage, not recorded."""
-        versions.note_change(self._array)
+        base = self if self._view is None else self._view.base
+        versions.note_change(self._array, rewrites=base._cold is not None and base._cold.detached)
         self._array[...] = array
         return self
 

@@ -117,6 +117,8 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     outs, wanted = _as_list(outputs), _as_list(inputs)
+    if not wanted:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     grads = [None] * len(outs) if grad_outputs is None else _as_list(grad_outputs)
     for t in wanted:
         if not t.requires_grad:

@@ -187,14 +187,14 @@ def test_what_is_too_much_is_left_out_with_a_note():
     assert int(re.search(r"\d+", labels[0])[0]) == sum(v.kind == "operation" for v in whole.vertices()) - 10
 
 
-def test_a_graph_of_a_hundred_thousand_operations_is_drawn():
+def test_a_graph_of_twenty_thousand_operations_is_drawn():
     x = torch.ones(1, requires_grad=True)
     y = x
-    for _ in range(50_000):
+    for _ in range(10_000):
         y = y + 1.0
         y = y * 2.0
     text = graph.to_mermaid(y)
-    assert f"{X} 49999" in text and len(text) < 1000
+    assert f"{X} 9999" in text and len(text) < 1000
 
 
 # The texts

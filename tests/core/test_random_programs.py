@@ -1,0 +1,443 @@
+"""Random programs of views, writes in place and arithmetic, run by gradwire and by PyTorch: values and gradients agree.
+
+A program is a list of steps, each a kind and four numbers; the numbers choose among the tensors and dimensions that there
+are, so that any list of numbers is a program. A step that one library refuses, the other must refuse as well.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as theirs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import gradwire as ours
+from gradwire.versions import owner_of
+
+_SHAPES = [(2, 3), (3,), (2, 2, 2), (1, 3), (4, 1), (6,), (), (2, 3, 1)]
+
+
+class Machine:
+    """A program's run under one library. pool: the tensors that there are; the first ones are leaves."""
+
+    def __init__(self, t: Any, shapes: list[int], moved: tuple[int, int, float] = (-1, 0, 0.0)) -> None:
+        self.t = t
+        self.leaves = []
+        self.pool: list[Any] = []
+        for i, k in enumerate(shapes):
+            shape = _SHAPES[k % len(_SHAPES)]
+            values = np.cos(np.arange(1, 1 + int(np.prod(shape))) * (i + 1.3)).reshape(shape)
+            if i == moved[0]:  # one element, for a difference
+                values.reshape(-1)[moved[1]] += moved[2]
+            leaf = t.tensor(values.tolist(), dtype=t.float64).reshape(shape).detach().requires_grad_()
+            self.leaves.append(leaf)
+            self.pool += [leaf, leaf * 1.0]
+        self.pool.append(t.tensor([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]], dtype=t.float64))
+
+    def step(self, kind: int, a: int, b: int, p: int, q: int) -> Any:
+        """Runs one step; what it made or wrote to, None where the tensors do not fit it."""
+        x, y = self.pool[a % len(self.pool)], self.pool[b % len(self.pool)]
+        name, function = STEPS[kind % len(STEPS)]
+        if ("_" in name[-1] or "write" in name or name == "+=") and _repeats(x):
+            return None  # PyTorch lets some operations write to an expanded tensor
+        made = function(self, x, y, p, q)
+        if made is not None and made is not x and len(self.pool) < 14:
+            self.pool.append(made)
+        return made
+
+
+def _repeats(x: Any) -> bool:
+    return x.numel() > 0 and any(s == 0 and n > 1 for s, n in zip(x.stride(), x.shape, strict=True))
+
+
+def _dim(x: Any, p: int) -> int:
+    return p % x.ndim
+
+
+def _broadcasts(x: Any, y: Any, to_x: bool = False) -> bool:
+    try:
+        shape = np.broadcast_shapes(tuple(x.shape), tuple(y.shape))
+    except ValueError:
+        return False
+    return (shape == tuple(x.shape) if to_x else int(np.prod(shape)) <= 24) and len(shape) < 5
+
+
+def _number(p: int) -> float:
+    return (p % 7) * 0.5 - 1.25
+
+
+def _select(m, x, y, p, q):
+    return None if not x.ndim or not x.shape[_dim(x, p)] else x.select(_dim(x, p), q % x.shape[_dim(x, p)])
+
+
+def _slice(m, x, y, p, q):
+    if not x.ndim:
+        return None
+    size = x.shape[0]
+    return x[p % (size + 1) : size - (q % 2) : 1 + q % 3]
+
+
+def _slice_last(m, x, y, p, q):
+    return x[..., p % x.shape[-1] :] if x.ndim and x.shape[-1] else None
+
+
+def _narrow(m, x, y, p, q):
+    if not x.ndim or not x.shape[_dim(x, p)]:
+        return None
+    size = x.shape[_dim(x, p)]
+    return x.narrow(_dim(x, p), q % size, 1 + (p + q) % (size - q % size))
+
+
+def _transpose(m, x, y, p, q):
+    return x.transpose(_dim(x, p), _dim(x, q)) if x.ndim else None
+
+
+def _permute(m, x, y, p, q):
+    return x.permute(*np.roll(range(x.ndim), p).tolist()) if x.ndim else None
+
+
+def _flat(m, x, y, p, q):
+    return x.reshape(-1)
+
+
+def _reshape(m, x, y, p, q):
+    n = x.numel()
+    options = [(n,), (n, 1), (1, n)] + ([(2, n // 2), (n // 2, 2)] if n and n % 2 == 0 else [])
+    return x.reshape(options[p % len(options)])
+
+
+def _view(m, x, y, p, q):
+    return x.view(*x.shape, 1) if p % 2 else x.view(x.numel())
+
+
+def _unsqueeze(m, x, y, p, q):
+    return x.unsqueeze(p % (x.ndim + 1)) if x.ndim < 4 else None
+
+
+def _squeeze(m, x, y, p, q):
+    return x.squeeze() if p % 2 else (x.squeeze(_dim(x, q)) if x.ndim else None)
+
+
+def _expand(m, x, y, p, q):
+    return x.expand(2, *x.shape) if x.ndim < 4 else None
+
+
+def _diagonal(m, x, y, p, q):
+    return x.diagonal() if x.ndim == 2 else None
+
+
+def _split(m, x, y, p, q):
+    """PyTorch lets nobody write to one of several views that came from one operation; gradwire does."""
+    if not x.ndim or x.shape[0] < 3:
+        return None
+    size = 1 + p % 2
+    return (
+        x.split(size, 0)[q % 2]
+        if m.t is ours
+        else x.narrow(0, size * (q % 2), min(size, x.shape[0] - size * (q % 2)))
+    )
+
+
+def _chunk(m, x, y, p, q):
+    if not x.ndim or not x.shape[-1]:
+        return None
+    return x.chunk(2, -1)[0] if m.t is ours else x.narrow(-1, 0, (x.shape[-1] + 1) // 2)
+
+
+def _index(m, x, y, p, q):
+    if not x.ndim or not x.shape[0]:
+        return None
+    return x[[p % x.shape[0], q % x.shape[0]]]
+
+
+def _none_index(m, x, y, p, q):
+    return x[None, ...] if x.ndim < 4 else None
+
+
+def _masked_write(m, x, y, p, q):
+    x[x.detach() > _number(p)] = _number(q)
+    return x
+
+
+def _slice_write(m, x, y, p, q):
+    if not x.ndim:
+        return None
+    part = x[p % (x.shape[0] + 1) :]
+    if not _broadcasts(part, y, True) or y is x or _overlap(m, x, y):
+        return None
+    x[p % (x.shape[0] + 1) :] = y
+    return x
+
+
+def _item_write(m, x, y, p, q):
+    if not x.ndim or not x.shape[0]:
+        return None
+    x[p % x.shape[0]] = _number(q)
+    return x
+
+
+def _index_write(m, x, y, p, q):
+    if not x.ndim or x.shape[0] < 2:
+        return None
+    x[[0, x.shape[0] - 1]] = _number(q)
+    return x
+
+
+def _overlap(m, x, y):
+    """PyTorch refuses to write to a tensor from another that shares memory with it; gradwire computes before it writes."""
+    if x is y:
+        return False
+    if m.t is theirs:
+        return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
+    return owner_of(x._array) is owner_of(y._array)
+
+
+def _in_place(name):
+    def run(m, x, y, p, q):
+        return getattr(x, name)(y) if _broadcasts(x, y, True) and not _overlap(m, x, y) else None
+
+    return name, run
+
+
+def _in_place_number(name):
+    return name, lambda m, x, y, p, q: getattr(x, name)(_number(p))
+
+
+def _unary(name):
+    return name, lambda m, x, y, p, q: getattr(x, name)()
+
+
+def _binary(name, function):
+    return name, lambda m, x, y, p, q: function(m.t, x, y) if _broadcasts(x, y) else None
+
+
+def _quiet_write(m, x, y, p, q):
+    x.detach().mul_(_number(p))
+    return x
+
+
+def _no_grad_view(m, x, y, p, q):
+    if x.requires_grad:
+        return None  # PyTorch calls such a view a leaf that requires grad
+    with m.t.no_grad():
+        return x.view(-1) if p % 2 and x.is_contiguous() else x[...]
+
+
+def _no_grad_write(m, x, y, p, q):
+    with m.t.no_grad():
+        return x.mul_(_number(p))
+
+
+def _augmented(m, x, y, p, q):
+    if not _broadcasts(x, y, True) or _overlap(m, x, y):
+        return None
+    before = x
+    x += y
+    assert x is before
+    return x
+
+
+def _sum(m, x, y, p, q):
+    return x.sum(_dim(x, p), keepdim=bool(q % 2)) if x.ndim else x.sum()
+
+
+def _stack(m, x, y, p, q):
+    return (
+        m.t.stack([x, y], p % (x.ndim + 1)) if x.shape == y.shape and x.ndim < 4 and x.numel() < 20 else None
+    )
+
+
+def _cat(m, x, y, p, q):
+    return m.t.cat([x, y], _dim(x, p)) if x.shape == y.shape and x.ndim and x.numel() < 20 else None
+
+
+def _matmul(m, x, y, p, q):
+    return x @ y if x.ndim == 2 and y.ndim == 2 and x.shape[1] == y.shape[0] else None
+
+
+def _requires(m, x, y, p, q):
+    return x.detach().requires_grad_(bool(p % 2))
+
+
+def _detach_in_place(m, x, y, p, q):
+    """Of what has no views: PyTorch is moving away from detaching what has some."""
+    return x.detach_() if not any(t is not x and _overlap(m, x, t) for t in m.pool) else None
+
+
+STEPS = [
+    ("select", _select), ("slice", _slice), ("slice of the last", _slice_last), ("narrow", _narrow),
+    ("transpose", _transpose), ("permute", _permute), ("flat", _flat), ("reshape", _reshape), ("view", _view),
+    ("unsqueeze", _unsqueeze), ("squeeze", _squeeze), ("expand", _expand), ("diagonal", _diagonal), ("split", _split),
+    ("chunk", _chunk), ("index", _index), ("x[None]", _none_index),
+    ("masked write", _masked_write), ("slice write", _slice_write), ("item write", _item_write),
+    ("index write", _index_write), ("write of a detached", _quiet_write), ("view under no_grad", _no_grad_view),
+    ("write under no_grad", _no_grad_write), ("+=", _augmented),
+    _in_place("add_"), _in_place("mul_"), _in_place("sub_"), _in_place("copy_"), _in_place("div_"),
+    _in_place_number("mul_"), _in_place_number("add_"), _in_place_number("fill_"), _in_place_number("clamp_"),
+    ("zero_", lambda m, x, y, p, q: x.zero_()), ("sin_", lambda m, x, y, p, q: x.sin_()),
+    ("tanh_", lambda m, x, y, p, q: x.tanh_()), ("neg_", lambda m, x, y, p, q: x.neg_()),
+    _unary("sin"), _unary("tanh"), _unary("clone"), _unary("contiguous"), _unary("detach"), _unary("relu"),
+    _binary("mul", lambda t, x, y: x * y), _binary("add", lambda t, x, y: x + y), _binary("sub", lambda t, x, y: 2 - x * y),
+    _binary("where", lambda t, x, y: t.where(x > 0, x, y)),
+    ("times a number", lambda m, x, y, p, q: x * _number(p)), ("plus a number", lambda m, x, y, p, q: x + _number(p)),
+    ("sum", _sum), ("stack", _stack), ("cat", _cat), ("matmul", _matmul),
+    ("detach and require", _requires), ("detach_", _detach_in_place),
+]  # fmt: skip
+
+
+def _outcome(call: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return call()
+    except (RuntimeError, ValueError, TypeError, IndexError) as e:
+        return e
+
+
+def _array(x: Any) -> Any:
+    return None if x is None else x.detach().numpy()
+
+
+def _assert_equal(mine: Any, other: Any, where: str, tolerance: float = 1e-9) -> None:
+    if mine is None or other is None:
+        # a gradient of zero may be told by None
+        present = mine if mine is not None else other
+        assert present is None or np.allclose(_array(present), 0, atol=tolerance), (
+            f"{where}: {mine} and {other}"
+        )
+        return
+    a, b = _array(mine), _array(other)
+    assert a.shape == b.shape, f"{where}: {a.shape} and {b.shape}"
+    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=where)
+
+
+def _compare_pools(mine: Machine, other: Machine, where: str) -> None:
+    assert len(mine.pool) == len(other.pool), where
+    for i, (x, y) in enumerate(zip(mine.pool, other.pool, strict=True)):
+        place = f"{where}, tensor {i}"
+        _assert_equal(x, y, place)
+        assert (x.requires_grad, x.is_leaf) == (y.requires_grad, y.is_leaf), place
+        assert x._is_view() == y._is_view(), place
+
+
+def _total(m: Machine) -> Any:
+    """A weighted sum of all tensors that require grad."""
+    total = 0.0
+    for i, x in enumerate(m.pool):
+        if x.requires_grad:
+            weights = m.t.tensor(np.sin(np.arange(x.numel()) + i + 1.0).tolist(), dtype=m.t.float64)
+            total = total + (x * weights.reshape(x.shape)).sum()
+    return total
+
+
+def _gradients(m: Machine, second: bool) -> Any:
+    """The gradients of the total by the leaves, or those of their squares' sum."""
+    total = _total(m)
+    if not isinstance(total, m.t.Tensor):
+        return []
+    wanted = [x for x in m.leaves if x.requires_grad]
+    if not wanted:
+        return []
+    first = m.t.autograd.grad(total, wanted, create_graph=second, allow_unused=True, retain_graph=True)
+    if not second:
+        return list(first)
+    squares = [(g * g).sum() for g in first if g is not None and g.requires_grad]
+    squared = sum(squares) if squares else None
+    if squared is None or not squared.requires_grad:
+        return [None] * len(wanted)
+    return list(m.t.autograd.grad(squared, wanted, allow_unused=True))
+
+
+def run_both(shapes: list[int], program: list[tuple[int, int, int, int, int]]) -> None:
+    """Runs a program under both libraries, comparing after each step."""
+    mine, other = Machine(ours, shapes), Machine(theirs, shapes)
+    told = []
+    for numbers in program:
+        kind, a, b, p, q = numbers
+        name = STEPS[kind % len(STEPS)][0]
+        told.append(f"{name}({a % len(mine.pool)}, {b % len(mine.pool)}, {p}, {q})")
+        where = " ".join(told)
+        got, expected = _outcome(lambda n=numbers: mine.step(*n)), _outcome(lambda n=numbers: other.step(*n))
+        if isinstance(got, Exception) or isinstance(expected, Exception):
+            assert isinstance(got, Exception) and isinstance(expected, Exception), (
+                f"{where}: {got!r} and {expected!r}"
+            )
+            told[-1] += "!"
+        else:
+            assert (got is None) == (expected is None), where
+        if not _readable(other):
+            return
+        _compare_pools(mine, other, where)
+    for second in (False, True):
+        got, expected = (
+            _outcome(lambda s=second: _gradients(mine, s)),
+            _outcome(lambda s=second: _gradients(other, s)),
+        )
+        where = " ".join(told) + f": derivatives {1 + second}"
+        lost = isinstance(expected, RuntimeError) and any(words in str(expected) for words in _LOST)
+        if lost and not isinstance(got, Exception):
+            checked = None if second else _differences(shapes, program)
+            for i, (g, e) in enumerate(zip(got, checked or (), strict=False)):
+                _assert_equal(g, e, f"{where}, gradient {i} by differences", 1e-5)
+            continue
+        if isinstance(got, Exception) or isinstance(expected, Exception):
+            assert isinstance(got, Exception) and isinstance(expected, Exception), (
+                f"{where}: {got!r} and {expected!r}"
+            )
+            continue
+        for i, (g, e) in enumerate(zip(got, expected, strict=True)):
+            _assert_equal(g, e, f"{where}, gradient {i}")
+
+
+def _readable(other: Machine) -> bool:
+    """Whether PyTorch still lets its tensors be looked at: not views made under no_grad whose base was written since."""
+    return not isinstance(_outcome(lambda: [x.is_leaf for x in other.pool]), Exception)
+
+
+# What PyTorch says where it has lost a saved value; gradwire, which computes before it writes, may still have it.
+_LOST = ("modified by an inplace operation", "detached in-place")
+
+_CUTS = ("detach", "no_grad")
+
+
+def _differences(shapes: list[int], program: list[tuple[int, int, int, int, int]]) -> list[Any] | None:
+    """Central differences of PyTorch's total by the elements of the leaves; None where the program cuts gradients off."""
+    if any(word in STEPS[kind % len(STEPS)][0] for kind, *_ in program for word in _CUTS):
+        return None
+
+    def total(number: int, element: int, change: float) -> float:
+        machine = Machine(theirs, shapes, (number, element, change))
+        for numbers in program:
+            _outcome(lambda n=numbers: machine.step(*n))
+        return float(_total(machine))
+
+    result = []
+    for number, leaf in enumerate(Machine(theirs, shapes).leaves):
+        slopes = [(total(number, e, 1e-6) - total(number, e, -1e-6)) / 2e-6 for e in range(leaf.numel())]
+        result.append(theirs.tensor(slopes, dtype=theirs.float64).reshape(leaf.shape))
+    return result
+
+
+_small = st.integers(0, 11)
+_programs = st.lists(
+    st.tuples(st.integers(0, len(STEPS) - 1), _small, _small, _small, _small), min_size=1, max_size=14
+)
+_leaf_shapes = st.lists(st.integers(0, len(_SHAPES) - 1), min_size=1, max_size=2)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(_leaf_shapes, _programs)
+def test_random_programs_agree(shapes, program):
+    run_both(shapes, program)
+
+
+@pytest.mark.slow
+@settings(max_examples=int(os.environ.get("GRADWIRE_PROGRAMS", "5000")), derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))  # fmt: skip
+@given(_leaf_shapes, _programs)
+def test_many_random_programs_agree(shapes, program):
+    run_both(shapes, program)
