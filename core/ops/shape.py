@@ -117,7 +117,10 @@ class Cat(Op):
     @staticmethod
     def forward(*args: Any) -> Any:
         *parts, (dim, _) = args
-        return module_of(parts[0]).concatenate(parts, axis=dim)
+        m = module_of(parts[0])
+        joined = m.concatenate(parts, axis=dim)
+        # of parts in another order, or expanded ones, it makes one in their order; PyTorch's is contiguous
+        return joined if joined.flags.c_contiguous else m.ascontiguousarray(joined)
 
     def backward(self, m: Any, g: Any) -> Any:
         ((dim, sizes),) = self.attrs

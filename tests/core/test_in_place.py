@@ -340,3 +340,79 @@ def test_an_in_place_operation_returns_the_tensor_itself():
     c = b
     c += 1
     assert b.add_(1) is b and c is b and b.tolist() == [3, 3]
+
+
+# Found by random programs
+
+
+@pytest.mark.parametrize("t", [torch, real], ids=["gradwire", "torch"])
+def test_a_copy_has_a_place_in_the_graph_of_its_own(t):
+    x = leaf(t, 1.25, 2.0)
+    source = x * 2
+    target = t.zeros(2, dtype=t.float64)
+    target.copy_(source)
+    seen = []
+    target.register_hook(lambda g: seen.append(g.tolist()))
+    loss = target.sum() + 3 * source.sum()
+    (alone,) = t.autograd.grad(loss, target, retain_graph=True)
+    assert alone.tolist() == [1, 1] and seen == [[1, 1]]
+    loss.backward()
+    assert x.grad.tolist() == [8, 8]
+
+
+def test_a_saved_tensor_that_is_detached_keeps_its_second_derivative():
+    x = leaf(torch, 1.25, 2.0)
+    h = x * x
+    y = (h * h).sum()
+    h.detach_()
+    (first,) = torch.autograd.grad(y, x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    np.testing.assert_allclose(first.detach().numpy(), 4 * np.array([1.25, 2.0]) ** 3)
+    np.testing.assert_allclose(second.numpy(), 12 * np.array([1.25, 2.0]) ** 2)
+
+
+def test_what_a_function_saved_keeps_its_second_derivative_when_it_is_detached():
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            ctx.save_for_backward(a)
+            return a * a
+
+        @staticmethod
+        def backward(ctx, g):
+            (a,) = ctx.saved_tensors
+            return g * a * 2
+
+    x = leaf(torch, 1.25, 2.0)
+    h = x * x
+    y = Square.apply(h).sum()
+    h.detach_()
+    (first,) = torch.autograd.grad(y, x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    np.testing.assert_allclose(second.numpy(), 12 * np.array([1.25, 2.0]) ** 2)
+
+
+def test_a_view_follows_its_base_out_of_the_graph_when_that_is_written():
+    for t in (torch, real):
+        x = leaf(t, 1.25, 2.0)
+        base = x * 2
+        view = base[:1]
+        base.detach_()
+        base.mul_(3)
+        assert not base.requires_grad
+        total = view.sum() * 2 + x.sum()
+        (g,) = t.autograd.grad(total, x)
+        assert g.tolist() == [1, 1]
+
+
+def test_joined_tensors_are_contiguous_whatever_their_parts_are():
+    for t in (torch, real):
+        part = t.ones(2, 3).T
+        assert t.cat([part, part], 1).view(12).shape == t.stack([part, part]).view(12).shape == (12,)
+
+
+def test_gradients_of_no_inputs_are_refused():
+    for t in (torch, real):
+        x = leaf(t, 1.0)
+        with pytest.raises(RuntimeError, match="`inputs` argument to `grad\\(\\)` cannot be empty"):
+            t.autograd.grad((x * 2).sum(), [])

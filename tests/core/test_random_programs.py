@@ -430,7 +430,7 @@ _programs = st.lists(
 _leaf_shapes = st.lists(st.integers(0, len(_SHAPES) - 1), min_size=1, max_size=2)
 
 
-@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_leaf_shapes, _programs)
 def test_random_programs_agree(shapes, program):
     run_both(shapes, program)
