@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import module_of
+from ..dtypes import FULL
 from ..dtypes import dtype as DType
 from ..grad_mode import state as grad_state
 from ..in_place import check_overlap, in_place
@@ -30,6 +31,7 @@ from .shape import expand, reshape
 __all__ = ["index_put"]
 
 _INDEX_KINDS = frozenset(("int64", "int32", "bool", "uint8"))
+_NUMBERS = frozenset((int, float))
 _ALL = slice(None)
 _WHAT_MAY_BE = (
     "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices"
@@ -55,6 +57,9 @@ def _plain(item: Any) -> Any:
 
 
 def _raw(item: Tensor, input: Tensor) -> Any:
+    raw = item._array
+    if raw.__class__ is np.ndarray is input._array.__class__:
+        return raw.astype(bool) if raw.dtype == np.uint8 else raw
     if item.device.type == "cuda" and input.device.type == "cpu":
         raise RuntimeError(
             "indices should be either on cpu or on the same device as the indexed tensor (cpu)"
@@ -83,8 +88,9 @@ def _takes(item: Any) -> int:
     """How many dimensions an item of an index takes, and the item as it is gone on with."""
     if item is None or item is Ellipsis or isinstance(item, (bool, np.bool_)):
         return 0
-    if isinstance(item, (Tensor, np.ndarray)) and str(item.dtype).removeprefix("torch.") in ("bool", "uint8"):
-        return item.ndim
+    if isinstance(item, (Tensor, np.ndarray)):
+        kind = (item._array if isinstance(item, Tensor) else item).dtype
+        return item.ndim if kind.kind == "b" or kind == np.uint8 else 1
     if isinstance(item, (list, tuple)) and item:
         first: Any = item
         depth = 0
@@ -101,6 +107,10 @@ def read_index(index: Any, input: Tensor) -> tuple[tuple[Any, ...], tuple[Any, .
         if not -shape[0] <= index < shape[0]:
             raise IndexError(f"index {index} is out of bounds for dimension 0 with size {shape[0]}")
         return (index,), None
+    if index.__class__ is Tensor and index._array.dtype == np.int64 and index._array.ndim and shape:
+        raw = _raw(index, input)
+        _check_bounds(raw, shape, 0)
+        return (), (raw,)
     items = _items(index)
     taken = sum(map(_takes, items))
     ndim = len(shape)
@@ -115,7 +125,7 @@ def read_index(index: Any, input: Tensor) -> tuple[tuple[Any, ...], tuple[Any, .
     axis, ellipses = 0, 0
     any_arrays = False
     for item in items:
-        if isinstance(item, (Tensor, np.ndarray)) and not item.ndim:
+        if item.__class__ is not slice and isinstance(item, (Tensor, np.ndarray)) and not item.ndim:
             alone = _index_tensor(item)
             item = bool(alone.item()) if alone.dtype.name == "uint8" else alone.item()
         if item is None:
@@ -167,8 +177,8 @@ def _checked_slice(item: slice) -> slice:
     return slice(*bounds)
 
 
-def _check_bounds(raw: Any, shape: tuple[int, ...], axis: int) -> None:
-    """Of an index array or mask for the dimensions from `axis` on; CuPy would wrap around."""
+def _check_bounds(raw: Any, shape: tuple[int, ...], axis: int, numpy_too: bool = False) -> None:
+    """Of an index array or mask for the dimensions from `axis` on: CuPy would wrap around, NumPy checks where it reads."""
     if raw.dtype.kind == "b":
         for i, n in enumerate(raw.shape):
             if n != shape[axis + i]:
@@ -176,7 +186,7 @@ def _check_bounds(raw: Any, shape: tuple[int, ...], axis: int) -> None:
                     f"The shape of the mask {list(raw.shape)} at index {i} does not match the shape of the indexed tensor "
                     f"{list(shape)} at index {axis + i}"
                 )
-    elif raw.size:
+    elif raw.size and (numpy_too or raw.__class__ is not np.ndarray):
         n, low, high = shape[axis], int(raw.min()), int(raw.max())
         if low < -n or high >= n:
             wrong = low if low < -n else high
@@ -206,6 +216,8 @@ def _read(part: Tensor, rest: tuple[Any, ...]) -> Tensor:
 
 
 def _shapes_differ(rest: tuple[Any, ...], error: Exception) -> IndexError:
+    if "out of bounds" in str(error):
+        return IndexError(str(error).replace("axis", "dimension"))
     shapes = ", ".join(str(list(i.shape)) for i in rest if hasattr(i, "dtype"))
     return IndexError(
         f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes} ({error})"
@@ -215,6 +227,18 @@ def _shapes_differ(rest: tuple[Any, ...], error: Exception) -> IndexError:
 def setitem(input: Tensor, index: Any, value: Any) -> None:
     basic, rest = read_index(index, input)
     if not isinstance(value, Tensor):
+        a = input._array
+        if (
+            rest is None
+            and value.__class__ in _NUMBERS
+            and a.dtype in FULL
+            and -3e38 < value < 3e38  # type: ignore[operator]
+            and (not grad_state.enabled or (not input._requires_grad and input._view is None))
+        ):
+            check_overlap(input, "__setitem__")
+            note_change(a)
+            a[basic] = value
+            return
         if not isinstance(value, (int, float, np.generic)):
             raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {input.dtype}")
         value = stored_number(value, input)
@@ -300,11 +324,11 @@ def _write(part: Tensor, index: tuple[Any, ...], value: Tensor) -> None:
         value = value.to(part.device)
     note_change(array)
     try:
-        with np.errstate(all="ignore"):
-            array[index or ...] = value._array
+        grad_state.quiet(array.__setitem__, index or ..., value._array)
     except (TypeError, ValueError):  # TypeError: of a mask
         if not index:
             expand(value, array.shape)  # which has the words for it
+        _check_index(part, index)
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
             f"{list(_shape_read(part, index))}"
@@ -339,8 +363,17 @@ def _shape_read(part: Tensor, rest: tuple[Any, ...]) -> tuple[int, ...]:
     return (*left[:place], *read, *left[place:])
 
 
+def _check_index(part: Tensor, rest: tuple[Any, ...]) -> None:
+    axis = 0
+    for item in rest:
+        if hasattr(item, "dtype"):
+            _check_bounds(item, part._array.shape, axis, True)
+        axis += item.ndim if hasattr(item, "dtype") and item.dtype.kind == "b" else 1
+
+
 def put(part: Tensor, rest: tuple[Any, ...], values: Tensor, accumulate: bool) -> Tensor:
     """A copy of `part` with values at a raw index; of values for one place the last remains."""
+    _check_index(part, rest)
     shape = _shape_read(part, rest)
     try:
         values = expand(values, shape) if values._array.shape != shape else values
@@ -404,7 +437,6 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
         wide = raw.ndim if raw.dtype.kind == "b" else 1
         if axis + wide > len(shape):
             raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {axis + wide})")
-        _check_bounds(raw, shape, axis)
         rest.append(raw)
         axis += wide
     return put(input, tuple(rest), beside(values, input, input.dtype), bool(accumulate))

@@ -54,12 +54,16 @@ def _checked(input: Tensor, d: int, index: Tensor, src: Tensor | None) -> None:
                 f"Expected index {list(own)} to be no larger than self {list(input.shape)} apart from dimension {d}{rest}"
             )
     n = input._array.shape[d]
-    if index._array.size:
+    if _beyond(index._array, n):
         low, high = int(index._array.min()), int(index._array.max())
-        if low < 0 or high >= n:
-            raise RuntimeError(
-                f"index {low if low < 0 else high} is out of bounds for dimension {d} with size {n}"
-            )
+        raise RuntimeError(
+            f"index {low if low < 0 else high} is out of bounds for dimension {d} with size {n}"
+        )
+
+
+def _beyond(raw: Any, n: int) -> bool:
+    """Whether an index array leads out of [0, n); as unsigned numbers negative ones are large: one pass and not two."""
+    return bool(raw.size) and int(raw.view(f"u{raw.itemsize}").max()) >= n
 
 
 @public(out=True)
@@ -197,7 +201,7 @@ def _vector(index: Any, name: str, size: int | None, error: type[Exception] = In
             f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim} with size: {list(index.shape)}"
         )
     raw = index._array.reshape(-1)
-    if size is not None and raw.size and (int(raw.min()) < 0 or int(raw.max()) >= size):
+    if size is not None and _beyond(raw, size):
         raise error("index out of range in self")
     return raw
 
