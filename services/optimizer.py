@@ -128,7 +128,9 @@ class SliceOptimizer:
             (
                 f"{piece.name}/{name}",
                 piece.offset,
-                np.full(piece.stop - piece.start, value) if isinstance(value, float) else value.reshape(-1),
+                np.full(piece.stop - piece.start, float(value))
+                if isinstance(value, (int, float))
+                else value.reshape(-1),
             )
             for piece, state in zip(self._pieces, self._state, strict=True)
             for name, value in state.items()
@@ -140,7 +142,7 @@ class SliceOptimizer:
         for piece, state in zip(self._pieces, self._state, strict=True):
             for name, own in state.items():
                 saved = arrays[f"{piece.name}/{name}"].reshape(-1)
-                if isinstance(own, float):
+                if isinstance(own, (int, float)):
                     state[name] = float(saved[0])
                 else:
                     own[...] = xp.asarray(saved[piece.offset : piece.offset + own.size]).reshape(own.shape)

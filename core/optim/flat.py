@@ -30,17 +30,16 @@ def apply_rule(
     optimizer: Any, p: Array, g: Array, state: dict[str, Any], group: dict[str, Any], step: int
 ) -> None:
     """`optimizer.update`, in pieces that stay in the cache where the arrays are long and in order."""
+    if not isinstance(p, np.ndarray):
+        with device_of(p).context():
+            optimizer.update(p, g, state, group, step)
+        return
     n = p.size
-    if (
-        n <= CHUNK
-        or not optimizer.elementwise
-        or module_of(p) is not np
-        or not (p.flags.c_contiguous and g.flags.c_contiguous)
-    ):
+    if n <= CHUNK or not optimizer.elementwise or not (p.flags.c_contiguous and g.flags.c_contiguous):
         optimizer.update(p, g, state, group, step)
         return
-    arrays = {k: v.reshape(-1) for k, v in state.items() if not isinstance(v, float)}
-    numbers = {k: v for k, v in state.items() if isinstance(v, float)}
+    arrays = {k: v.reshape(-1) for k, v in state.items() if isinstance(v, np.ndarray)}
+    numbers = {k: v for k, v in state.items() if k not in arrays}
     p, g = p.reshape(-1), g.reshape(-1)
     piece: dict[str, Any] = {}
     for start in range(0, n, CHUNK):
@@ -127,18 +126,13 @@ class _Block:
             for name in self.numbers:
                 self.state[name] = self._on_host(entries, name)
             for name in self.names:
-                if all(e.get(name) is not None for e in entries):
-                    self.state[name] = self._gathered([e[name] for e in entries], xp)
-                else:
-                    start = optimizer.state_start(name, group)
-                    whole = self.state[name] = xp.full(self.stops[-1], start, dtype=self.dtype)
-                    for e, view in zip(entries, self._views(whole, members), strict=True):
-                        e[name] = Tensor._wrap(view)
-            self.gradient = xp.empty(self.stops[-1], self.dtype)
+                self.state[name] = self._gathered([e[name] for e in entries], xp)
+            self.runs = self._runs(sizes, xp)
+            together = [self.stops[j - 1] - self.starts[i] for i, j in self.runs if j > i + 1]
+            self.gradient = xp.empty(max(together, default=0), self.dtype)
         self.steps = self._on_host(entries, "step") if optimizer.counts_steps else None
         self.entries = entries
         self.held = [[t._array for t in e.values()] for e in entries]
-        self.runs = self._runs(sizes, xp)
 
     def _views(self, flat: Array, like: list[Tensor]) -> list[Array]:
         return [
@@ -204,14 +198,14 @@ class _Block:
         numbers = {name: float(self.state[name][0]) for name in self.numbers}
         after = numbers
         note_changes(self.owners)
-        gradient, grads = self.gradient, [p._grad._array for p in self.params]  # type: ignore[union-attr]
+        grads = [p._grad._array for p in self.params]  # type: ignore[union-attr]
         for first, last in self.runs:
             a, b = self.starts[first], self.stops[last - 1]
             part = slice(a, b)
-            if last == first + 1 and grads[first].flags.c_contiguous:
+            if last == first + 1:
                 g = grads[first].reshape(-1)
             else:
-                g = gradient[part]
+                g = self.gradient[: b - a]
                 for i in range(first, last):
                     g[self.starts[i] - a : self.stops[i] - a].reshape(grads[i].shape)[...] = grads[i]
             after = {**numbers, **{name: self.state[name][part] for name in self.names}}

@@ -175,7 +175,7 @@ class Optimizer:
 
     def new_state(self, xp: Any, shape: tuple[int, ...], dtype: Any, group: Group) -> dict[str, Any]:
         """Fresh state for `update`: numbers, and arrays of module `xp`."""
-        state: dict[str, Any] = dict(self.state_scalars(group))
+        state: dict[str, Any] = {name: float(value) for name, value in self.state_scalars(group).items()}
         for name, of_shape in self.state_shapes(shape, group).items():
             state[name] = xp.full(of_shape, self.state_start(name, group), dtype=dtype)
         return state
