@@ -27,7 +27,7 @@ VALUES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda v: type(v).__name__)
 def test_plain_values_come_back_with_their_types(value):
     found = there_and_back(value)
     assert found == value and type(found) is type(value)
