@@ -11,6 +11,7 @@ from ..backends import module_of
 from ..dtypes import bool as boolean
 from ..dtypes import dtype as DType
 from ..dtypes import get_default_dtype, int64
+from ..grad_mode import state as grad_state
 from ..ops import cumulative as _cum
 from ..ops.order import Pick
 from ..ops.registry import apply, cast_inputs
@@ -77,7 +78,10 @@ def _running_extreme(input: Tensor, dim: int, name: str) -> Any:
     t = tensor_of(input, name)
     d = one_dim(dim, t.ndim)
     a = t._array
-    index = _cum.running_extreme(a, d, name == "cummax") if a.ndim else module_of(a).zeros((), np.int64)
+    if a.ndim:
+        index = grad_state.quiet(_cum.running_extreme, a, d, name == "cummax")
+    else:
+        index = module_of(a).zeros((), np.int64)
     indices = Tensor._wrap(index)
     return pair(name, apply(Pick, (t, indices), (d, True, False, f"{name.title()}Backward0")), indices)
 

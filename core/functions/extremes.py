@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..dtypes import int64
+from ..grad_mode import state as grad_state
 from ..ops import reduction as _rd
 from ..ops.order import Pick
 from ..ops.registry import apply
@@ -116,7 +117,7 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, other: dict[str, Any], name
     if dim is ...:
         all_of(name, keepdim)
         not_empty(a.shape, None, name)
-        value = a.max() if name == "max" else a.min()
+        value = grad_state.quiet(a.max if name == "max" else a.min)
         return _taken(_rd.OneOfAll, (input,), (name,), value)
     if not isinstance(dim, int):
         raise TypeError(f"{name}(): argument 'dim' must be int or Tensor, not {type(dim).__name__}")
@@ -130,7 +131,7 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, other: dict[str, Any], name
         raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
     kept = (*a.shape[:d], 1, *a.shape[d + 1 :]) if keepdim else None
     indices = Tensor._wrap(_index_of_extreme(a, d, name, kept))
-    out = a.max(axis=d, keepdims=keepdim) if name == "max" else a.min(axis=d, keepdims=keepdim)
+    out = grad_state.quiet(a.max if name == "max" else a.min, axis=d, keepdims=keepdim)
     values = _taken(Pick, (input, indices), (d, keepdim, True, f"{name.title()}Backward0"), out)
     return pair(name, values, indices)
 

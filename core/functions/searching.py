@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..dtypes import float64
+from ..grad_mode import state as grad_state
 from ..ops.order import comparable, order_of
 from ..ops.registry import arrays, cast_inputs
 from ..ops.searching import counted, distinct, places, row_order
@@ -316,11 +317,16 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     a = t._array.reshape(-1)
     low, high = _range(a, min, max, "histc")
+    at = grad_state.quiet(_bins, a, low, high, bins)
+    return Tensor._wrap(counted(at, bins).astype(t._array.dtype))
+
+
+def _bins(a: Any, low: float, high: float, bins: int) -> Any:
+    """The numbers of the bins of what lies in [low, high], found in a's dtype."""
     number = a.dtype.type
     a = a[(a >= number(low)) & (a <= number(high))]
-    xp = module_of(a)
     at = ((a - number(low)) * number(bins) / (number(high) - number(low))).astype(np.int64)
-    return Tensor._wrap(counted(xp.minimum(at, bins - 1), bins).astype(t._array.dtype))
+    return module_of(a).minimum(at, bins - 1)
 
 
 @public()
@@ -334,6 +340,8 @@ def histogram(
     """
     t = tensor_of(input, "histogram")
     truth_of(density, "histogram", "density")
+    if t._array.dtype.itemsize < 4:
+        raise NotImplementedError(f"histogram: not implemented for {t.dtype}; convert with .float() first")
     _needs_full_float(t, "histogram")
     a = t._array.reshape(-1)
     xp = module_of(a)
@@ -372,6 +380,7 @@ def histogram(
         hist = counted(at, n).astype(a.dtype)
     else:
         hist = arrays.put_items(w[inside], (at,), (n,))
+    counts, bin_edges = Tensor._wrap(hist), Tensor._wrap(edges)
     if density:
-        hist = hist / (hist.sum() * (edges[1:] - edges[:-1]))
-    return named("histogram", hist=Tensor._wrap(hist), bin_edges=Tensor._wrap(edges))
+        counts = counts / (counts.sum() * (bin_edges[1:] - bin_edges[:-1]))
+    return named("histogram", hist=counts, bin_edges=bin_edges)

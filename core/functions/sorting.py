@@ -24,12 +24,12 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _picked(t: Tensor, index: Any, d: int, keepdim: bool, name: str) -> Any:
+def _picked(t: Tensor, index: Any, d: int, keepdim: bool, name: str, number: int = 0) -> Any:
     """The named result of elements of `t` at `index` along `d` (none of them twice), which keeps `d`."""
     if not keepdim and t.ndim:
         index = index.reshape((*index.shape[:d], *index.shape[d + 1 :]))
     indices = Tensor._wrap(index)
-    return indices, apply(_ord.Pick, (t, indices), (d, keepdim, True, f"{name.title()}Backward0"))
+    return indices, apply(_ord.Pick, (t, indices), (d, keepdim, True, f"{name.title()}Backward{number}"))
 
 
 def _first(t: Tensor, d: int) -> Any:
@@ -146,7 +146,7 @@ def _median(input: Tensor, dim: Any, keepdim: Any, other: dict[str, Any], name: 
     d = one_dim(dim, t.ndim)
     _no_row_empty(t, d, dim, name)
     index = _ord.middle(a, d, name == "nanmedian")[1] if t.ndim else _first(t, d)
-    indices, values = _picked(t, index, d, keepdim, name)
+    indices, values = _picked(t, index, d, keepdim, name, 1)
     return pair(name, values, indices)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cases_reduction import NANS, over
+from .cases_reduction import ENDLESS, FLOATS, NANS, over
 from .driver import bad, case
 from .samples import distinct, signed
 
-FLOATS = "float64 float32 float16 bfloat16"
 TIES = np.array([[2.0, 2.0, 1.0], [0.0, 0.0, 0.0], [-1.0, 3.0, 3.0]])
 PAIRS = ("max", "min")
 
@@ -24,6 +23,8 @@ CASES = [
     *(case(name, NANS, note="nan-all", dtypes=FLOATS, twice=False) for name in PAIRS),
     *(case(name, signed(2, 3), signed(3), note="other", keywords=False) for name in PAIRS),
     *(case(name, signed(2, 3), axis=1, keepdims=True, note="axis", keywords=False) for name in (*PAIRS, "amax", "amin", "argmax")),
+    *(case(name, ENDLESS, d, note=f"inf-{d}", dtypes=FLOATS, grad=False) for name in (*PAIRS, "amax", "amin", "argmax") for d in (0, 1)),
+    *(case(name, ENDLESS, note="inf-all", dtypes=FLOATS, grad=False) for name in (*PAIRS, "amax", "argmin")),
     case("aminmax", distinct(2, 3), note="all"),
     *(case("aminmax", distinct(2, 3), dim=d, keepdim=k, note=f"{d}-{k}") for d in (0, -1) for k in (True, False)),
     case("aminmax", distinct(2, 3), keepdim=True, note="keep"),

@@ -80,7 +80,7 @@ CASES = [
     _plain("histogram", signed(4, 5), 3, weight=signed(4, 5) ** 2, density=True, note="density", dtypes=FULL),
     _plain("histogram", signed(4, 5), np.array([-1.0, 0.0, 0.3, 2.0]), note="edges", dtypes=FULL),
     _plain("histogram", np.array([2.0, 2.0]), 3, note="constant", dtypes=FULL),
-    _plain("histogram", np.zeros(0), 3, note="empty", dtypes=FULL),
+    *(_plain("histogram", np.zeros(0), 3, note=f"empty-{d}", density=d, dtypes=FULL) for d in (False, True)),
     _plain("histogram", np.array([1.0, 5.0, np.nan]), 3, range=(0.0, 3.0), note="outside", dtypes=FULL),
 ]  # fmt: skip
 

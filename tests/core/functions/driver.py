@@ -191,6 +191,9 @@ def outcome(call: Callable[[], Any]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch's, about its own plans
+            warnings.simplefilter(
+                "error", RuntimeWarning
+            )  # NumPy's, about numbers that it is to be silent about
             return call()
     except Refused as e:
         return e
