@@ -120,8 +120,13 @@ def truth_of(x: Any, name: str, argument: str = "keepdim") -> bool:
     return x
 
 
-def shape_args(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """view(2, 3), view((2, 3)) and view(Size) alike."""
+def shape_args(args: tuple[Any, ...], named: dict[str, Any] | None = None, name: str = "") -> tuple[int, ...]:
+    """view(2, 3), view((2, 3)) and view(Size) alike; with `named`, what keyword arguments are left, view(size=(2, 3)) too."""
+    if named:
+        unknown = [key for key in named if key != name]
+        if args or unknown or not isinstance(named[name], (tuple, list)):
+            raise TypeError(f"expected integers, or a tuple of them as '{name}', got {args} and {named}")
+        args = (named[name],)
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
     try:

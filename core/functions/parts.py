@@ -26,8 +26,14 @@ _builtin_sum = builtins.sum
 
 
 @public()
-def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Parts of one size (the last may be smaller), or of the sizes given."""
+def split(
+    tensor: Tensor, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None
+) -> tuple[Tensor, ...]:
+    """Parts of one size (the last may be smaller), or of the sizes given; the method calls them split_size."""
+    if (split_size_or_sections is None) == (split_size is None):
+        raise TypeError("split(): expected split_size_or_sections")
+    if split_size is not None:
+        split_size_or_sections = split_size
     if not isinstance(split_size_or_sections, int):
         return split_with_sizes(tensor, split_size_or_sections, dim)
     _has_dimensions(tensor, "split")

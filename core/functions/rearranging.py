@@ -26,9 +26,9 @@ def _own(t: Tensor) -> Tensor:
 
 
 @public(function=False)
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
     """The tensor as often as said along each dimension, copying."""
-    counts = shape_args(repeats)
+    counts = shape_args(repeats, named, "repeats")
     own = (1,) * (len(counts) - input.ndim) + tuple(input._array.shape)
     if len(counts) < input.ndim:
         raise RuntimeError(
@@ -42,9 +42,9 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
 
 
 @public()
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """repeat, of the last dimensions where fewer numbers are given."""
-    counts = shape_args(dims)
+    counts = shape_args(dims, named, "dims")
     return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
@@ -128,11 +128,11 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] =
 
 
 @public()
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """A copy, turned round along `dims`."""
-    each = tuple(one_dim(d, input.ndim) for d in shape_args(dims))
+    each = tuple(one_dim(d, input.ndim) for d in shape_args(dims, named, "dims"))
     if len(set(each)) != len(each):
-        raise RuntimeError(f"dim appears multiple times in the list of dims {list(shape_args(dims))}")
+        raise RuntimeError(f"dim {each[0]} appears multiple times in the list of dims")
     return apply(_st.Flip, (input,), (each if input.ndim else (),))
 
 

@@ -51,8 +51,10 @@ def _is_sized_right(size: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @public()
-def reshape(input: Tensor, *shape: Any) -> Tensor:
-    return apply(_sh.Reshape, (input,), (_is_sized_right(input._array.size, shape_args(shape)),))
+def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
+    return apply(
+        _sh.Reshape, (input,), (_is_sized_right(input._array.size, shape_args(shape, named, "shape")),)
+    )
 
 
 @public(function=False)
@@ -61,12 +63,14 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 @public(function=False)
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """reshape that never copies; raises RuntimeError where the layout would need a copy. view(dtype) reads the same bytes
     as another dtype, without a gradient."""
     if len(shape) == 1 and isinstance(shape[0], DType):
         return _bits(input, shape[0])
-    full = _is_sized_right(input._array.size, shape_args(shape))
+    if isinstance(named.get("dtype"), DType) and not shape and len(named) == 1:
+        return _bits(input, named["dtype"])
+    full = _is_sized_right(input._array.size, shape_args(shape, named, "size"))
     out = apply(_sh.Reshape, (input,), (full,))
     a = input._array
     if not a.flags.c_contiguous and a.size and not module_of(a).may_share_memory(a, out._array):
@@ -144,8 +148,8 @@ def ravel(input: Tensor) -> Tensor:
 
 
 @public()
-def permute(input: Tensor, *dims: Any) -> Tensor:
-    given = shape_args(dims)
+def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
+    given = shape_args(dims, named, "dims")
     if len(given) != input.ndim:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the desired ordering of "
@@ -237,9 +241,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 @public(function=False)
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """Repeats dimensions of size 1 without copying; -1 keeps a size."""
-    wanted, own = shape_args(sizes), input._array.shape
+    wanted, own = shape_args(sizes, named, "size"), input._array.shape
     lead = len(wanted) - len(own)
     if lead < 0:
         raise RuntimeError(

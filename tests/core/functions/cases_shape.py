@@ -47,6 +47,10 @@ CASES = [
     *_each("broadcast_shapes", ((2, 1), 3, (1,)), (), ((0, 1), (1, 4)), ((),)),
     *_each("contiguous", (_X,), (_S,)),
     *_each("clone", (_X,), (_S,), (_EMPTY,)),
+    case("reshape", _X, note="named", shape=(4, -1)), case("view", _X, note="named", size=(4, -1)), case("permute", _X, note="named", dims=(2, 0, 1)),
+    case("expand", signed(2, 1), note="named", size=(3, 2, 4)), case("flip", _X, note="named", dims=[0, 2]), case("tile", _M, note="named", dims=(2,)),
+    case("repeat", _M, note="named", repeats=(2, 1)),
+    case("view", _X, note="named-dtype", dtype=D("int32"), dtypes="float32", grad=False),
     # parts
     *_each("split", (_X, 2, 1), (_V, 4), (_V, [1, 2, 3]), (_X, (1, 3), -1), (_EMPTY, 2), (_EMPTY, 0), keywords=False),
     *_each("split_with_sizes", (_V, [1, 0, 5]), (_X, (3, 1), 2)),
@@ -118,6 +122,7 @@ CASES = [
 ]  # fmt: skip
 
 BAD = [
+    bad("flip", _X, dims=1, note="named"), bad("reshape", _X, size=(24,), note="named"), bad("view", _X, 4, size=(24,), note="named"),
     *_bad("reshape", (_X, (5, -1)), (_X, (-1, -1)), (_X, (25,)), (_X, (-2, 12)), (_EMPTY, (-1, 0)), (_X, (2.0, 12))),
     *_bad("view", (_X, 5), (_M, D("float32"), 1)),
     bad("view", signed(), D("int16"), note="0d-size"),
