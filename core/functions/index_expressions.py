@@ -23,6 +23,7 @@ __all__ = [
     "read_index",
     "shape_read",
     "shapes_differ",
+    "shortened",
 ]
 
 _INDEX_KINDS = frozenset(("int64", "int32", "bool", "uint8"))
@@ -157,7 +158,21 @@ def read_index(index: Any, input: Tensor) -> tuple[tuple[Any, ...], tuple[Any, .
             raise TypeError(f"{_WHAT_MAY_BE} (got str)")
         else:
             raise IndexError(f"{_WHAT_MAY_BE} (got {type(item).__name__})")
-    return tuple(basic), tuple(rest) if any_arrays else None
+    return tuple(basic), shortened(rest, input) if any_arrays else None
+
+
+def shortened(rest: list[Any], input: Tensor) -> tuple[Any, ...]:
+    """Without whole dimensions at the end; on the GPU with masks beside other arrays as the places where they are true."""
+    while rest[-1] is ALL:
+        rest.pop()
+    several = sum(hasattr(i, "dtype") for i in rest) > 1
+    if several and input._array.__class__ is not np.ndarray and has_mask(tuple(rest)):
+        places: list[Any] = []
+        for item in rest:
+            is_mask = hasattr(item, "dtype") and item.dtype.kind == "b"
+            places += module_of(item).nonzero(item) if is_mask else (item,)
+        rest = places
+    return tuple(rest)
 
 
 def _checked_slice(item: slice) -> slice:

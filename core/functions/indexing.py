@@ -30,6 +30,7 @@ from .index_expressions import (
     read_index,
     shape_read,
     shapes_differ,
+    shortened,
 )
 from .shape import expand, reshape
 
@@ -248,4 +249,4 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
             raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {axis + wide})")
         rest.append(raw)
         axis += wide
-    return put(input, tuple(rest), beside(values, input, input.dtype), bool(accumulate))
+    return put(input, shortened(rest, input), beside(values, input, input.dtype), bool(accumulate))

@@ -160,3 +160,31 @@ def test_tensors_of_one_integer_serve_as_indices_in_python(t):
         and list(range(t.tensor(2))) == [0, 1]
         and "abc"[t.tensor(0) : t.tensor(2)] == "ab"
     )
+
+
+@BOTH
+def test_a_single_number_is_cast_where_a_mask_leads_and_nowhere_else(t):
+    x = t.zeros(2, 3)
+    x[:, t.tensor([True, False, True])] = t.tensor(1.5, dtype=t.float64)
+    assert x.tolist() == [[1.5, 0, 1.5]] * 2
+    with pytest.raises(RuntimeError, match="Index put requires the source and destination dtypes match"):
+        x[t.tensor([0])] = t.tensor(1.5, dtype=t.float64)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("kind", "number", "stored"),
+    [
+        ("uint8", -1, 255), ("uint8", 300, None), ("uint8", -1.5, None), ("int8", 200, None), ("int64", 1.7, 1), ("int64", float("nan"), None),
+        ("int64", 1e30, None), ("bool", 5, True), ("float16", 1e6, float("inf")), ("float32", 1e300, None), ("float32", float("inf"), float("inf")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("index", [0, slice(0, 1), [0], [True, False]], ids=str)
+def test_numbers_are_stored_or_refused_by_dtype(t, kind, number, stored, index):
+    x = t.zeros(2, dtype=getattr(t, kind))
+    if stored is None:
+        with pytest.raises(RuntimeError, match="without overflow"):
+            x[index] = number
+    else:
+        x[index] = number
+        assert x.tolist() == [stored, 0]
