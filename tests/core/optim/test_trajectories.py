@@ -13,13 +13,21 @@ from .problems import NAMES, RULES, ids, parameters, run
 
 @pytest.mark.parametrize("name,options", RULES, ids=ids(RULES))
 @pytest.mark.parametrize("dtype,tolerance", [("float64", 1e-10), ("float32", 2e-4)])
-def test_fifty_steps_are_torchs(name, options, dtype, tolerance, device):
-    def path(t, where):
-        ps = parameters(t, dtype, where)
-        return run(getattr(t.optim, name)(ps, **options), ps, 50 if device == "cpu" else 14)
+def test_fifty_steps_are_torchs(name, options, dtype, tolerance):
+    def path(t):
+        ps = parameters(t, dtype)
+        return run(getattr(t.optim, name)(ps, **options), ps, 50)
 
-    expected = path(real, "cpu")
-    np.testing.assert_allclose(path(torch, device), expected, rtol=tolerance, atol=tolerance / 100)
+    np.testing.assert_allclose(path(torch), path(real), rtol=tolerance, atol=tolerance / 100)
+
+
+@pytest.mark.parametrize("name,options", RULES, ids=ids(RULES))
+def test_the_steps_are_the_same_on_every_device(name, options, device):
+    def path(where):
+        ps = parameters(torch, "float32", where)
+        return run(getattr(torch.optim, name)(ps, **options), ps, 10)
+
+    np.testing.assert_allclose(path(device), path("cpu"), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("name,options", [(n, {"lr": 0.05}) for n in NAMES] + [("AdamW", {"amsgrad": True})])
