@@ -10,6 +10,7 @@ from .arithmetic import *
 from .catalogue import catalogue as _catalogue
 from .copies import *
 from .cumulative import *
+from .distances import *
 from .einsum import *
 from .elementary import *
 from .extremes import *

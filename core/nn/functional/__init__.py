@@ -4,8 +4,11 @@ from .activation import *
 from .adaptive_pooling import *
 from .classification import *
 from .convolution import *
+from .ctc import *
+from .distances import *
 from .dropouts import *
 from .embeddings import *
+from .margins import *
 from .normalization import *
 from .padding import *
 from .pooling import *

@@ -10,13 +10,13 @@ from ...functions import activation as _base
 from ...functions import elementary as _elementary
 from ...functions.activation import floating_input
 from ...functions.arguments import one_dim, tensor_of
-from ...functions.catalogue import public
 from ...functions.parts import narrow
 from ...in_place import in_place
 from ...ops import gates as _gates
 from ...ops import piecewise as _piece
 from ...ops.registry import apply
 from ...tensor import Tensor
+from .arguments import entered
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu",
@@ -24,13 +24,11 @@ __all__ = [
     "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
 ]  # fmt: skip
 
-_here = public(namespace="torch.nn.functional", method=False)
-
 # torch's own, under this namespace too
 for _function in (
     _base.celu_, _base.hardshrink, _base.prelu, _base.rrelu_, _base.selu_, _base.threshold_, _elementary.sigmoid, _elementary.tanh,
 ):  # fmt: skip
-    _here(_function)
+    entered(_function)
 celu_, selu_, rrelu_, threshold_ = _base.celu_, _base.selu_, _base.rrelu_, _base.threshold_
 hardshrink, prelu, sigmoid, tanh = _base.hardshrink, _base.prelu, _elementary.sigmoid, _elementary.tanh
 _relu = _elementary.relu
@@ -42,18 +40,18 @@ def _applied(input: Tensor, inplace: bool, name: str, compute: Callable[[Tensor]
     return compute(input)
 
 
-@_here
+@entered
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(input, 0)."""
     return input.relu_() if inplace else _relu(input)
 
 
-@_here
+@entered
 def relu_(input: Tensor) -> Tensor:
     return tensor_of(input, "relu_").relu_()  # type: ignore[no-any-return]
 
 
-@_here
+@entered
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """input within [min_val, max_val]."""
 
@@ -71,18 +69,18 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     return _applied(input, inplace, "hardtanh", compute)
 
 
-@_here
+@entered
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     return hardtanh(input, min_val, max_val, inplace=True)
 
 
-@_here
+@entered
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """input within [0, 6]."""
     return _applied(input, inplace, "relu6", lambda x: hardtanh(x, 0.0, 6.0))
 
 
-@_here
+@entered
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where positive, else alpha * (exp(input) - 1). Clevert, Unterthiner and Hochreiter, arXiv:1511.07289."""
     return _applied(
@@ -93,24 +91,24 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     )
 
 
-@_here
+@entered
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     return elu(input, alpha, inplace=True)
 
 
-@_here
+@entered
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """elu scaled so that mean and variance settle. Klambauer et al., arXiv:1706.02515."""
     return _applied(input, inplace, "selu", _base.selu)
 
 
-@_here
+@entered
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """elu with a continuous slope at 0. Barron, arXiv:1704.07483."""
     return _applied(input, inplace, "celu", lambda x: _base.celu(x, alpha))
 
 
-@_here
+@entered
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input where positive, else times negative_slope."""
     return _applied(
@@ -121,12 +119,12 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     )
 
 
-@_here
+@entered
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     return leaky_relu(input, negative_slope, inplace=True)
 
 
-@_here
+@entered
 def rrelu(
     input: Tensor,
     lower: float = 1.0 / 8,
@@ -138,13 +136,13 @@ def rrelu(
     return _applied(input, inplace, "rrelu", lambda x: _base.rrelu(x, lower, upper, training))
 
 
-@_here
+@entered
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """input where it is above the threshold, else value."""
     return _applied(input, inplace, "threshold", lambda x: _base.threshold(x, threshold, value))
 
 
-@_here
+@entered
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """Gaussian error linear unit (Hendrycks and Gimpel, arXiv:1606.08415)."""
     if approximate not in ("none", "tanh"):
@@ -152,19 +150,19 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return apply(_gates.Gelu if approximate == "none" else _gates.GeluTanh, (floating_input(input, "gelu"),))
 
 
-@_here
+@entered
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input)."""
     return _applied(input, inplace, "silu", lambda x: apply(_gates.Silu, (floating_input(x, "silu"),)))
 
 
-@_here
+@entered
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * tanh(softplus(input)). Misra, arXiv:1908.08681."""
     return _applied(input, inplace, "mish", lambda x: apply(_gates.Mish, (floating_input(x, "mish"),)))
 
 
-@_here
+@entered
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * hardsigmoid(input). Howard et al., arXiv:1905.02244."""
     return _applied(
@@ -172,7 +170,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     )
 
 
-@_here
+@entered
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """(input + 3) / 6 within [0, 1]."""
     return _applied(
@@ -183,19 +181,19 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     )
 
 
-@_here
+@entered
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; input itself where beta * input is above the threshold."""
     return apply(_gates.Softplus, (floating_input(input, "softplus"),), (beta, threshold))
 
 
-@_here
+@entered
 def logsigmoid(input: Tensor) -> Tensor:
     """The logarithm of sigmoid, without loss of digits."""
     return apply(_gates.Logsigmoid, (floating_input(input, "logsigmoid"),))
 
 
-@_here
+@entered
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """input moved towards 0 by lambd, at most to 0."""
     x = floating_input(input, "softshrink")
@@ -204,19 +202,19 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return apply(_piece.Softshrink, (x,), (lambd,))
 
 
-@_here
+@entered
 def softsign(input: Tensor) -> Tensor:
     """input / (1 + |input|)."""
     return input / (input.abs() + 1)
 
 
-@_here
+@entered
 def tanhshrink(input: Tensor) -> Tensor:
     """input - tanh(input)."""
     return input - tanh(input)
 
 
-@_here
+@entered
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along `dim` times the sigmoid of the second. Dauphin et al., arXiv:1612.08083."""
     if not tensor_of(input, "glu").ndim:
@@ -237,7 +235,7 @@ def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
     return 0 if ndim in (0, 1, 3) else 1
 
 
-@_here
+@entered
 def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
@@ -247,7 +245,7 @@ def softmax(
     return _base.softmax(input, dim, dtype)
 
 
-@_here
+@entered
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
@@ -257,7 +255,7 @@ def softmin(
     return _base.softmax(-input, dim, dtype)
 
 
-@_here
+@entered
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...functions import (
-    mean,
-)
+from ...dtypes import HALVES, float32
+from ...functions import mean
 from ...functions import sum as _sum
+from ...functions.arguments import common_dtype
+from ...functions.catalogue import public
+from ...ops.registry import cast_inputs
 from ...tensor import Tensor
 
-__all__ = ["pair", "reduced", "same_dtype", "same_shape"]
+__all__ = ["entered", "in_full", "pair", "reduced", "reduction_of", "same_dtype", "sizes"]
+
+entered = public(namespace="torch.nn.functional", method=False)  # a decorator: see functions/catalogue.py
 
 
 def same_dtype(name: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
@@ -27,12 +32,17 @@ def pair(x: int | Sequence[int]) -> tuple[int, int]:
     return (x, x) if isinstance(x, int) else (int(x[0]), int(x[1]))
 
 
-def same_shape(input: Tensor, target: Tensor, name: str) -> None:
-    if input._array.shape != target._array.shape:
-        raise ValueError(
-            f"{name}: expected input and target of one shape, got {tuple(input.shape)} and {tuple(target.shape)}; "
-            "reshape one of them (a broadcast here is nearly always a mistake)"
-        )
+def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """`reduction`, or what the two arguments that came before it in PyTorch's history ask for, with its warning."""
+    if size_average is None and reduce is None:
+        return reduction
+    average = size_average is None or size_average
+    told = ("mean" if average else "sum") if reduce is None or reduce else "none"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{told}' instead.",
+        stacklevel=3,
+    )
+    return told
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:
@@ -58,3 +68,17 @@ def sizes(x: Any, n: int, name: str) -> tuple[int, ...]:
             f"expected {name} to be a single integer value or a list of {n} values, but got {name}={list(x)}"
         )
     return tuple(x)
+
+
+def in_full(compute: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """compute(*inputs), where the common dtype is float16 or bfloat16 in float32 and rounded once."""
+    for t in inputs:
+        if t._array.dtype in HALVES:
+            break
+    else:
+        return compute(*inputs)
+    to = common_dtype(inputs)
+    if to.numpy not in HALVES:
+        return compute(*inputs)
+    wide: list[Any] = [cast_inputs(t, float32) if t.is_floating_point() else t for t in inputs]
+    return cast_inputs(compute(*wide), to)

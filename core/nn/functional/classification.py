@@ -2,131 +2,282 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from typing import Any
+
 import numpy as np
 
 from ...backends import module_of
 from ...dtypes import FLOATS
-from ...functions import (
-    exp,
-    gather,
-    log_softmax,
-    mean,
-    reshape,
-    unsqueeze,
-    where,
-)
+from ...functions import exp, log_softmax, masked_fill, reshape, xlogy
 from ...functions import sum as _sum
-from ...functions.arguments import one_dim
+from ...functions.arguments import tensor_of
+from ...ops import losses as _losses
+from ...ops import order as _order
+from ...ops.registry import apply
 from ...tensor import Tensor
-from .activation import softplus
-from .arguments import reduced, same_shape
+from .activation import logsigmoid
+from .arguments import entered, in_full, reduced, reduction_of
+from .products import linear
 
-__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "nll_loss"]
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "linear_cross_entropy", "nll_loss",
+]  # fmt: skip
 
 
-def nll_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Tensor:
-    """Negative log likelihood: input (N, C, …) of log-probabilities, target (N, …) of classes."""
-    if input.ndim < 1 or target._array.dtype not in (np.int64, np.uint8):
-        raise RuntimeError(
-            f"nll_loss: expected class indices of dtype int64 (or uint8) as target, got {target.dtype} of shape {tuple(target.shape)}"
-        )
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> int:
+    """The dimension of the classes. Raises PyTorch's errors for shapes and dtypes that don't fit."""
+    if input.ndim < 1:
+        raise ValueError("Expected 1 or more dimensions (got 0)")
     d = 1 if input.ndim > 1 else 0
-    expected = input._array.shape[:d] + input._array.shape[d + 1 :]
-    if target._array.shape != expected:
-        raise ValueError(
-            f"Expected target of shape {list(expected)} for input {list(input.shape)}, got {list(target.shape)}"
+    shape, own = input._array.shape, target._array.shape
+    if input.ndim > 1 and own and shape[0] != own[0]:
+        raise ValueError(f"Expected input batch_size ({shape[0]}) to match target batch_size ({own[0]}).")
+    if len(own) > 1 and input.ndim <= 2:
+        raise RuntimeError("1D target tensor expected, multi-target not supported")
+    if input.ndim == 4 and shape[:d] + shape[d + 1 :] != own:
+        raise RuntimeError(f"size mismatch (got input: {list(shape)} , target: {list(own)})")
+    if shape[:d] + shape[d + 1 :] != own:
+        raise ValueError(f"Expected target size {list(shape[:d] + shape[d + 1 :])}, got {list(own)}")
+    if target._array.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(
+            f"expected scalar type Long but found {target.dtype}: class indices as target are int64 or uint8"
         )
-    classes = input._array.shape[d]
+    if input._array.dtype not in FLOATS:
+        raise NotImplementedError(
+            f'"nll_loss" not implemented for {input.dtype}; convert with .float() first'
+        )
+    if weight is not None and (weight.ndim != 1 or weight._array.size != shape[d]):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {shape[d]} classes or no classes but got weight tensor of shape: "
+            f"{list(weight.shape)}"
+        )
+    if weight is not None and weight._array.dtype != input._array.dtype:
+        raise RuntimeError(f"expected scalar type {input.dtype} but found {weight.dtype} for weight")
+    return d
+
+
+def _safe_target(target: Tensor, ignore_index: int, classes: int) -> tuple[Any, Any]:
+    """Class indices with 0 in place of ignored ones, and where they are kept (None: everywhere)."""
     raw = target._array
     kept = raw != ignore_index
-    valid = raw[kept]
-    if valid.size and (int(valid.max()) >= classes or int(valid.min()) < 0):
-        raise IndexError(
-            f"Target {int(valid.max()) if int(valid.max()) >= classes else int(valid.min())} is out of bounds (classes 0 to {classes - 1})."
-        )
-    safe = module_of(raw).where(kept, raw, 0).astype(np.int64)
-    picked = -reshape(gather(input, d, unsqueeze(Tensor._wrap(safe), d)), *expected)
-    dtype = input._array.dtype
-    weights = kept.astype(dtype) if weight is None else weight._array[safe] * kept
-    if weight is None and valid.size == raw.size:
+    every = bool(kept.all())
+    valid = raw if every else raw[kept]
+    if valid.size:
+        largest, smallest = int(valid.max()), int(valid.min())
+        if largest >= classes or smallest < 0:
+            raise IndexError(
+                f"Target {largest if largest >= classes else smallest} is out of bounds. (classes 0 to {classes - 1})"
+            )
+    if every:
+        return raw.astype(np.int64, copy=False), None
+    return module_of(raw).where(kept, raw, 0).astype(np.int64), kept
+
+
+@entered
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """Negative log likelihood: input (C), (N, C) or (N, C, …) of log-probabilities, target (), (N) or (N, …) of classes.
+
+    weight: of each class, (C). The mean is over the weights of the targets, those of ignore_index left out.
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    d = _check_classes(input, target, weight)
+    safe, kept = _safe_target(target, ignore_index, input._array.shape[d])
+    xp, dtype = module_of(safe), input._array.dtype
+    picked = -apply(_order.Pick, (input, Tensor._wrap(safe)), (d, False, True, "NllLossBackward0"))
+    if weight is None and kept is None:
         return reduced(picked, reduction)
-    zero = Tensor._wrap(module_of(raw).zeros((), dtype))
-    loss = where(Tensor._wrap(kept), picked * Tensor._wrap(weights), zero)  # not a product: 0 * inf is NaN
+    weights = kept.astype(dtype) if weight is None else weight._array[safe]
+    if kept is not None and weight is not None:
+        weights = xp.where(kept, weights, dtype.type(0))
+    loss = picked * Tensor._wrap(weights)
+    if kept is not None:  # not by the product alone: 0 * inf is NaN
+        loss = masked_fill(loss, Tensor._wrap(~kept), 0.0)
     if reduction == "mean":
-        return _sum(loss) / Tensor._wrap(weights.sum())
+        return _sum(loss) / _sum(Tensor._wrap(weights))
     return reduced(loss, reduction)
 
 
+@entered
 def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """log_softmax then nll_loss; target may also hold probabilities of input's shape."""
-    d = 1 if input.ndim > 1 else 0
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """log_softmax then nll_loss; target may also hold probabilities, of input's shape.
+
+    label_smoothing: the share of the target that is spread over all classes. Szegedy et al., arXiv:1512.00567.
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    tensor_of(target, "cross_entropy", "target")
+    d = 1 if tensor_of(input, "cross_entropy").ndim > 1 else 0
+    if input._array.shape == target._array.shape and input.ndim:
+        return _of_probabilities(input, target, d, weight, ignore_index, reduction, label_smoothing)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if not input.ndim:
+        _check_classes(input, target, weight)
     logp = log_softmax(input, d)
-    if target._array.dtype in FLOATS:
-        if target._array.shape != input._array.shape:
-            raise RuntimeError(
-                f"cross_entropy: expected probabilities of input's shape {tuple(input.shape)}, got {tuple(target.shape)}"
-            )
-        p = (
-            target * (1 - label_smoothing) + label_smoothing / input._array.shape[d]
-            if label_smoothing
-            else target
-        )
-        loss = -_sum(logp * p if weight is None else logp * p * _per_class(weight, input, d), d)
-        return (
-            _sum(loss) / (input._array.size // input._array.shape[d])
-            if reduction == "mean"
-            else reduced(loss, reduction)
-        )
+    nll = nll_loss(logp, target, weight, ignore_index=ignore_index, reduction=reduction)
     if not label_smoothing:
-        return nll_loss(logp, target, weight, ignore_index, reduction)
-    if weight is not None:
-        raise NotImplementedError("cross_entropy: label_smoothing together with weight is not supported yet")
-    kept = target._array != ignore_index
-    smooth = -mean(logp, d) * Tensor._wrap(kept.astype(input._array.dtype))
-    loss = (
-        nll_loss(logp, target, None, ignore_index, "none") * (1 - label_smoothing) + smooth * label_smoothing
-    )
-    return _sum(loss) / int(kept.sum()) if reduction == "mean" else reduced(loss, reduction)
+        return nll
+    classes = input._array.shape[d]
+    smooth = -_sum(logp if weight is None else logp * _per_class(weight, input, d), d)
+    ignored = target._array == ignore_index
+    if bool(ignored.any()):
+        smooth = masked_fill(smooth, Tensor._wrap(ignored), 0.0)
+    if reduction == "mean":
+        safe, _ = _safe_target(target, ignore_index, classes)
+        if weight is None:
+            count: Any = int((~ignored).sum())
+        else:
+            count = _sum(masked_fill(Tensor._wrap(weight._array[safe]), Tensor._wrap(ignored), 0.0))
+        smooth = _sum(smooth) / count
+    else:
+        smooth = reduced(smooth, reduction)
+    return nll * (1 - label_smoothing) + smooth * (label_smoothing / classes)
+
+
+def _of_probabilities(
+    input: Tensor, target: Tensor, d: int, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float
+) -> Tensor:  # fmt: skip
+    if target._array.dtype not in FLOATS:
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {target.dtype}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    if not 0.0 <= smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {smoothing}")
+    classes = input._array.shape[d]
+    if weight is not None and (weight.ndim != 1 or weight._array.size != classes):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+    logp = log_softmax(input, d)
+    p = target * (1 - smoothing) + smoothing / classes if smoothing else target
+    loss = -_sum(logp * p if weight is None else logp * p * _per_class(weight, input, d), d)
+    if reduction != "mean":
+        return reduced(loss, reduction)
+    count = input._array.size // classes if classes else 0
+    return _sum(loss) / count if count else _sum(loss) * math.nan
 
 
 def _per_class(weight: Tensor, input: Tensor, d: int) -> Tensor:
-    return reshape(weight, *[-1 if i == one_dim(d, input.ndim) else 1 for i in range(input.ndim)])
+    return reshape(weight, *[-1 if i == d else 1 for i in range(input.ndim)])
 
 
-def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    same_shape(input, target, "binary_cross_entropy_with_logits")
-    return reduced(softplus(input) - input * target, reduction)
+@entered
+def linear_cross_entropy(
+    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None, weight: Tensor | None = None,
+    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """cross_entropy of linear(input, linear_weight, linear_bias).
+
+    input: (in) or (N, in). linear_weight: (C, in), or (C, …, in) for a target of (N, …).
+    """
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    size, *batch = reversed(input._array.shape)
+    outer = tuple(linear_weight._array.shape[:-1])
+    if linear_weight._array.shape[-1] != size:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), "
+            f"got {size} and {linear_weight._array.shape[-1]}, respectively"
+        )
+    if linear_bias is not None and tuple(linear_bias.shape) != outer:
+        raise RuntimeError(f"expected linear_bias shape {outer}, got {tuple(linear_bias.shape)}")
+    if len(outer) > 1 and not batch:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {size}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    shape = (*batch, *outer)
+    if tuple(target.shape) == shape and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    flat = math.prod(outer)
+    scores = linear(
+        input, reshape(linear_weight, flat, size), None if linear_bias is None else reshape(linear_bias, flat)
+    )
+    return cross_entropy(
+        reshape(scores, *shape), target, weight, ignore_index=-100 if ignore_index is None else ignore_index, reduction=reduction,
+        label_smoothing=label_smoothing,
+    )  # fmt: skip
 
 
-def binary_cross_entropy(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Of probabilities; logarithms are clamped at -100, as PyTorch does."""
-    same_shape(input, target, "binary_cross_entropy")
+@entered
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """binary_cross_entropy of sigmoid(input), without loss of digits. pos_weight: of the positive targets."""
+    reduction = reduction_of(size_average, reduce, reduction)
+    if target._array.shape != input._array.shape:
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    given = [t for t in (weight, pos_weight) if t is not None]
+
+    def loss(x: Tensor, t: Tensor, *more: Tensor) -> Tensor:
+        log_p = logsigmoid(x)
+        if pos_weight is not None:
+            log_p = ((more[-1] - 1) * t + 1) * log_p
+        each = (1 - t) * x - log_p
+        return each if weight is None else each * more[0]
+
+    return reduced(in_full(loss, input, target, *given), reduction)
+
+
+@entered
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """Of probabilities; logarithms are at least -100, as in PyTorch."""
+    reduction = reduction_of(size_average, reduce, reduction)
+    if target._array.shape != input._array.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
+            "Please ensure they have the same size."
+        )
+    if input._array.dtype not in FLOATS:
+        raise NotImplementedError(f'"binary_cross_entropy" not implemented for {input.dtype}')
+    if target._array.dtype != input._array.dtype:
+        raise RuntimeError(f"Found dtype {target.dtype} but expected {input.dtype}")
     if not bool(((input._array >= 0) & (input._array <= 1)).all()):
         raise RuntimeError(
             "all elements of input should be between 0 and 1; binary_cross_entropy_with_logits takes what no sigmoid has seen"
         )
-    low = -100.0
-    return reduced(
-        -(target * input.log().clamp(min=low) + (1 - target) * (1 - input).log().clamp(min=low)), reduction
-    )
+    loss = apply(_losses.Bce, (input, target))
+    if weight is not None:
+        loss = loss * weight.expand(input.shape)
+    return reduced(loss, reduction)
 
 
-def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
-    if log_target:
-        loss = exp(target) * (target - input)
-    else:
-        loss = target * where(target > 0, target, 1.0).log() - target * input
-    return _sum(loss) / input._array.shape[0] if reduction == "batchmean" else reduced(loss, reduction)
+@entered
+def kl_div(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:  # fmt: skip
+    """target * (log(target) - input): of log-probabilities `input` from probabilities (log_target: their logarithms).
+
+    reduction "batchmean" divides the sum by the first dimension, which is the definition; "mean" by all.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = reduction_of(size_average, reduce, reduction)
+    elif reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
+            "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
+    loss = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
+    if reduction != "batchmean":
+        return reduced(loss, reduction)
+    total = _sum(loss)
+    return total / input._array.shape[0] if input.ndim else total

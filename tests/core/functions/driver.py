@@ -50,6 +50,7 @@ class Case:
     turns. extra: dtypes that gradwire takes and PyTorch's CPU kernels do not. compare: whether values are compared (not
     for random ones). keywords: whether PyTorch takes the arguments by gradwire's names. tolerance: in place of the
     dtype's. forms: whether the method, in-place and out= forms are run.
+    strided: whether inputs that are not contiguous are tried.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Case:
     keywords: bool = True
     tolerance: float | None = None
     forms: bool = True
+    strided: bool = True
 
     def __str__(self) -> str:
         return f"{self.name}-{self.note}" if self.note else self.name
@@ -78,6 +80,13 @@ class D:
     """A dtype by its name."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """An array that no gradient is asked for."""
+
+    array: np.ndarray
 
 
 def case(name: str, *args: Any, **options: Any) -> Case:
@@ -133,6 +142,10 @@ class Library:
     def value(self, x: Any, dtype: str | None = None, strided: bool = False) -> Any:
         if isinstance(x, np.ndarray):
             return self.tensor(x, dtype, strided)
+        if isinstance(x, Constant):
+            t = self.tensor(x.array, dtype, strided)
+            t._is_constant = True
+            return t
         if isinstance(x, D):
             return getattr(self.root, x.name)
         if isinstance(x, (list, tuple)) and not hasattr(x, "_fields"):
@@ -279,7 +292,8 @@ def wrong_values(c: Case, device: str) -> dict[str, str]:
         found = difference(mine, theirs, c.tolerance, c.compare)
         if found:
             wrong[dtype] = found
-    mine, theirs = called(library, c, strided=True), called(TORCH, c, strided=True)
+    strided = c.strided
+    mine, theirs = called(library, c, strided=strided), called(TORCH, c, strided=strided)
     found = difference(mine, theirs, c.tolerance, c.compare)
     if found:
         wrong["strided"] = found
@@ -320,7 +334,9 @@ def _derivatives(library: Library, c: Case, dtype: str, twice: bool) -> list[Any
     """The gradients of a weighted sum of the result, and of a weighted sum of these; or the error that came."""
     args, kwargs = library.arguments(c, dtype)
     function = library.function(c.entry, c.entry.name)
-    inputs = [t for t in leaves([args, kwargs]) if t.is_floating_point()]
+    inputs = [
+        t for t in leaves([args, kwargs]) if t.is_floating_point() and not getattr(t, "_is_constant", False)
+    ]
     for t in inputs:
         t.requires_grad_()
     grad = library.root.autograd.grad

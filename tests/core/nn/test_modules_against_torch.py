@@ -154,9 +154,12 @@ def test_each_loss_and_its_gradient_equal_torchs(name, options, input, target, r
         np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_a_target_of_another_shape_is_refused_not_broadcast():
-    with pytest.raises(ValueError, match="expected input and target of one shape"):
-        torch.nn.MSELoss()(torch.ones(3, 1), torch.ones(3))
+@pytest.mark.parametrize("t", [torch, real], ids=["gradwire", "torch"])
+@pytest.mark.parametrize("name", ["MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss"])
+def test_a_target_of_another_shape_is_broadcast_with_a_warning(t, name):
+    with pytest.warns(UserWarning, match=r"Using a target size \(torch.Size\(\[3\]\)\) that is different"):
+        loss = getattr(t.nn, name)()(t.ones(3, 1), t.tensor([1.0, 2.0, 3.0]))
+    assert loss.item() == pytest.approx({"MSELoss": 5 / 3, "L1Loss": 1.0}.get(name, 2 / 3))
 
 
 def test_dropout_keeps_the_mean_and_scales_what_it_keeps():
