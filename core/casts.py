@@ -10,9 +10,9 @@ from .backends import Device
 from .default_device import set_default_device
 from .dtypes import as_dtype
 from .dtypes import dtype as DType
-from .layouts import in_format, is_in_format, memory_format, preserve_format, strided
-from .node import Op
+from .layouts import is_in_format, memory_format, preserve_format, strided
 from .ops.registry import apply, index
+from .ops.shape import InFormat
 from .tensor import Size, Tensor
 from .versions import owner_of
 
@@ -25,20 +25,6 @@ __all__ = [
     "set_default_tensor_type",
     "target_of",
 ]
-
-
-class InFormat(Op):
-    """in_format(a, form): a copy whose elements lie in memory in another order."""
-
-    __slots__ = ()
-    exact = True
-    forward = staticmethod(in_format)
-
-    def backward(self, m: Any, g: Any) -> Any:
-        return (g,)
-
-    def name(self) -> str:
-        return "CloneBackward0"
 
 
 _cast, _to_device = index["cast"], index["to_device"]

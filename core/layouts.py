@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "channels_last", "channels_last_3d", "contiguous_format", "in_format", "is_in_format", "laid_out", "layout",
+    "channels_last", "channels_last_3d", "contiguous_format", "copy_order", "in_format", "is_in_format", "laid_out", "layout",
     "memory_format", "order_like", "preserve_format", "strided",
 ]  # fmt: skip
 
@@ -59,6 +59,11 @@ def order_like(array: Any) -> tuple[int, ...]:
     return tuple(order)
 
 
+def copy_order(array: Any) -> str:
+    """The `order` with which a copy of `array` gets its own order in memory, or the plain one where it is not dense."""
+    return "K" if array.transpose(order_like(array)).flags.c_contiguous else "C"
+
+
 def laid_out(made: Any, shape: tuple[int, ...], order: tuple[int, ...]) -> Any:
     """What `made(shape)` gives, with the dimensions in memory as `order` has them."""
     if order == tuple(range(len(shape))):
@@ -86,9 +91,7 @@ def is_in_format(array: Any, form: memory_format) -> bool:
 
 
 def in_format(array: Any, form: memory_format) -> Any:
-    """`array`, or a copy whose elements lie in memory as `form` has them."""
-    if is_in_format(array, form):
-        return array
+    """A copy of `array` whose elements lie in memory as `form` has them."""
     order = _order(form, array.ndim)
     back = [order.index(i) for i in range(array.ndim)]
     return array.transpose(order).copy(order="C").transpose(back)

@@ -44,9 +44,10 @@ C_NAMES = {
 
 def sizes(name: str, size: tuple[Any, ...], named: dict[str, Any] | None = None) -> tuple[int, ...]:
     """zeros(2, 3), zeros((2, 3)), zeros(Size) and zeros(size=(2, 3)) alike. Raises TypeError, RuntimeError if negative."""
-    if named and "size" in named:
-        if size:
-            raise TypeError(f"{name}() got multiple values for argument 'size'")
+    if named:
+        unknown = next((n for n in named if n != "size"), None)
+        if unknown or size:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{unknown or 'size'}'")
         size = (named["size"],)
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])

@@ -8,9 +8,11 @@ from typing import Any
 
 from ..backends import module_of
 from ..dtypes import dtype as DType
+from ..layouts import contiguous_format, is_in_format, preserve_format
 from ..ops import pointwise as _pw
 from ..ops import shape as _sh
 from ..ops.registry import apply
+from ..ops.shape import InFormat
 from ..tensor import Size, Tensor
 from .arguments import Dims, all_dims, count_of, one_dim, shape_args, whole_number
 from .catalogue import public
@@ -298,10 +300,20 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 
 @public(function=False)
-def contiguous(input: Tensor) -> Tensor:
+def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+    """This tensor where its elements lie in memory as memory_format has them, else a copy of which that is true."""
+    if memory_format is not contiguous_format:
+        return (
+            input
+            if is_in_format(input._array, memory_format)
+            else apply(InFormat, (input,), (memory_format,))
+        )
     return input if input._array.flags.c_contiguous else apply(_sh.Contiguous, (input,))
 
 
 @public()
-def clone(input: Tensor) -> Tensor:
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy, whose elements lie in memory as those of `input` do unless memory_format says otherwise."""
+    if memory_format is not None and memory_format is not preserve_format:
+        return apply(InFormat, (input,), (memory_format,))
     return apply(_pw.Clone, (input,))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backends import check_carried, module_of
 from ..dtypes import FLOATS, bfloat16, get_default_dtype
+from ..layouts import copy_order
 from ..node import Op
 from .registry import register
 
@@ -371,7 +372,7 @@ class Cast(Op):
     def forward(a: Any, to: Any) -> Any:
         if to == bfloat16.numpy:
             check_carried(module_of(a), to)
-        return a.astype(to)
+        return a.astype(to) if a.flags.c_contiguous else a.astype(to, order=copy_order(a))
 
     def backward(self, m: Any, g: Any) -> Any:
         return (g,)
@@ -387,7 +388,7 @@ class Clone(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return a.copy()
+        return a.copy() if a.flags.c_contiguous else a.copy(order=copy_order(a))
 
     def backward(self, m: Any, g: Any) -> Any:
         return (g,)
