@@ -40,6 +40,8 @@ class Expand(Op):
     @staticmethod
     def forward(a: Any, shape: tuple[int, ...]) -> Any:
         out = module_of(a).broadcast_to(a, shape)
+        if out is a:  # CuPy's, where there is nothing to repeat
+            return a.view()
         if out.__class__ is np.ndarray and a.flags.writeable:
             out.flags.writeable = (
                 True  # a part of it without overlap may be written; in_place refuses the rest

@@ -205,7 +205,8 @@ class Roll(Op):
 
     @staticmethod
     def forward(a: Any, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Any:
-        return module_of(a).roll(a, shifts, dims)
+        xp = module_of(a)
+        return xp.ascontiguousarray(xp.roll(a, shifts, dims))
 
     def backward(self, m: Any, g: Any) -> Any:
         shifts, dims = self.attrs
