@@ -21,6 +21,17 @@ def _wider(a: Any) -> Any:
     return np.dtype(np.float64) if a.dtype == np.float32 else a.dtype
 
 
+def _accumulated(a: Any, dim: int, sums: bool) -> Any:
+    """The running sums or products along `dim`, rounded to a's dtype at the end."""
+    if not a.ndim:
+        return a.copy()
+    if a.__class__ is np.ndarray and a.dtype == np.float32:  # in place: a third of the time of dtype=
+        wide = a.astype(np.float64)
+        return (np.add if sums else np.multiply).accumulate(wide, axis=dim, out=wide).astype(np.float32)
+    running = a.cumsum if sums else a.cumprod
+    return running(axis=dim, dtype=_wider(a)).astype(a.dtype, copy=False)
+
+
 @register("cumsum")
 class Cumsum(Op):
     """cumsum(a, dim): running sums; dim is non-negative."""
@@ -29,9 +40,7 @@ class Cumsum(Op):
 
     @staticmethod
     def forward(a: Any, dim: int) -> Any:
-        if not a.ndim:
-            return a.copy()
-        return a.cumsum(axis=dim, dtype=_wider(a)).astype(a.dtype, copy=False)
+        return _accumulated(a, dim, True)
 
     def backward(self, m: Any, g: Any) -> Any:
         (dim,) = self.attrs
@@ -50,9 +59,7 @@ class Cumprod(Op):
 
     @staticmethod
     def forward(a: Any, dim: int) -> Any:
-        if not a.ndim:
-            return a.copy()
-        return a.cumprod(axis=dim, dtype=_wider(a)).astype(a.dtype, copy=False)
+        return _accumulated(a, dim, False)
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         (dim,) = self.attrs

@@ -182,6 +182,10 @@ class Prod(Op):
 
     @staticmethod
     def forward(a: Any, dim: int | None, keepdim: bool) -> Any:
+        if dim is None and a.ndim == 1:
+            dim = 0
+        if dim is not None and a.__class__ is np.ndarray and a.strides[dim] == a.itemsize:
+            a = _halved(a, dim)
         return a.prod(axis=dim, keepdims=keepdim, dtype=a.dtype)
 
     def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
@@ -200,6 +204,21 @@ class Prod(Op):
 
     def name(self) -> str:
         return "ProdBackward0" if self.attrs[0] is None else "ProdBackward1"
+
+
+def _halved(a: Any, dim: int) -> Any:
+    """`a` with one half of the long dimension `dim` multiplied into the other, until it is short.
+
+    NumPy multiplies row by row, but takes the numbers of one row one by one: a third to an eighth of its time.
+    """
+    lead, n = (slice(None),) * dim, a.shape[dim]
+    while n > 16:
+        half = n // 2
+        product = a[(*lead, slice(0, half))] * a[(*lead, slice(half, 2 * half))]
+        if n % 2:
+            product[(*lead, 0)] *= a[(*lead, n - 1)]
+        a, n = product, half
+    return a
 
 
 def _product_of_others(m: Any, a: Any, dim: int) -> Any:

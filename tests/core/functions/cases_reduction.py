@@ -74,6 +74,8 @@ CASES = [
     case("prod", np.array([[2.0, 0.0, 3.0], [0.0, 0.0, 5.0], [1.0, 2.0, 4.0]]), 1, note="zeros"),
     case("prod", np.array([2.0, 0.0, 3.0]), note="one-zero"),
     case("prod", np.array([2.0, 0.0, 0.0]), note="two-zeros"),
+    *(case("prod", signed(2, n), 1, note=f"long-{n}", dtypes="float64 float32 int64 int32 bool", twice=False) for n in (17, 33, 70, 255)),
+    case("prod", signed(67), note="long-all", dtypes="float64 float32 int64", twice=False),
     case("prod", np.zeros((0, 3)), note="of-nothing"),
     *over("logsumexp", none=False),
     case("logsumexp", ENDLESS, 1, note="inf", dtypes=FLOATS),
