@@ -17,6 +17,7 @@ from .extremes import *
 from .indexing import *
 from .joining import *
 from .matrix import *
+from .normalization import *
 from .parts import *
 from .rearranging import *
 from .reduction import *

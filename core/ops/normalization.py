@@ -1,4 +1,4 @@
-"""Normalisation over a set of dimensions: what LayerNorm and BatchNorm in training share."""
+"""Normalisation over a set of dimensions: what the layers of that name share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ..backends import module_of
 from ..node import Op
-from .reduction import total
+from .reduction import count, total
 from .registry import register
 
 
@@ -36,10 +36,30 @@ class Standardize(Op):
 
 
 def _parts(x: Any, dims: tuple[int, ...], eps: float) -> tuple[Any, Any]:
-    n = 1
-    for d in dims:
-        n *= x.shape[d]
-    count = x.dtype.type(n)
-    centered = x - total(x, dims, True) / count
-    var = total(centered * centered, dims, True) / count
+    n = x.dtype.type(count(dims, x.shape))
+    centered = x - total(x, dims, True) / n
+    var = total(centered * centered, dims, True) / n
     return centered, 1 / module_of(x).sqrt(var + x.dtype.type(eps))
+
+
+@register("rms_scale")
+class RmsScale(Op):
+    """rms_scale(x, dims, eps): x / sqrt(mean(x^2) + eps) over `dims`, which are all non-negative."""
+
+    __slots__ = ()
+    save = (0,)
+
+    @staticmethod
+    def forward(x: Any, dims: tuple[int, ...], eps: float) -> Any:
+        n = x.dtype.type(count(dims, x.shape))
+        return x / module_of(x).sqrt(total(x * x, dims, True) / n + x.dtype.type(eps))
+
+    def backward(self, m: Any, g: Any, x: Any) -> Any:
+        dims, eps = self.attrs
+        shape = x.shape
+        scale = 1 / m.sqrt(m.mean(x * x, dims, True, shape) + eps)
+        normal = x * scale
+        return ((g - normal * m.mean(g * normal, dims, True, shape)) * scale,)
+
+    def name(self) -> str:
+        return "FusedRmsNormBackward0"

@@ -3,77 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from ...dtypes import HALVES, float32
-from ...functions import (
-    reshape,
-    sqrt,
-)
-from ...ops import normalization as _norm
-from ...ops.registry import apply, cast_inputs
-from ...tensor import Tensor
+from ...functions import cat, clamp, div, narrow, norm
+from ...functions import normalization as _base
+from ...functions.arguments import tensor_of
+from ...functions.catalogue import public
+from ...tensor import Size, Tensor
+from .arguments import entered
 
-__all__ = ["batch_norm", "layer_norm"]
+__all__ = [
+    "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize", "rms_norm",
+]  # fmt: skip
+
+rms_norm = entered(_base.rms_norm)
 
 
+@entered
 def layer_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
 ) -> Tensor:
-    n = len(normalized_shape)
-    if tuple(input._array.shape[input.ndim - n :]) != tuple(normalized_shape) or n > input.ndim:
-        raise RuntimeError(
-            f"Given normalized_shape={list(normalized_shape)}, expected input with shape [*, {', '.join(map(str, normalized_shape))}], "
-            f"but got input of size{list(input.shape)}"
-        )
-    for name, given in (("weight", weight), ("bias", bias)):
-        if given is not None and tuple(given._array.shape) != tuple(normalized_shape):
-            raise RuntimeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(given.shape)} "
-                f"and normalized_shape = {list(normalized_shape)}"
-            )
-    x = _with_room_for_sums(input)
-    out = apply(_norm.Standardize, (x,), (tuple(range(input.ndim - n, input.ndim)), eps))
-    out = out if weight is None else out * weight
-    out = out if bias is None else out + bias
-    return out if x is input else cast_inputs(out, input.dtype)
+    """(input - mean) / sqrt(var + eps) over the last dimensions, times weight, plus bias. Ba et al., arXiv:1607.06450."""
+    return _base.layer_norm(input, normalized_shape, weight, bias, eps)
 
 
-def _with_room_for_sums(x: Tensor) -> Tensor:
-    """float16 and bfloat16 as float32: squares of a few hundred are beyond its largest number."""
-    return cast_inputs(x, float32) if x._array.dtype in HALVES else x
+def _several_values(sizes: Sequence[int]) -> None:
+    n = sizes[0]
+    for k in sizes[2:]:
+        n *= k
+    if n == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {sizes!r}")
 
 
+@entered
 def batch_norm(
-    input: Tensor, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
-    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """Normalises each channel (dimension 1) over all others; in training also updates the running statistics."""
-    shape = input._array.shape
-    channel = (1, -1) + (1,) * (input.ndim - 2)
-    if not training and (running_mean is None or running_var is None):
-        raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
-    named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name, given in named.items():
-        if given is not None and given._array.size != shape[1]:
-            raise RuntimeError(f"{name} should contain {shape[1]} elements not {given._array.size}")
-    original, input = input, _with_room_for_sums(input)
-    if training:
-        dims = (0, *range(2, input.ndim))
-        count = input._array.size // shape[1]
-        if count <= 1:
-            raise ValueError(
-                f"Expected more than 1 value per channel when training, got input size {input.shape}"
-            )
-        if running_mean is not None:
-            a = input._array
-            centre = a.mean(axis=dims)
-            spread = ((a - centre.reshape(channel)) ** 2).sum(axis=dims) / a.dtype.type(count - 1)
-            running_mean._write(running_mean._array * (1 - momentum) + centre * momentum)
-            running_var._write(running_var._array * (1 - momentum) + spread * momentum)
-        out = apply(_norm.Standardize, (input,), (dims, eps))
-    else:
-        out = (input - reshape(running_mean, channel)) * (1.0 / sqrt(reshape(running_var, channel) + eps))
-    out = out if weight is None else out * reshape(weight, channel)
-    out = out if bias is None else out + reshape(bias, channel)
-    return out if input is original else cast_inputs(out, original.dtype)
+    """Normalises each channel (dimension 1) over all others; in training also updates the running statistics.
+
+    These follow the batch's mean and its variance over n - 1 by the share `momentum`. Ioffe and Szegedy, arXiv:1502.03167.
+    """
+    if training and tensor_of(input, "batch_norm").ndim > 1:
+        _several_values(input.shape)
+    return _base.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+
+
+@entered
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each example's groups of channels normalised. Wu and He, arXiv:1803.08494."""
+    if tensor_of(input, "group_norm").ndim >= 2 and num_groups > 0:
+        _several_values([input.shape[0] * input.shape[1] // num_groups, num_groups, *input.shape[2:]])
+    return _base.group_norm(input, num_groups, weight, bias, eps)
+
+
+@entered
+def instance_norm(
+    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
+    bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """Each example's channels normalised. Ulyanov, Vedaldi and Lempitsky, arXiv:1607.08022."""
+    if use_input_stats and Size(tensor_of(input, "instance_norm").shape[2:]).numel() == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    return _base.instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps)
+
+
+@public(namespace="torch.nn.functional", method=False, out=True)
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """input over its p-norm along `dim`, which counts as eps where it is smaller."""
+    return div(input, clamp(norm(input, p, dim, True), min=eps))
+
+
+@entered
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """input / (k + alpha * the mean of squares over `size` neighbouring channels)^beta. Krizhevsky et al., NIPS 2012."""
+    if tensor_of(input, "local_response_norm").ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if not input._array.size:
+        return input
+    squares = input * input
+    n, edges = input._array.shape[1], [*input._array.shape]
+    parts = []
+    for width in (size // 2, (size - 1) // 2):
+        edges[1] = width
+        parts.append(squares.new_zeros(edges))
+    padded = cat([parts[0], squares, parts[1]], 1)
+    around = narrow(padded, 1, 0, n)
+    for i in range(1, size):
+        around = around + narrow(padded, 1, i, n)
+    return input / (around / size * alpha + k) ** beta
