@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .backends import cuda_module, to_numpy
+from .backends import cuda_module, module_of, to_numpy
 from .dtypes import bfloat16, from_numpy_dtype
 from .tensor import Tensor
+from .versions import lend, owner_of
 
 __all__ = ["from_dlpack", "to_dlpack"]
 
@@ -197,8 +198,8 @@ def reduce_ex(self: Tensor, protocol: Any) -> Any:
     return (_rebuild, (type(self), self._array, self._requires_grad, dict(self.__dict__)))
 
 
-def deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
-    """A copy of this leaf with its gradient."""
+def deepcopy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
+    """A copy of this leaf with its gradient. Tensors that share memory share it again where they are copied together."""
     if id(self) in memo:
         return memo[id(self)]  # type: ignore[no-any-return]
     if not self.is_leaf:
@@ -208,7 +209,28 @@ def deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     copied: Tensor = _rebuild(type(self), self._array.copy(), self._requires_grad, dict(self.__dict__))
     copied.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
     memo[id(self)] = copied
+    owner = owner_of(self._array)
+    if not (owner.flags.c_contiguous or owner.flags.f_contiguous):
+        return copied  # somebody else's memory, of which this library sees a part
+    alike = memo.setdefault(("storage", id(owner)), [])
+    alike.append((copied, self._array))
+    if (
+        len(alike) == 2
+    ):  # found out only now: one alone has a copy of what it shows, not of all the memory that it is a part of
+        memo["copy of", id(owner)] = owner.copy("K")
+    for t, array in alike if len(alike) == 2 else alike[2:][-1:]:
+        t._array = _same_part(array, owner, memo["copy of", id(owner)])
     return copied
+
+
+def _same_part(array: Any, owner: Any, copy: Any) -> Any:
+    """What `array` is of `owner`, of another array of the owner's layout."""
+    if isinstance(array, np.ndarray):
+        start = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+        memory = copy.reshape(-1, order="A").view(np.uint8)
+        return np.ndarray(array.shape, array.dtype, memory, start, array.strides)
+    pointer = copy.data + (array.data.ptr - owner.data.ptr)
+    return lend(module_of(array).ndarray(array.shape, array.dtype, pointer, array.strides), copy)
 
 
 def _rebuild(cls: type[Tensor], array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:

@@ -211,11 +211,14 @@ class ndarray:
 
     # What it looks like
 
-    def __init__(self, shape: Any, dtype: Any = float, memptr: _Pointer | None = None) -> None:
+    def __init__(
+        self, shape: Any, dtype: Any = float, memptr: _Pointer | None = None, strides: Any = None
+    ) -> None:
         if memptr is None:
             host = np.empty(shape, dtype)
         else:
-            host = np.ndarray(shape, dtype, memptr.array._host.reshape(-1).view(np.uint8), memptr.offset)
+            memory = memptr.array._host.reshape(-1, order="A").view(np.uint8)
+            host = np.ndarray(shape, dtype, memory, memptr.offset, strides)
         self._host, self.base = host, None
         self._device = _current() if memptr is None else memptr.array._device
 

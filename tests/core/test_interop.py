@@ -12,6 +12,7 @@ import pytest
 import torch as real
 
 import gradwire as torch
+from gradwire.versions import owner_of
 
 DTYPES = "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool".split()
 
@@ -224,3 +225,28 @@ def test_arrays_of_ml_dtypes_come_and_go():
     array = np.arange(3).astype(ml_dtypes.bfloat16)
     t = torch.from_numpy(array)
     assert t.dtype is torch.bfloat16 and torch.tensor(array).tolist() == [0.0, 1.0, 2.0]
+
+
+def shared(t, device):
+    a = t.arange(12.0).reshape(3, 4).to(device)
+    apart = t.arange(12.0).to(device)[2:6]
+    return [a.t(), a, a.detach(), a[1:, ::2], a.reshape(-1)[5:], apart, t.ones(2, 3).to(device).t()]
+
+
+def test_tensors_copied_together_share_memory_as_before(device):
+    def copied(t, device):
+        before = shared(t, device)
+        after = copy.deepcopy(before)
+        after[3].mul_(10)
+        after[0][0].fill_(-1)
+        after[5].zero_()
+        twice = copy.deepcopy(after)
+        twice[1].add_(1)
+        return [x.cpu().numpy().tolist() for x in (*before, *after, *twice)], [x.stride() for x in after[:5]]
+
+    assert copied(torch, device) == copied(real, "cpu")
+
+
+def test_a_part_copied_alone_takes_no_more_along(device):
+    part = torch.ones(1000, device=device)[:2]
+    assert owner_of(copy.deepcopy(part)._array).size == 2
