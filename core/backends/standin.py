@@ -287,7 +287,7 @@ class ndarray:
         return self._view(self._host.transpose(*axes))
 
     def view(self, dtype: Any = None) -> ndarray:
-        return self._view(self._host.view(dtype))
+        return self._view(self._host.view() if dtype is None else self._host.view(dtype))
 
     def dot(self, b: Any, out: Any = None) -> ndarray:
         return _called(lambda x, y: x.dot(y), self, b)
