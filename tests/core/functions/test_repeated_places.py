@@ -52,6 +52,7 @@ def test_derivatives_agree_with_differences(name, device):
     assert gradgradcheck(lambda a, b: WRITES[name](a, i, b), (x, v))
 
 
+@pytest.mark.filterwarnings("ignore:index_reduce")  # PyTorch's, at its first call in a process
 @pytest.mark.parametrize("name", WRITES)
 def test_values_are_pytorchs_and_the_same_on_both_devices(name, device):
     draw = np.random.default_rng(5)
