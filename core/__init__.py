@@ -55,6 +55,7 @@ from .random import (
 )
 from .serialization import load, save
 from .tensor import Size, Tensor
+from .threads import get_num_threads, set_num_threads
 from .training import Job, run
 
 __version__ = "0.1.0"

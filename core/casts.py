@@ -11,9 +11,11 @@ from .default_device import set_default_device
 from .dtypes import as_dtype
 from .dtypes import dtype as DType
 from .layouts import is_in_format, memory_format, preserve_format, strided
+from .node import KIND_SLOT
 from .ops.registry import apply, index
 from .ops.shape import InFormat
-from .tensor import Size, Tensor
+from .size import size_of
+from .tensor import Tensor
 from .versions import owner_of
 
 __all__ = [
@@ -165,7 +167,7 @@ def _typed(name: str, target: DType) -> Any:
 
 def size(self: Tensor, dim: Any = None) -> Any:
     """The shape, or the size of dimension `dim`."""
-    return Size(self._array.shape) if dim is None else self._array.shape[_dim(dim, self._array.ndim)]
+    return size_of(self._array.shape) if dim is None else self._array.shape[_dim(dim, self._array.ndim)]
 
 
 def stride(self: Tensor, dim: Any = None) -> Any:
@@ -257,6 +259,19 @@ def contains(self: Tensor, element: Any) -> bool:
     return bool((self == element).any())
 
 
+def new(self: Tensor, *args: Any) -> Tensor:
+    """new(2, 3): an uninitialised tensor of that shape, new([…]): one of those values; of this dtype, on this device."""
+    from . import creation
+
+    made: Tensor = getattr(creation, _TYPES[self.dtype.name])(*args)
+    return made.to(self.device)
+
+
+def reverse(self: Tensor) -> Tensor:
+    """This tensor from its end to its beginning, along its first dimension."""
+    return self.flip(0) if self._array.ndim else self
+
+
 def get_device(self: Tensor) -> int:
     """The number of the GPU; -1 on the CPU."""
     index_ = self.device.index
@@ -282,7 +297,9 @@ def _attach() -> None:
         "to": to, "cpu": cpu, "cuda": cuda, "type": type_, "type_as": type_as, "size": size, "stride": stride,
         "data_ptr": data_ptr, "storage_offset": storage_offset, "is_contiguous": is_contiguous, "is_complex": is_complex,
         "is_floating_point": is_floating_point, "is_nonzero": is_nonzero, "numel": numel, "nelement": numel,
-        "__contains__": contains, "get_device": get_device,
+        "__contains__": contains, "__reversed__": reverse, "new": new, "to_dense": lambda self: self,
+        "is_same_size": lambda self, other: self._array.shape == other._array.shape,
+        "output_nr": property(lambda self: self._node.index if self._node is not None and self._node.kind == KIND_SLOT else 0), "get_device": get_device,
         "is_signed": lambda self: self.dtype.is_signed, "is_pinned": lambda self: False, "is_shared": lambda self: False,
         "is_cpu": property(lambda self: not self.is_cuda), "layout": property(lambda self: strided),
         "itemsize": property(lambda self: int(self._array.itemsize)), "nbytes": property(lambda self: numel(self) * int(self._array.itemsize)),

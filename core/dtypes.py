@@ -136,11 +136,19 @@ def _promote(a: dtype, b: dtype) -> dtype:
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype of the higher category that holds both (PyTorch's table: int64 + float16 is float16)."""
+    for i, d in enumerate((type1, type2), 1):
+        if not isinstance(d, dtype):
+            raise TypeError(
+                f"promote_types(): argument 'type{i}' (position {i}) must be torch.dtype, not {type(d).__name__}"
+            )
     return _promote(type1, type2)
 
 
 def can_cast(from_: dtype, to: dtype) -> _builtin_bool:
     """Whether a result of `from_` may be written to `to`: never from floats to integers, nor from these to bool."""
+    for name, d in (("from_", from_), ("to", to)):
+        if not isinstance(d, dtype):
+            raise TypeError(f"can_cast(): argument '{name}' must be torch.dtype, not {type(d).__name__}")
     return from_.category <= to.category
 
 
@@ -169,8 +177,12 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
     zeros: list[dtype] = []
     scalars: list[Any] = []
     for x in (tensor1, tensor2):
-        if hasattr(x, "ndim"):
+        if isinstance(x, np.generic):
+            x = x.item()
+        if isinstance(getattr(x, "dtype", None), dtype):
             (dims if x.ndim else zeros).append(x.dtype)
-        else:
+        elif isinstance(x, (_builtin_bool, _builtin_int, _builtin_float)):
             scalars.append(x)
+        else:
+            raise TypeError(f"result_type(): expected tensors and numbers, got {type(x).__name__}")
     return resolve(dims, zeros, scalars)

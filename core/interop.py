@@ -12,6 +12,7 @@ import numpy as np
 
 from .backends import cuda_module, module_of, to_numpy
 from .dtypes import bfloat16, from_numpy_dtype
+from .layouts import copy_order
 from .tensor import Tensor
 from .versions import lend, owner_of
 
@@ -192,10 +193,8 @@ def _cuda_array_interface(self: Tensor) -> dict[str, Any]:
 
 
 def reduce_ex(self: Tensor, protocol: Any) -> Any:
-    """For pickle: leaves alone, with their values, requires_grad and attributes."""
-    if not self.is_leaf:
-        raise RuntimeError("only leaf tensors can be pickled or deep-copied; detach() it first")
-    return (_rebuild, (type(self), self._array, self._requires_grad, dict(self.__dict__)))
+    """For pickle and copy.copy: a leaf with this tensor's values, requires_grad and attributes."""
+    return (_rebuild, (type(self), self._array, self.requires_grad, dict(self.__dict__)))
 
 
 def deepcopy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
@@ -206,7 +205,9 @@ def deepcopy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
         raise RuntimeError(
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
         )
-    copied: Tensor = _rebuild(type(self), self._array.copy(), self._requires_grad, dict(self.__dict__))
+    copied: Tensor = _rebuild(
+        type(self), self._array.copy(order=copy_order(self._array)), self._requires_grad, dict(self.__dict__)
+    )
     copied.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
     memo[id(self)] = copied
     owner = owner_of(self._array)

@@ -16,25 +16,11 @@ from .backends import Device, device_of, to_numpy
 from .dtypes import FLOATS, from_numpy_dtype
 from .dtypes import dtype as DType
 from .node import KIND_LEAF, KIND_SLOT, Node, RemovableHandle, hooked
+from .size import Size, size_of
 from .versions import version_of
 from .views import refresh
 
 __all__ = ["Cold", "RemovableHandle", "Size", "Tensor"]
-
-
-class Size(tuple[int, ...]):
-    """The shape of a tensor: a tuple with PyTorch's printing and `numel()`."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        n = 1
-        for k in self:
-            n *= k
-        return n
-
-    def __repr__(self) -> str:
-        return f"torch.Size([{', '.join(map(str, self))}])"
 
 
 class Cold:
@@ -144,7 +130,7 @@ class Tensor:
 
     @property
     def shape(self) -> Size:
-        return Size(self._array.shape)
+        return size_of(self._array.shape)
 
     @property
     def ndim(self) -> int:

@@ -37,6 +37,8 @@ class Device:
         kind, colon, number = type.partition(":")
         if kind not in ("cpu", "cuda") or (colon and not number.isdecimal()) or (colon and index is not None):
             raise RuntimeError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {type!r}")
+        if index is not None and index < 0:
+            raise RuntimeError("Device index must not be negative")
         self.type = kind
         self.index = int(number) if colon else index
 

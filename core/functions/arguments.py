@@ -15,7 +15,8 @@ from ..backends import module_of
 from ..dtypes import FLOATS, limits, resolve
 from ..dtypes import dtype as DType
 from ..ops.registry import cast_inputs
-from ..tensor import Size, Tensor
+from ..size import size_of
+from ..tensor import Tensor
 
 _builtin_max = builtins.max
 
@@ -150,7 +151,7 @@ def needs_float(x: Tensor, name: str) -> None:
 
 
 def count_of(shape: tuple[int, ...]) -> int:
-    return Size(shape).numel()
+    return size_of(shape).numel()
 
 
 def beside(x: Any, t: Tensor, to: DType) -> Tensor:

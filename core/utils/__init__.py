@@ -1,5 +1,5 @@
-"""torch.utils: checkpoint, and data, which is `gradwire.data`."""
+"""torch.utils: checkpoint, dlpack, and data, which is `gradwire.data`."""
 
-from . import checkpoint, data
+from . import checkpoint, data, dlpack
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "dlpack"]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import pickle
+
+import numpy as np
 import pytest
 import torch as real
 
@@ -41,6 +46,23 @@ TOLD = [
     lambda t: t.device("cuda",1), lambda t: t.device(type="cuda",index=1), lambda t: t.device("cuda")==t.device("cuda:0"),
     lambda t: t.ones(2).ndim, lambda t: t.ones(2).half().dtype, lambda t: t.ones(2).cpu(),
     lambda t: t.ones(3).__array_priority__,
+    lambda t: pickle.loads(pickle.dumps(t.ones(2,requires_grad=True)*2)), lambda t: copy.copy(t.ones(2,requires_grad=True)*2),
+    lambda t: copy.copy(t.ones(2,requires_grad=True)), lambda t: copy.copy(t.ones(2)).dtype,
+    lambda t: copy.deepcopy(t.ones(2,3).t()).stride(), lambda t: list(t.ones(2)), lambda t: t.ones(2,0).tolist(),
+    lambda t: t.tensor(2**40).item(), lambda t: t.tensor(True).item(), lambda t: t.tensor([True,False]).tolist(),
+    lambda t: t.tensor(1.5,dtype=t.bfloat16).item(), lambda t: t.ones(2).size(), lambda t: t.ones(2).shape==(2,),
+    lambda t: t.Size([2,3])[1:], lambda t: t.Size([2,3])[0], lambda t: t.Size((2,3)).numel(),
+    lambda t: t.Size([2])*2, lambda t: repr(t.Size([2])), lambda t: hash(t.Size([2]))==hash((2,)),
+    lambda t: t.ones(2).new(3).shape, lambda t: t.ones(2).new([1,2]), lambda t: t.ones(2).element_size(),
+    lambda t: t.ones(2).to_dense(), lambda t: t.ones(2).__len__(), lambda t: t.ones(2).is_same_size(t.ones(2)),
+    lambda t: t.ones(2).data, lambda t: t.ones(2).T, lambda t: t.Tensor.__name__, lambda t: t.ones(2).output_nr,
+    lambda t: t.ones(2).requires_grad_(False).requires_grad, lambda t: t.ones(2).ndim, lambda t: t.ones(2).__reversed__(),
+    lambda t: reversed(t.arange(3)), lambda t: t.tensor(3).__int__(), lambda t: abs(t.tensor(-1)),
+    lambda t: math.floor(t.tensor(2.5)), lambda t: math.sqrt(t.tensor(4.)),
+    lambda t: t.tensor([1,2.]).type(t.FloatTensor).dtype, lambda t: t.float, lambda t: t.float32==t.float,
+    lambda t: str(t.float32), lambda t: t.promote_types(t.uint8,t.int8), lambda t: t.result_type(np.float64(1),t.ones(2)),
+    lambda t: t.device("cpu")=="cpu", lambda t: str(t.device("cuda",0)), lambda t: repr(t.device("cuda:0")),
+    lambda t: t.device(t.device("cpu")),
 ]  # fmt: skip
 
 REFUSED = [
@@ -53,6 +75,10 @@ REFUSED = [
     lambda t: bool(t.ones(2)), lambda t: bool(t.ones(0)), lambda t: [1,2,3][t.tensor(1.)], lambda t: f"{t.ones(2):.3f}",
     lambda t: "a" in t.ones(2), lambda t: None in t.ones(2), lambda t: float(t.ones(2)), lambda t: int(t.ones(2)),
     lambda t: t.tensor(2.5).__index__(), lambda t: t.device("abc"),
+    lambda t: list(t.tensor(1.)), lambda t: t.Size(["a"]), lambda t: t.Size([2.5]), lambda t: t.Size(3),
+    lambda t: round(t.tensor(2.567),1), lambda t: round(t.tensor(2.5)), lambda t: divmod(t.tensor(7),2),
+    lambda t: t.promote_types("a",t.int8), lambda t: t.result_type("a",1), lambda t: t.can_cast("a",t.int8),
+    lambda t: t.device("cuda",-1), lambda t: t.device("cuda:x"), lambda t: t.device(None), lambda t: t.device(),
 ]  # fmt: skip
 
 
@@ -65,3 +91,51 @@ def test_the_answer_is_pytorchs(ask):
 def test_what_pytorch_refuses_is_refused_with_the_same_type_of_error(ask):
     mine, theirs = outcome(ask, torch), outcome(ask, real)
     assert same_refusal(mine, theirs), f"{mine!r}\n{theirs!r}"
+
+
+def test_sizes_stay_sizes_in_all_that_is_made_of_them():
+    for lib in (torch, real):
+        a = lib.Size([2, 3])
+        for made in (
+            a[1:],
+            a + a,
+            a.__add__((4,)),
+            a.__radd__((4,)),
+            a * 2,
+            lib.Size(a),
+            lib.ones(2, 3).shape[:1],
+            pickle.loads(pickle.dumps(a)),
+            lib.ones(2).size(),
+        ):
+            assert type(made) is lib.Size
+        assert type(a[0]) is int and a[1:].numel() == 3
+
+
+def test_the_number_of_threads_is_what_was_set():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert torch.get_num_threads() == before
+    for lib in (torch, real):
+        with pytest.raises(RuntimeError, match="expects a positive integer"):
+            lib.set_num_threads(0)
+        with pytest.raises((TypeError, RuntimeError), match="expects an int, but got float"):
+            lib.set_num_threads(1.5)
+
+
+@pytest.mark.parametrize("name", ["float64", "float16", "bfloat16"])
+def test_another_default_dtype_is_that_of_new_tensors(name):
+    made = []
+    for lib in (torch, real):
+        try:
+            lib.set_default_dtype(getattr(lib, name))
+            made.append([str(f(lib).dtype) for f in (
+                lambda t: t.tensor(1.5), lambda t: t.tensor([1, 2.5]), lambda t: t.zeros(2), lambda t: t.rand(2), lambda t: t.full((2,), 1.5),
+                lambda t: t.arange(2.0), lambda t: t.tensor([1]) * 2.5, lambda t: t.tensor([1]) / 2, lambda t: t.linspace(0, 1, 3), lambda t: t.ones(2).long().float(),
+            )])  # fmt: skip
+        finally:
+            lib.set_default_dtype(lib.float32)
+    assert made[0] == made[1]

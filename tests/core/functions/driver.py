@@ -330,6 +330,28 @@ def wrong_gradients(c: Case, device: str) -> dict[str, str]:
     return wrong
 
 
+def wrong_half_gradients(c: Case) -> dict[str, str]:
+    """First derivatives in float16 and bfloat16: of the inputs' dtypes, and hardly farther from float32's than PyTorch's."""
+    wrong = {}
+    exact = _derivatives(ours("cpu"), c, "float32", False)
+    for dtype in ("float16", "bfloat16"):
+        mine, theirs = (_derivatives(library, c, dtype, False) for library in (ours("cpu"), TORCH))
+        failed = [x for x in (exact[0], theirs[0]) if isinstance(x, Exception)]
+        if failed:
+            continue  # what PyTorch's kernels lack; values are compared elsewhere
+        if isinstance(mine[0], Exception):
+            wrong[dtype] = repr(mine[0])
+            continue
+        for g, t, e in zip(mine[0], theirs[0], exact[0], strict=True):
+            if g.dtype.name != dtype:
+                wrong[dtype] = f"the gradient is of {g.dtype}"
+            a, b, x = (np.nan_to_num(host(i), posinf=0, neginf=0) for i in (g, t, e))
+            scale = np.abs(x).max(initial=0.05)  # which sums that cancel go below
+            if np.abs(a - x).max(initial=0) > 2 * np.abs(b - x).max(initial=0) + 4 * _CLOSE[dtype][0] * scale:
+                wrong[dtype] = f"gradwire {a}\nPyTorch  {b}\nfloat32  {x}"
+    return wrong
+
+
 def _derivatives(library: Library, c: Case, dtype: str, twice: bool) -> list[Any]:
     """The gradients of a weighted sum of the result, and of a weighted sum of these; or the error that came."""
     args, kwargs = library.arguments(c, dtype)
