@@ -174,11 +174,13 @@ class Function:
             grad_state.enabled = before
         outputs = output if isinstance(output, tuple) else (output,)
         for d in ctx._dirty:
-            versions.note_change(d._array, rewrites=any(needs))
             if not any(o is d for o in outputs):
                 raise RuntimeError(
                     f"{cls.__name__}: a tensor that mark_dirty() was given must be returned by forward"
                 )
+            if any(needs):
+                check_writable(d)  # which brings a view up to date: the write is to be noted after that
+            versions.note_change(d._array, rewrites=any(needs))
         if not any(needs):
             return output
         ctx.edges = tuple((a._node or a) if need else None for a, need in zip(args, needs, strict=True))
@@ -186,8 +188,6 @@ class Function:
         ctx.attrs = tuple(_zeros_like(o) for o in outputs)
         if len(outputs) == 1 and isinstance(outputs[0], Tensor):
             ctx.shape, ctx.dtype = outputs[0]._array.shape, outputs[0]._array.dtype
-        for d in ctx._dirty:
-            check_writable(d)
         results = [_recorded(o, ctx, i, args) for i, o in enumerate(outputs)]
         ctx._places = tuple(s._node if isinstance(s, Tensor) else None for s in ctx.saved)
         if versions.watch:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from . import versions, views
 from .grad_mode import state as grad_state
 from .node import KIND_SLOT, next_seq
@@ -64,11 +66,24 @@ def check_overlap(t: Tensor, name: str) -> None:
     array = t._array
     if array.flags.c_contiguous or not array.size:
         return
-    if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
+    if _overlaps(array):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."
         )
+
+
+def _overlaps(array: Any) -> bool:
+    """Whether two elements share memory: where no dimension steps over all that the smaller ones reach, all are looked at."""
+    reach = array.itemsize - 1
+    for step, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if step <= reach:
+            places = np.zeros((), np.int64)
+            for s, k in zip(array.strides, array.shape, strict=True):
+                places = np.add.outer(places, s * np.arange(k))
+            return np.unique(places).size < array.size
+        reach += step * (n - 1)
+    return False
 
 
 def _fitting(t: Tensor, new: Tensor, name: str) -> Tensor:

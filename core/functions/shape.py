@@ -121,6 +121,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     start, end = one_dim(start_dim, len(shape)), one_dim(end_dim, len(shape))
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if start == end and input.ndim:
+        return input
     return reshape(input, (*shape[:start], count_of(shape[start : end + 1]), *shape[end + 1 :]))
 
 

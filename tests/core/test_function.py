@@ -251,3 +251,24 @@ def test_a_dropped_function_is_freed_without_the_garbage_collector(make):
         assert node() is None
     finally:
         gc.enable()
+
+
+@BOTH
+def test_a_function_that_writes_to_a_view_is_passed_by_gradients_of_view_and_base(t):
+    class Tripled(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            a.mul_(3)
+            ctx.mark_dirty(a)
+            return a
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3
+
+    x = leaf(t, 1.0, 2.0)
+    base = x * 1
+    view, other = base[:1], base[1:]
+    assert Tripled.apply(view) is view
+    (g,) = t.autograd.grad((view * 10).sum() + base.sum() + (other * 100).sum(), x)
+    assert base.tolist() == [3, 2] and g.tolist() == [33, 101]

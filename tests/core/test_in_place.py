@@ -416,3 +416,16 @@ def test_gradients_of_no_inputs_are_refused():
         x = leaf(t, 1.0)
         with pytest.raises(RuntimeError, match="`inputs` argument to `grad\\(\\)` cannot be empty"):
             t.autograd.grad((x * 2).sum(), [])
+
+
+def test_windows_that_overlap_are_not_written_and_those_that_do_not_are(device):
+    x = torch.arange(6.0, device=device)
+    with pytest.raises(
+        RuntimeError, match="more than one element of the written-to tensor refers to a single memory"
+    ):
+        x.unfold(0, 3, 1).add_(1)
+    with pytest.raises(RuntimeError, match="more than one element"):
+        x.as_strided((3, 3), (1, 1)).fill_(1)
+    x.unfold(0, 2, 2).add_(1)
+    x.as_strided((2, 3), (1, 2)).mul_(2)
+    assert x.tolist() == [2, 4, 6, 8, 10, 12]
