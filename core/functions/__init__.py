@@ -11,6 +11,7 @@ from .catalogue import catalogue as _catalogue
 from .copies import *
 from .cumulative import *
 from .distances import *
+from .dropping import *
 from .einsum import *
 from .elementary import *
 from .extremes import *
@@ -29,6 +30,7 @@ from .selecting import *
 from .shape import *
 from .sorting import *
 from .statistics import *
+from .tables import *
 from .transcendental import *
 from .triangles import *
 

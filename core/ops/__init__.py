@@ -5,6 +5,7 @@ from . import convolution as convolution
 from . import cumulative as cumulative
 from . import gates as gates
 from . import indexing as indexing
+from . import lookup as lookup
 from . import losses as losses
 from . import matrix as matrix
 from . import normalization as normalization
