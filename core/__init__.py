@@ -16,6 +16,7 @@ from . import (
     optim,
     random,
     safetensors,
+    special,
     training,
     utils,
 )

@@ -39,6 +39,7 @@ __all__ = [
     "broadcast_to",
     "ceil",
     "concatenate",
+    "copysign",
     "cos",
     "cosh",
     "cuda",
@@ -52,23 +53,28 @@ __all__ = [
     "floor",
     "fmod",
     "frombuffer",
+    "frexp",
     "full",
     "full_like",
+    "gcd",
     "hypot",
     "isfinite",
     "isinf",
     "isnan",
+    "lcm",
     "lib",
     "log",
     "log10",
     "log1p",
     "log2",
     "logaddexp",
+    "logaddexp2",
     "maximum",
     "may_share_memory",
     "minimum",
     "multiply",
     "ndarray",
+    "nextafter",
     "nonzero",
     "ones",
     "pad",
@@ -446,6 +452,11 @@ arctan = _Ufunc(np.arctan)
 arctan2 = _Ufunc(np.arctan2)
 arctanh = _Ufunc(np.arctanh)
 ceil = _Ufunc(np.ceil)
+copysign = _Ufunc(np.copysign)
+nextafter = _Ufunc(np.nextafter)
+gcd = _Ufunc(np.gcd)
+lcm = _Ufunc(np.lcm)
+logaddexp2 = _Ufunc(np.logaddexp2)
 cos = _Ufunc(np.cos)
 cosh = _Ufunc(np.cosh)
 exp = _Ufunc(np.exp)
@@ -474,6 +485,12 @@ sqrt = _Ufunc(np.sqrt)
 tan = _Ufunc(np.tan)
 tanh = _Ufunc(np.tanh)
 trunc = _Ufunc(np.trunc)
+
+
+def frexp(x: Any) -> tuple[ndarray, ndarray]:
+    mantissa, exponent = np.frexp(x._host)
+    return _made(mantissa, x._device), _made(exponent, x._device)
+
 
 # Creation
 

@@ -4,9 +4,12 @@ Each one checks and completes the user's arguments and applies operations from `
 methods, operators and in-place forms to Tensor.
 """
 
+from . import linalg as linalg
 from . import operators as operators
+from . import special as special
 from .activation import *
 from .arithmetic import *
+from .bits import *
 from .catalogue import catalogue as _catalogue
 from .copies import *
 from .cumulative import *
@@ -15,6 +18,8 @@ from .dropping import *
 from .einsum import *
 from .elementary import *
 from .extremes import *
+from .floats import *
+from .gammas import *
 from .indexing import *
 from .joining import *
 from .matrix import *

@@ -29,6 +29,7 @@ __all__ = [
     "sub",
     "mul",
     "div",
+    "true_divide",
     "pow",
     "eq",
     "ne",
@@ -99,13 +100,23 @@ def mul(input: Any, other: Any) -> Tensor:
     return plain_mul(input, other)
 
 
-@public(alias="divide true_divide", in_place=True, out=True)
+@public(alias="divide", in_place=True, out=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return plain_div(input, other)
     if rounding_mode == "floor":
         return binary(_ro.DivFloor, input, other)
-    raise RuntimeError(f"div: rounding_mode None or 'floor' is supported, got {rounding_mode!r}")
+    if rounding_mode == "trunc":
+        return binary(_ro.DivTrunc, input, other)
+    raise RuntimeError(
+        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+    )
+
+
+@public(in_place=True, out=True)
+def true_divide(input: Any, other: Any) -> Tensor:
+    """input / other."""
+    return plain_div(input, other)
 
 
 @public(in_place=True, out=True)
@@ -148,13 +159,24 @@ gt = public("gt", alias="greater", in_place=True, out=True)(_plain(lambda a, b: 
 ge = public("ge", alias="greater_equal", in_place=True, out=True)(_plain(lambda a, b: a >= b))
 
 
-bitwise_and = public("bitwise_and", in_place=True, out=True)(_plain(lambda a, b: a & b))
+def _bitwise(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Tensor]:
+    def run(a: Any, b: Any) -> Any:
+        if _builtin_any(isinstance(x, float) or getattr(x, "dtype", None) in FLOATS for x in (a, b)):
+            raise NotImplementedError(
+                f'"{name}_cpu" not implemented for floating-point numbers; convert with .int()'
+            )
+        return function(a, b)
+
+    return public(name, in_place=True, out=True)(_plain(run))
 
 
-bitwise_or = public("bitwise_or", in_place=True, out=True)(_plain(lambda a, b: a | b))
+bitwise_and = _bitwise("bitwise_and", lambda a, b: a & b)
 
 
-bitwise_xor = public("bitwise_xor", in_place=True, out=True)(_plain(lambda a, b: a ^ b))
+bitwise_or = _bitwise("bitwise_or", lambda a, b: a | b)
+
+
+bitwise_xor = _bitwise("bitwise_xor", lambda a, b: a ^ b)
 
 
 @public(in_place=True, out=True)

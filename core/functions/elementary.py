@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from ..ops import activation as _act
+from ..ops import error_functions as _ef
 from ..ops import pointwise as _pw
 from ..ops import rounding as _ro
-from ..ops.registry import unary
+from ..ops.registry import apply, unary
+from ..tensor import Tensor
+from .arguments import tensor_of
 from .catalogue import public
 
 __all__ = [
@@ -68,7 +71,19 @@ floor = public("floor", in_place=True, out=True)(unary(_ro.Floor))
 ceil = public("ceil", in_place=True, out=True)(unary(_ro.Ceil))
 
 
-round = public("round", in_place=True, out=True)(unary(_ro.Round))
+_whole = unary(_ro.Round)
+
+
+@public(in_place=True, out=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """To the nearest multiple of 10^-decimals, halves to even."""
+    if not decimals:
+        return _whole(input)
+    if not tensor_of(input, "round").is_floating_point():
+        raise NotImplementedError(
+            f"round: decimals are not implemented for {input.dtype}; convert with .float() first"
+        )
+    return apply(_ro.RoundDecimals, (input,), (decimals,))
 
 
 relu = public("relu", in_place=True)(unary(_act.Relu))
@@ -77,4 +92,4 @@ relu = public("relu", in_place=True)(unary(_act.Relu))
 sigmoid = public("sigmoid", in_place=True, out=True)(unary(_act.Sigmoid))
 
 
-erf = public("erf", in_place=True, out=True)(unary(_act.Erf))
+erf = public("erf", in_place=True, out=True)(unary(_ef.Erf))

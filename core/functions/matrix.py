@@ -136,15 +136,15 @@ def _matmul(input: Any, other: Any) -> Tensor:
             raise RuntimeError(
                 f"mat1 and mat2 shapes cannot be multiplied ({rows}x{a[-1]} and {b[0]}x{b[1]})"
             )
-        count = math.prod(_broadcast(a[:-2], b[:-2]))
+        count = math.prod(broadcast(a[:-2], b[:-2]))
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{count}, {a[-1]}] but got: [{count}, {b[-2]}]."
         )
-    _broadcast(a[:-2], b[:-2])
+    broadcast(a[:-2], b[:-2])
     return apply(_mx.Matmul, (input, other))
 
 
-def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     n = builtins.max(len(a), len(b))
     x, y = (1,) * (n - len(a)) + tuple(a), (1,) * (n - len(b)) + tuple(b)
     for i in reversed(range(n)):
@@ -446,7 +446,7 @@ def crossed(input: Tensor, other: Tensor, dim: int) -> Tensor:
     n, k = input._array.shape[d], other._array.shape[d]
     if (n, k) != (3, 3):
         raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {n} and {k}")
-    shape = _broadcast(input._array.shape, other._array.shape)
+    shape = broadcast(input._array.shape, other._array.shape)
     if input._array.dtype != other._array.dtype:
         raise RuntimeError(
             f"expected scalar type {SCALAR_NAMES[input.dtype.name]} but found {SCALAR_NAMES[other.dtype.name]} (cross)"

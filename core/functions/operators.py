@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from . import arithmetic, elementary, indexing, matrix, reshaped_in_place, shape  # noqa: F401  (they fill the catalogue)
+from . import arithmetic, bits, elementary, floats, indexing, matrix, reshaped_in_place, shape  # noqa: F401  (they fill the catalogue)
 from .catalogue import catalogue
 
 
@@ -34,13 +34,17 @@ def _conjugate_transpose(self: Tensor) -> Tensor:
     return shape.t(self)
 
 
+def _imaginary(self: Tensor) -> Tensor:
+    raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+
+
 def _attach() -> None:
     fast = {
         "add": arithmetic.plain_add, "sub": arithmetic.plain_sub, "mul": arithmetic.plain_mul, "truediv": arithmetic.plain_div,
     }  # fmt: skip
     named = {
         "pow": "pow", "matmul": "matmul", "floordiv": "floor_divide", "mod": "remainder", "and": "bitwise_and",
-        "or": "bitwise_or", "xor": "bitwise_xor",
+        "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
     }  # fmt: skip
     for operator, function in fast.items():
         setattr(Tensor, f"__{operator}__", function)
@@ -54,6 +58,7 @@ def _attach() -> None:
         if catalogue[name].has_in_place:
             setattr(Tensor, f"__i{operator}__", getattr(Tensor, name + "_"))
     more: dict[str, Any] = {
+        "__pos__": floats.positive, "real": property(lambda self: self), "imag": property(_imaginary),
         "__neg__": elementary.neg, "__abs__": elementary.abs, "__invert__": arithmetic.bitwise_not,
         "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
         "T": property(lambda self: shape.permute(self, *reversed(range(self.ndim)))),

@@ -1,8 +1,11 @@
 """All operations, by family. `arrays` and `tensors` are the two faces that backward rules are run with."""
 
 from . import activation as activation
+from . import bessel as bessel
 from . import convolution as convolution
 from . import cumulative as cumulative
+from . import error_functions as error_functions
+from . import gamma as gamma
 from . import gates as gates
 from . import indexing as indexing
 from . import lookup as lookup

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..backends import module_of
 from ..node import Op
-from .activation import _erf, stable_sigmoid
+from .activation import stable_sigmoid
+from .error_functions import Erf
 from .registry import register
 
 _ROOT_HALF = math.sqrt(0.5)
@@ -99,7 +100,7 @@ class Gelu(Op):
 
     @staticmethod
     def forward(a: Any) -> Any:
-        return a * 0.5 * (_erf(a * _ROOT_HALF) + 1)
+        return a * 0.5 * (Erf.forward(a * _ROOT_HALF) + 1)
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         share = (m.erf(a * _ROOT_HALF) + 1) * 0.5

@@ -138,3 +138,72 @@ class Round(_Flat):
     @staticmethod
     def forward(a: Any) -> Any:
         return module_of(a).rint(a) if a.dtype in FLOATS else no_bool("round", a).copy()
+
+
+@register("div_trunc", inputs=2, promotes=True)
+class DivTrunc(Op):
+    """div(…, rounding_mode="trunc"): the quotient without its fraction."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        _check_divisor("div_trunc", a, b)
+        array = a if hasattr(a, "dtype") else b
+        if array.dtype.kind in "biu":
+            quotient = a // b
+            return quotient + ((quotient < 0) & (quotient * b != a)).astype(quotient.dtype)
+        return module_of(array).trunc(a / b)
+
+    def backward(self, m: Any, g: Any) -> Any:
+        zero = m.zeros_like(g)
+        return zero, zero
+
+
+@register("copysign", inputs=2)
+class Copysign(Op):
+    """copysign(a, b): |a| with the sign of b, also of -0.0."""
+
+    __slots__ = ()
+    save = (0, "out")
+    exact = True
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        return module_of(a).copysign(a, b)
+
+    def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
+        return g * m.where(a == 0, m.zeros_like(out), out / a), m.zeros_like(g)
+
+
+@register("nextafter", inputs=2)
+class Nextafter(Op):
+    """nextafter(a, b): the next number of the dtype from a towards b."""
+
+    __slots__ = ()
+    save = (0, 1)
+    exact = True
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        return module_of(a).nextafter(a, b)
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
+        zero = m.zeros_like(g)
+        return m.where(a == b, zero, g), m.where(a == b, g, zero)
+
+
+@register("round_decimals")
+class RoundDecimals(_Flat):
+    """round_decimals(a, decimals): to the nearest multiple of 10^-decimals."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def forward(a: Any, decimals: int) -> Any:
+        ten = a.dtype.type(10.0 ** abs(decimals))
+        xp = module_of(a)
+        return xp.rint(a * ten) / ten if decimals > 0 else xp.rint(a / ten) * ten
+
+    def name(self) -> str:
+        return "RoundBackward1"

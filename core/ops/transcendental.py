@@ -188,3 +188,42 @@ class Logaddexp(Op):
     def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:
         ea, eb = self.edges
         return g * m.exp(a - out) if ea is not None else None, g * m.exp(b - out) if eb is not None else None
+
+
+@register("logaddexp2", inputs=2, promotes=True)
+class Logaddexp2(Op):
+    """logaddexp2(a, b): log2(2^a + 2^b) without overflow."""
+
+    __slots__ = ()
+    save = (0, 1, "out")
+
+    @staticmethod
+    def forward(a: Any, b: Any) -> Any:
+        return module_of(a).logaddexp2(a, b)
+
+    def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:
+        ea, eb = self.edges
+        return g * m.exp2(a - out) if ea is not None else None, g * m.exp2(
+            b - out
+        ) if eb is not None else None
+
+
+@register("sinc")
+class Sinc(Op):
+    """sin(pi a) / (pi a), and 1 at 0, where PyTorch's gradients of every order are 0."""
+
+    __slots__ = ()
+    save = (0,)
+
+    @staticmethod
+    def forward(a: Any) -> Any:
+        xp = module_of(a)
+        x = floating(a)
+        x = x * x.dtype.type(math.pi)
+        return xp.where(x == 0, x.dtype.type(1), xp.sin(x) / xp.where(x == 0, x.dtype.type(1), x))
+
+    def backward(self, m: Any, g: Any, a: Any) -> Any:
+        zero = a == 0
+        x = m.where(zero, m.ones_like(a), a) * math.pi
+        slope = (m.cos(x) * x - m.sin(x)) / (x * x) * math.pi
+        return (g * m.where(zero, m.zeros_like(slope), slope),)
