@@ -1,5 +1,5 @@
-"""torch.utils: checkpoint, dlpack, and data, which is `gradwire.data`."""
+"""torch.utils: checkpoint, dlpack, tensorboard, and data, which is `gradwire.data`."""
 
-from . import checkpoint, data, dlpack
+from . import checkpoint, data, dlpack, tensorboard
 
-__all__ = ["checkpoint", "data", "dlpack"]
+__all__ = ["checkpoint", "data", "dlpack", "tensorboard"]
