@@ -13,13 +13,43 @@ import torch
 import gradwire
 from gradwire.backends import to_numpy
 
-DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
 OPERATORS = {
     name: getattr(operator, name)
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lt", "eq", "and_")
+    for name in (
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "lt",
+        "ge",
+        "eq",
+        "ne",
+        "and_",
+        "or_",
+        "xor",
+    )
 }
-FUNCTIONS = ("maximum", "minimum")
-NUMBERS = [True, 2, 3, 0.5, 2.0]
+FUNCTIONS = tuple(
+    name
+    for name in (
+        "maximum minimum fmax fmin atan2 hypot remainder fmod copysign xlogy gcd lcm logaddexp float_power floor_divide ldexp "
+        "logical_and logical_xor bitwise_left_shift bitwise_right_shift nextafter heaviside dist isclose".split()
+    )
+    if hasattr(gradwire, name)
+)
+IN_PLACE = {
+    name: getattr(operator, name)
+    for name in ("iadd", "isub", "imul", "itruediv", "ifloordiv", "ipow", "iand")
+}
+NUMBERS = [True, False, 2, 3, 0.5, 2.0, float("inf")]
+
+
+def _dtypes(device):
+    return [d for d in DTYPES if device == "cpu" or d != "bfloat16"]  # which CuPy's arrays do not carry
 
 
 def _outcome(function, *operands):
@@ -30,7 +60,7 @@ def _outcome(function, *operands):
             out = function(*operands)
     except (RuntimeError, TypeError, NotImplementedError):
         return None
-    host = out.numpy() if isinstance(out, torch.Tensor) else to_numpy(out._array)
+    host = out.double().numpy() if isinstance(out, torch.Tensor) else to_numpy(out._array)
     return str(out.dtype), tuple(out.shape), host.astype(np.float64).tolist()
 
 
@@ -63,7 +93,7 @@ def test_tensors_of_two_dtypes_promote_as_in_pytorch(name, shapes, device):
     values = {"1d": [3, 1, 2], "0d": 2}
     left, right = (values[s] for s in shapes.split("-"))
     wrong = {}
-    for a, b in itertools.product(DTYPES, DTYPES):
+    for a, b in itertools.product(_dtypes(device), _dtypes(device)):
         (x, tx), (y, ty) = _pair(left, a, device), _pair(right, b, device)
         ours = OPERATORS.get(name) or getattr(gradwire, name)
         theirs = OPERATORS.get(name) or getattr(torch, name)
@@ -77,7 +107,7 @@ def test_tensors_of_two_dtypes_promote_as_in_pytorch(name, shapes, device):
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_tensor_and_a_number_promote_as_in_pytorch(name, values, device):
     wrong = {}
-    for dtype, number in itertools.product(DTYPES, NUMBERS):
+    for dtype, number in itertools.product(_dtypes(device), NUMBERS):
         x, t = _pair(values, dtype, device)
         function = OPERATORS[name]
         for side, ours, theirs in (("right", (x, number), (t, number)), ("left", (number, x), (number, t))):
@@ -95,11 +125,66 @@ REDUCTIONS = "sum mean amax amin argmax argmin max min all any std var".split()
 @pytest.mark.parametrize("values", [[3, 1, 2], 2], ids=["1d", "0d"])
 def test_a_function_of_one_tensor_has_pytorchs_dtype_for_each(name, values, device):
     wrong = {}
-    for dtype in DTYPES:
+    for dtype in _dtypes(device):
         x, t = _pair(values, dtype, device)
         difference = _compared(getattr(gradwire, name), getattr(torch, name), (x,), (t,))
         if difference and not _is_extra(name, t):
             wrong[dtype] = difference
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+@pytest.mark.parametrize("shapes", ["1d-1d", "1d-0d", "0d-0d"])
+def test_in_place_forms_take_the_dtypes_that_pytorch_lets_them_take(name, shapes, device):
+    values = {"1d": [3, 1, 2], "0d": 2}
+    left, right = (values[s] for s in shapes.split("-"))
+    wrong = {}
+    for a, b in itertools.product(_dtypes(device), [*_dtypes(device), *NUMBERS]):
+        (x, tx) = _pair(left, a, device)
+        y, ty = _pair(right, b, device) if isinstance(b, str) else (b, b)
+        difference = _compared(IN_PLACE[name], IN_PLACE[name], (x, y), (tx, ty))
+        if difference and not (name == "ipow" and a == "bool"):
+            wrong[a, b] = difference
+    assert not wrong
+
+
+@pytest.mark.parametrize("kinds", list(itertools.product(["1d", "0d", "number"], repeat=2)), ids="-".join)
+def test_result_type_is_pytorchs_for_every_pair(kinds):
+    wrong = {}
+    for a, b in itertools.product(DTYPES, DTYPES):
+        operands = []
+        for kind, dtype in zip(kinds, (a, b), strict=True):
+            number = {"b": True, "f": 0.5}.get(dtype[0], 2)
+            pair = (
+                (number, number) if kind == "number" else _pair([3, 1] if kind == "1d" else 2, dtype, "cpu")
+            )
+            operands.append(pair)
+        ours, theirs = zip(*operands, strict=True)
+        found = [str(gradwire.result_type(*ours)), str(torch.result_type(*theirs))]
+        if found[0] != found[1]:
+            wrong[a, b] = found
+        assert str(gradwire.promote_types(getattr(gradwire, a), getattr(gradwire, b))) == str(
+            torch.promote_types(getattr(torch, a), getattr(torch, b))
+        )
+    assert not wrong
+
+
+@pytest.mark.parametrize("default", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["add", "mul", "truediv", "pow"])
+def test_numbers_promote_to_the_default_dtype(name, default):
+    before = gradwire.get_default_dtype()
+    wrong = {}
+    try:
+        gradwire.set_default_dtype(getattr(gradwire, default))
+        torch.set_default_dtype(getattr(torch, default))
+        for dtype, number in itertools.product(DTYPES, [2, 0.5]):
+            x, t = _pair([3, 1, 2], dtype, "cpu")
+            difference = _compared(OPERATORS[name], OPERATORS[name], (x, number), (t, number))
+            if difference:
+                wrong[dtype, number] = difference
+    finally:
+        gradwire.set_default_dtype(before)
+        torch.set_default_dtype(torch.float32)
     assert not wrong
 
 
