@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "add",
     "allclose",
     "arange",
     "arccos",
@@ -295,6 +296,9 @@ class ndarray:
     def view(self, dtype: Any = None) -> ndarray:
         return self._view(self._host.view() if dtype is None else self._host.view(dtype))
 
+    def take(self, indices: Any, axis: Any = None, out: Any = None) -> ndarray:
+        return _called(lambda a, i: a.take(i, axis=axis, mode="wrap"), self, indices)
+
     def dot(self, b: Any, out: Any = None) -> ndarray:
         return _called(lambda x, y: x.dot(y), self, b)
 
@@ -444,6 +448,7 @@ class _Ufunc:
         return out  # type: ignore[no-any-return]
 
 
+add = _Ufunc(np.add)
 arccos = _Ufunc(np.arccos)
 arccosh = _Ufunc(np.arccosh)
 arcsin = _Ufunc(np.arcsin)

@@ -19,13 +19,13 @@ from . import pointwise as pointwise
 from . import pooling as pooling
 from . import recurrent as recurrent
 from . import reduction as reduction
+from . import resampling as resampling
 from . import rounding as rounding
 from . import scattering as scattering
 from . import shape as shape
 from . import statistics as statistics
 from . import strided as strided
 from . import transcendental as transcendental
-from . import windows as windows
 from .registry import arrays as arrays
 from .registry import index as index
 from .registry import tensors as tensors

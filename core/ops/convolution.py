@@ -1,7 +1,6 @@
-"""N-dimensional convolution, by unfolding windows into one matrix product for each group of channels.
+"""Convolution over any number of dimensions, by unfolding windows into one matrix product for each group.
 
-The three operations are each other's gradients, so derivatives of any order close among them. A transposed convolution
-is conv_input.
+The three ops are each other's gradients, so derivatives of any order close among them.
 """
 
 from __future__ import annotations
@@ -12,97 +11,129 @@ from typing import Any
 from ..backends import module_of
 from ..node import Op
 from .registry import register
-from .windows import Ints, Windows, columns, folded
+from .windows import Ints, Windows
+
+__all__ = ["Convolution", "ConvolutionInput", "ConvolutionWeight", "ConvolutionWithBias"]
+
+
+def _convolved(x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    o = w.shape[0]
+    columns, counts = windows.columns(x)
+    if groups == 1:
+        out = w.reshape(o, columns.shape[0]).dot(columns)
+    else:
+        out = w.reshape(groups, o // groups, -1) @ columns.reshape(groups, -1, columns.shape[1])
+    out = out.reshape(o, x.shape[0], *counts)
+    return out.transpose(1, 0, *range(2, out.ndim))
 
 
 def _rows(g: Any) -> Any:
-    """(N, O, *out) as a matrix (O, N · windows)."""
-    return g.swapaxes(0, 1).reshape(g.shape[1], -1) if g.size else g.swapaxes(0, 1).reshape(g.shape[1], 0)
+    """(N, O, *counts) as a matrix (O, N * count)."""
+    n, o, *counts = g.shape
+    return g.transpose(1, 0, *range(2, g.ndim)).reshape(o, n * math.prod(counts))
 
 
-def _product(a: Any, b: Any, groups: int) -> Any:
-    """a @ b of matrices whose rows are in groups: (groups · i, k) and (groups · k, j) -> (groups · i, j)."""
-    if groups == 1:
-        return a @ b
-    i, k, j = a.shape[0] // groups, a.shape[1], b.shape[1]
-    return (a.reshape(groups, i, k) @ b.reshape(groups, k, j)).reshape(groups * i, j)
-
-
-@register("conv", inputs=2)
-class Conv(Op):
-    """conv(x, w, spec, groups): x (N, C, *sizes), w (O, C / groups, *kernel) -> (N, O, *out)."""
+@register("convolution", inputs=2)
+class Convolution(Op):
+    """convolution(x, w, windows, groups): x (N, C, *sizes), w (O, C / groups, *kernel) -> (N, O, *counts)."""
 
     __slots__ = ()
     save = (0, 1)
 
     @staticmethod
-    def forward(x: Any, w: Any, spec: Windows, groups: int) -> Any:
-        o, n = w.shape[0], x.shape[0]
-        out = _product(w.reshape(o, math.prod(w.shape[1:])), columns(x, spec), groups)
-        return module_of(x).ascontiguousarray(out.reshape(o, n, *spec.out).swapaxes(0, 1))
+    def forward(x: Any, w: Any, windows: Windows, groups: int) -> Any:
+        return module_of(x).ascontiguousarray(_convolved(x, w, windows, groups))
 
     def backward(self, m: Any, g: Any, x: Any, w: Any) -> Any:
+        windows, groups = self.attrs
         ex, ew = self.edges
         return (
-            m.conv_input(g, w, *self.attrs, tuple(x.shape)) if ex is not None else None,
-            m.conv_weight(g, x, *self.attrs, tuple(w.shape)) if ew is not None else None,
+            m.convolution_input(g, w, windows, groups, tuple(x.shape)) if ex is not None else None,
+            m.convolution_weight(g, x, windows, groups, tuple(w.shape)) if ew is not None else None,
+        )
+
+
+@register("convolution_with_bias", inputs=3)
+class ConvolutionWithBias(Op):
+    """convolution_with_bias(x, w, b, windows, groups): b has one number for each of the output's channels."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(x: Any, w: Any, b: Any, windows: Windows, groups: int) -> Any:
+        found, xp = _convolved(x, w, windows, groups), module_of(x)
+        out = xp.empty(found.shape, found.dtype)
+        xp.add(
+            found, b.reshape(1, -1, *(1,) * (x.ndim - 2)), out=out
+        )  # in the order of memory, without a copy more
+        return out
+
+    def backward(self, m: Any, g: Any, x: Any, w: Any) -> Any:
+        windows, groups = self.attrs
+        ex, ew, eb = self.edges
+        return (
+            m.convolution_input(g, w, windows, groups, tuple(x.shape)) if ex is not None else None,
+            m.convolution_weight(g, x, windows, groups, tuple(w.shape)) if ew is not None else None,
+            m.sum(g, (0, *range(2, len(x.shape))), False, tuple(g.shape)) if eb is not None else None,
         )
 
     def name(self) -> str:
         return "ConvolutionBackward0"
 
 
-@register("conv_input", inputs=2)
-class ConvInput(Op):
-    """conv_input(g, w, spec, groups, shape): the gradient of conv for x of `shape`."""
+@register("convolution_input", inputs=2)
+class ConvolutionInput(Op):
+    """convolution_input(g, w, windows, groups, shape): the gradient of convolution for x of `shape`; conv_transpose."""
 
     __slots__ = ()
     save = (0, 1)
 
     @staticmethod
-    def forward(g: Any, w: Any, spec: Windows, groups: int, shape: Ints) -> Any:
-        o, per_group, cells = w.shape[0], w.shape[1], math.prod(w.shape[1:])
+    def forward(g: Any, w: Any, windows: Windows, groups: int, shape: Ints) -> Any:
+        o, c, *kernel = w.shape
+        rows = _rows(g)
         if groups == 1:
-            product = w.reshape(o, cells).T @ _rows(g)
+            columns = w.reshape(o, c * windows.cells).T.dot(rows)
         else:
-            transposed = w.reshape(groups, o // groups, cells).swapaxes(1, 2)
-            product = transposed @ _rows(g).reshape(groups, o // groups, -1)
-        return folded(product.reshape(groups * per_group, *spec.kernel, g.shape[0], *spec.out), shape, spec)
+            lined = w.reshape(groups, o // groups, c * windows.cells).swapaxes(1, 2)
+            columns = lined @ rows.reshape(groups, o // groups, rows.shape[1])
+        return windows.folded(columns.reshape(c * groups, *kernel, g.shape[0], *g.shape[2:]), shape)
 
     def backward(self, m: Any, gg: Any, *saved: Any) -> Any:
         g, w = saved
-        spec, groups, _ = self.attrs
+        windows, groups, _ = self.attrs
         eg, ew = self.edges
         return (
-            m.conv(gg, w, spec, groups) if eg is not None else None,
-            m.conv_weight(g, gg, spec, groups, tuple(w.shape)) if ew is not None else None,
+            m.convolution(gg, w, windows, groups) if eg is not None else None,
+            m.convolution_weight(g, gg, windows, groups, tuple(w.shape)) if ew is not None else None,
         )
 
     def name(self) -> str:
         return "ConvolutionBackward0"
 
 
-@register("conv_weight", inputs=2)
-class ConvWeight(Op):
-    """conv_weight(g, x, spec, groups, shape): the gradient of conv for w of `shape`."""
+@register("convolution_weight", inputs=2)
+class ConvolutionWeight(Op):
+    """convolution_weight(g, x, windows, groups, shape): the gradient of convolution for w of `shape`."""
 
     __slots__ = ()
     save = (0, 1)
 
     @staticmethod
-    def forward(g: Any, x: Any, spec: Windows, groups: int, shape: Ints) -> Any:
-        rows, unfolded = _rows(g), columns(x, spec)
+    def forward(g: Any, x: Any, windows: Windows, groups: int, shape: Ints) -> Any:
+        columns, _ = windows.columns(x)
+        rows = _rows(g)
         if groups == 1:
-            return (rows @ unfolded.T).reshape(shape)
-        rows = rows.reshape(groups, shape[0] // groups, rows.shape[1])
-        by_group = unfolded.reshape(groups, unfolded.shape[0] // groups, unfolded.shape[1])
-        return (rows @ by_group.swapaxes(1, 2)).reshape(shape)
+            return rows.dot(columns.T).reshape(shape)
+        columns = columns.reshape(groups, -1, columns.shape[1])
+        return (rows.reshape(groups, -1, rows.shape[1]) @ columns.swapaxes(1, 2)).reshape(shape)
 
     def backward(self, m: Any, gg: Any, *saved: Any) -> Any:
         g, x = saved
-        spec, groups, _ = self.attrs
+        windows, groups, _ = self.attrs
         eg, ex = self.edges
         return (
-            m.conv(x, gg, spec, groups) if eg is not None else None,
-            m.conv_input(g, gg, spec, groups, tuple(x.shape)) if ex is not None else None,
+            m.convolution(x, gg, windows, groups) if eg is not None else None,
+            m.convolution_input(g, gg, windows, groups, tuple(x.shape)) if ex is not None else None,
         )

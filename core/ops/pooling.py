@@ -1,161 +1,240 @@
-"""N-dimensional pooling: the largest or the mean of what lies in each window."""
+"""Pooling over windows of any number of dimensions, and windows as columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from typing import Any
 
 import numpy as np
 
 from ..backends import module_of
+from ..dtypes import FLOATS
 from ..node import Op
 from .registry import register
-from .windows import Ints, Windows, folded, padded, views
+from .windows import Ints, Windows
 
-__all__ = ["first_maximum"]
-
-
-def _least(dtype: Any) -> Any:
-    """What is smaller than any value of a dtype, or none larger than it."""
-    return np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
+__all__ = [
+    "AvgPool", "ColumnsOfWindows", "MaxPool", "PutWindows", "SpreadWindows", "TakeWindows", "WindowsOfColumns", "largest",
+    "lowest", "places",
+]  # fmt: skip
 
 
-def _cells(x: Any, spec: Windows) -> Iterator[Any]:
-    """For each cell of the kernel a view (N, C, *out) of what lies under it, with the least value beyond the image."""
-    v = views(padded(x, spec, _least(x.dtype)), spec)
-    for cell in spec.cells():
-        yield v[(slice(None), slice(None), *cell)]
+def lowest(dtype: Any) -> Any:
+    """What every other value of the dtype exceeds."""
+    return -np.inf if dtype in FLOATS else np.iinfo(dtype).min
 
 
-def first_maximum(x: Any, spec: Windows) -> Any:
-    """Number (in reading order) of the cell that holds each window's first maximum; of NaNs, the last."""
-    best = chosen = None
-    xp = module_of(x)
-    for k, cell in enumerate(_cells(x, spec)):
+def largest(x: Any, windows: Windows) -> Any:
+    """Number (in reading order) of the cell that holds each window's first maximum, or its last NaN."""
+    xp, sizes = module_of(x), x.shape[2:]
+    counts = windows.counts(sizes)
+    image = windows.padded(x, lowest(x.dtype))
+    inside = None  # where there is a margin: which cells lie in the image, to choose none outside of it
+    if image is not x:
+        inside = windows.padded(xp.ones((1, 1, *sizes), bool))
+    floating, kind = x.dtype in FLOATS, np.int16 if windows.cells < 2**15 else np.int32
+    best: Any = None
+    chosen: Any = None
+    seen: Any = None
+    for k, cell in enumerate(windows.each_cell()):
+        values = windows.under(image, cell, counts)
+        valid = None if inside is None else windows.under(inside, cell, counts)
         if best is None:
-            best, chosen = cell, xp.zeros(cell.shape, np.int32)
-        else:
-            larger = (cell > best) | (cell != cell) if x.dtype.kind not in "iu" else cell > best
-            best, chosen = xp.where(larger, cell, best), xp.where(larger, np.int32(k), chosen)
+            best, chosen, seen = values, xp.zeros(values.shape, kind), valid
+            continue
+        larger = values > best
+        if floating:
+            larger = larger | (values != values)
+        if valid is not None:
+            larger = larger | (valid & ~seen)
+            seen = seen | valid
+        best, chosen = xp.where(larger, values, best), xp.where(larger, kind(k), chosen)
     return chosen
+
+
+def places(chosen: Any, windows: Windows, sizes: Ints) -> Any:
+    """Cells' numbers as places in the flattened image, int64."""
+    xp = module_of(chosen)
+    lengths = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
+    offsets = [
+        sum(i * d * n for i, d, n in zip(cell, windows.dilation, lengths, strict=True))
+        for cell in windows.each_cell()
+    ]
+    corners = np.zeros((), np.int64)
+    for count, s, a, n in zip(chosen.shape[2:], windows.stride, windows.low, lengths, strict=True):
+        corners = corners[..., None] + (np.arange(count) * s - a) * n
+    return xp.asarray(np.asarray(offsets, np.int64))[chosen] + xp.asarray(corners)
 
 
 @register("max_pool")
 class MaxPool(Op):
-    """max_pool(x, spec): the first of equal maxima gets the gradient."""
+    """max_pool(x, windows): the first of equal maxima gets the gradient."""
 
     __slots__ = ()
     save = (0,)
+    exact = True
 
     @staticmethod
-    def forward(x: Any, spec: Windows) -> Any:
-        out = None
-        for cell in _cells(x, spec):
-            out = cell.copy() if out is None else module_of(x).maximum(out, cell)
+    def forward(x: Any, windows: Windows) -> Any:
+        image, out = windows.padded(x, lowest(x.dtype)), None
+        counts, xp = windows.counts(x.shape[2:]), module_of(x)
+        for cell in windows.each_cell():
+            values = windows.under(image, cell, counts)
+            if out is None:
+                out = values.copy(order="C")
+            else:
+                xp.maximum(out, values, out=out)
         return out
 
     def backward(self, m: Any, g: Any, x: Any) -> Any:
-        (spec,) = self.attrs
+        (windows,) = self.attrs
         raw = x._array if hasattr(x, "_array") else x
-        return (m.put_windows(g, first_maximum(raw, spec), spec, tuple(x.shape)),)
+        return (m.put_windows(g, largest(raw, windows), windows, tuple(x.shape)),)
 
     def name(self) -> str:
-        return f"MaxPool{len(self.attrs[0].kernel)}DWithIndicesBackward0"
+        return f"MaxPool{len(self.shape) - 2}DWithIndicesBackward0"
 
 
 @register("put_windows")
 class PutWindows(Op):
-    """put_windows(g, chosen, spec, shape): g added to the chosen cell of each window."""
+    """put_windows(g, chosen, windows, shape): g added to the chosen cell of each window."""
 
     __slots__ = ()
 
     @staticmethod
-    def forward(g: Any, chosen: Any, spec: Windows, shape: Ints) -> Any:
-        xp = module_of(g)
-        n, c = g.shape[:2]
-        cells = xp.empty((c, *spec.kernel, n, *spec.out), g.dtype)
-        for k, cell in enumerate(spec.cells()):
-            cells[(slice(None), *cell)] = xp.where(chosen == k, g, g.dtype.type(0)).swapaxes(0, 1)
-        return folded(cells, shape, spec)
+    def forward(g: Any, chosen: Any, windows: Windows, shape: Ints) -> Any:
+        xp, zero = module_of(g), g.dtype.type(0)
+        sizes, counts = shape[2:], g.shape[2:]
+        room = tuple(a + n + b for a, n, b in zip(windows.low, sizes, windows.high, strict=True))
+        out = xp.zeros((*shape[:2], *room), g.dtype)
+        apart = all(
+            s > d * (k - 1) for s, d, k in zip(windows.stride, windows.dilation, windows.kernel, strict=True)
+        )
+        for k, cell in enumerate(windows.each_cell()):
+            target = windows.under(out, cell, counts)
+            if apart:  # no two windows share a cell
+                target[...] = xp.where(chosen == k, g, zero)
+            else:
+                target += xp.where(chosen == k, g, zero)
+        return out if room == tuple(sizes) else out[windows.inside(sizes)]
 
     def backward(self, m: Any, gg: Any) -> Any:
-        chosen, spec, _ = self.attrs
-        return (m.take_windows(gg, chosen, spec),)
+        chosen, windows, _ = self.attrs
+        return (m.take_windows(gg, chosen, windows),)
 
 
 @register("take_windows")
 class TakeWindows(Op):
-    """take_windows(x, chosen, spec): the chosen cell of each window."""
+    """take_windows(x, chosen, windows): the chosen cell of each window."""
 
     __slots__ = ()
+    exact = True
 
     @staticmethod
-    def forward(x: Any, chosen: Any, spec: Windows) -> Any:
+    def forward(x: Any, chosen: Any, windows: Windows) -> Any:
         xp = module_of(x)
-        out = xp.zeros(chosen.shape, x.dtype)
-        for k, cell in enumerate(_cells(x, spec)):
-            out = xp.where(chosen == k, cell, out)
+        image, out = windows.padded(x, lowest(x.dtype)), xp.zeros(chosen.shape, x.dtype)
+        for k, cell in enumerate(windows.each_cell()):
+            out = xp.where(chosen == k, windows.under(image, cell, chosen.shape[2:]), out)
         return out
 
     def backward(self, m: Any, g: Any) -> Any:
-        chosen, spec = self.attrs
-        return (m.put_windows(g, chosen, spec, self.input_shape()),)
+        chosen, windows = self.attrs
+        return (m.put_windows(g, chosen, windows, self.input_shape()),)
+
+    def name(self) -> str:
+        return f"MaxPool{len(self.shape) - 2}DWithIndicesBackward0"
 
 
 @register("avg_pool")
 class AvgPool(Op):
-    """avg_pool(x, spec, divisors, shape): each window's sum divided by divisors (*out), or by one number."""
+    """avg_pool(x, windows, divisor, shape): sums of windows over divisor, a number or an array of the counts' shape."""
 
     __slots__ = ()
 
     @staticmethod
-    def forward(x: Any, spec: Windows, divisors: Any, shape: Ints) -> Any:
-        out = None
-        v = views(padded(x, spec), spec)
-        for cell in spec.cells():
-            part = v[(slice(None), slice(None), *cell)]
-            out = part.copy() if out is None else out + part
-        return out / (divisors.astype(x.dtype) if hasattr(divisors, "astype") else x.dtype.type(divisors))
+    def forward(x: Any, windows: Windows, divisor: Any, shape: Ints) -> Any:
+        image, out = windows.padded(x), None
+        counts = windows.counts(shape[2:])
+        for cell in windows.each_cell():
+            values = windows.under(image, cell, counts)
+            if out is None:
+                out = values.copy(order="C")
+            else:
+                out += values
+        if x.dtype not in FLOATS:
+            return out // divisor
+        out /= _divisor(divisor, out)
+        return out
 
     def backward(self, m: Any, g: Any) -> Any:
         return (m.spread_windows(g, *self.attrs),)
 
     def name(self) -> str:
-        return f"AvgPool{len(self.attrs[0].kernel)}DBackward0"
+        return f"AvgPool{len(self.shape) - 2}DBackward0"
+
+
+def _divisor(divisor: Any, like: Any) -> Any:
+    return divisor.astype(like.dtype, copy=False) if hasattr(divisor, "astype") else like.dtype.type(divisor)
 
 
 @register("spread_windows")
 class SpreadWindows(Op):
-    """spread_windows(g, spec, divisors, shape): the gradient of avg_pool for x of `shape`."""
+    """spread_windows(g, windows, divisor, shape): the gradient of avg_pool for x of `shape`."""
 
     __slots__ = ()
 
     @staticmethod
-    def forward(g: Any, spec: Windows, divisors: Any, shape: Ints) -> Any:
-        n, c = g.shape[:2]
-        share = g / (divisors.astype(g.dtype) if hasattr(divisors, "astype") else g.dtype.type(divisors))
-        share = share.swapaxes(0, 1).reshape(c, *(1,) * len(spec.kernel), n, *spec.out)
-        cells = module_of(g).broadcast_to(share, (c, *spec.kernel, n, *spec.out))
-        return folded(cells, shape, spec)
+    def forward(g: Any, windows: Windows, divisor: Any, shape: Ints) -> Any:
+        n, c, *counts = g.shape
+        share = (g / _divisor(divisor, g)).transpose(1, 0, *range(2, g.ndim))
+        share = share.reshape(c, *(1,) * len(counts), n, *counts)
+        cells = module_of(g).broadcast_to(share, (c, *windows.kernel, n, *counts))
+        return windows.folded(cells, shape)
 
     def backward(self, m: Any, gg: Any) -> Any:
         return (m.avg_pool(gg, *self.attrs),)
 
 
-@register("pad")
-class Pad(Op):
-    """pad(x, widths, value): widths is a pair (before, after) for each dimension, none negative."""
+@register("columns_of_windows")
+class ColumnsOfWindows(Op):
+    """columns_of_windows(x, windows, shape): (N, C * cells, count of windows); im2col."""
+
+    __slots__ = ()
+    exact = True
+
+    @staticmethod
+    def forward(x: Any, windows: Windows, shape: Ints) -> Any:
+        n, c = shape[:2]
+        out = windows.view(windows.padded(x)).reshape(
+            n, c * windows.cells, math.prod(windows.counts(shape[2:]))
+        )
+        return (
+            module_of(x).ascontiguousarray(out) if not module_of(x).may_share_memory(out, x) else out.copy()
+        )
+
+    def backward(self, m: Any, g: Any) -> Any:
+        return (m.windows_of_columns(g, *self.attrs),)
+
+    def name(self) -> str:
+        return "Im2ColBackward0"
+
+
+@register("windows_of_columns")
+class WindowsOfColumns(Op):
+    """windows_of_columns(x, windows, shape): the sum of all windows where they lie in an image of `shape`; col2im."""
 
     __slots__ = ()
 
     @staticmethod
-    def forward(x: Any, widths: tuple[tuple[int, int], ...], value: Any) -> Any:
-        return module_of(x).pad(x, widths, mode="constant", constant_values=value)
+    def forward(x: Any, windows: Windows, shape: Ints) -> Any:
+        n, c = shape[:2]
+        cells = x.reshape(n, c, *windows.kernel, *windows.counts(shape[2:]))
+        d = len(windows.kernel)
+        return windows.folded(cells.transpose(1, *range(2, 2 + d), 0, *range(2 + d, 2 + 2 * d)), shape)
 
-    def backward(self, m: Any, g: Any) -> Any:
-        widths, _ = self.attrs
-        sizes = self.input_shape()
-        return (m.getitem(g, tuple(slice(a, a + n) for (a, _), n in zip(widths, sizes, strict=True))),)
+    def backward(self, m: Any, gg: Any) -> Any:
+        return (m.columns_of_windows(gg, *self.attrs),)
 
     def name(self) -> str:
-        return "ConstantPadNdBackward0"
+        return "Col2ImBackward0"

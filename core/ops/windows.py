@@ -1,7 +1,4 @@
-"""Windows of N-dimensional images: what lies under a kernel at each place, as a view; and how it is added back.
-
-Images are (N, C, *sizes); a kernel, strides, paddings and dilations are tuples with an int for each of the sizes.
-"""
+"""Windows that slide over the last dimensions of an image (N, C, *sizes): how they lie, views of them, their sum."""
 
 from __future__ import annotations
 
@@ -11,116 +8,90 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..backends import module_of
-from ..node import Op
-from .registry import register
 
-__all__ = ["Windows", "columns", "folded", "padded", "views"]
+__all__ = ["Windows"]
 
 Ints = tuple[int, ...]
 
 
 class Windows(NamedTuple):
-    """Where a kernel is laid: at `out` places along each dimension, the first `padding` before the image begins."""
+    """One entry for each of the image's sizes: the window's, its step, the step between its cells, and how much is added
+    before and after the image."""
 
     kernel: Ints
     stride: Ints
-    padding: Ints
     dilation: Ints
-    out: Ints
+    low: Ints
+    high: Ints
 
-    def cells(self) -> Iterator[Ints]:
-        """The cells of the kernel, in reading order."""
+    def counts(self, sizes: Ints) -> Ints:
+        """How many windows there are along each dimension of an image of `sizes`."""
+        return tuple(
+            (n + a + b - d * (k - 1) - 1) // s + 1 for n, k, s, d, a, b in zip(sizes, *self, strict=True)
+        )
+
+    @property
+    def cells(self) -> int:
+        return math.prod(self.kernel)
+
+    def padded(self, x: Any, value: Any = 0) -> Any:
+        """The image with `value` around it; itself where nothing is added."""
+        if not any(self.low) and not any(self.high):
+            return x
+        sizes = x.shape[2:]
+        xp = module_of(x)
+        shape = (*x.shape[:2], *(a + n + b for a, n, b in zip(self.low, sizes, self.high, strict=True)))
+        out = xp.full(shape, value, x.dtype) if value else xp.zeros(shape, x.dtype)
+        out[self.inside(sizes)] = x
+        return out
+
+    def inside(self, sizes: Ints) -> Any:
+        """The index of the image in what `padded` makes of it."""
+        return (slice(None), slice(None), *(slice(a, a + n) for a, n in zip(self.low, sizes, strict=True)))
+
+    def view(self, x: Any) -> Any:
+        """A view (N, C, *kernel, *counts) of a padded image."""
+        n, c, *sizes = x.shape
+        sn, sc, *steps = x.strides
+        counts = tuple(
+            (size - d * (k - 1) - 1) // s + 1
+            for size, k, s, d in zip(sizes, self.kernel, self.stride, self.dilation, strict=True)
+        )
+        within = [b * d for b, d in zip(steps, self.dilation, strict=True)]
+        between = [b * s for b, s in zip(steps, self.stride, strict=True)]
+        as_strided = module_of(x).lib.stride_tricks.as_strided
+        return as_strided(x, (n, c, *self.kernel, *counts), (sn, sc, *within, *between))
+
+    def each_cell(self) -> Iterator[Ints]:
+        """The cells of a window in reading order."""
         return itertools.product(*map(range, self.kernel))
 
-    def spans(self) -> Ints:
-        """How long a stretch of the padded image all windows together cover, along each dimension."""
-        return tuple(
-            (o - 1) * s + d * (k - 1) + 1
-            for o, s, d, k in zip(self.out, self.stride, self.dilation, self.kernel, strict=True)
-        )
+    def under(self, x: Any, cell: Ints, counts: Ints) -> Any:
+        """A view (N, C, *counts) of what lies under one cell of every window of a padded image."""
+        return x[(slice(None), slice(None), *self._under(cell, counts))]
 
-    def under(self, cell: Ints) -> tuple[slice, ...]:
-        """What of the padded image lies under a cell, window by window."""
-        return tuple(
-            slice(i * d, i * d + (o - 1) * s + 1, s)
-            for i, d, o, s in zip(cell, self.dilation, self.out, self.stride, strict=True)
-        )
+    def _under(self, cell: Ints, counts: Ints) -> list[slice]:
+        return [
+            slice(i * d, i * d + (n - 1) * s + 1, s) if n else slice(0, 0)
+            for i, d, s, n in zip(cell, self.dilation, self.stride, counts, strict=True)
+        ]
 
+    def columns(self, x: Any) -> tuple[Any, Ints]:
+        """Matrix (C * cells, N * count of windows) of an image, and the counts."""
+        v = self.view(self.padded(x))
+        d = len(self.kernel)
+        counts: Ints = v.shape[2 + d :]
+        v = v.transpose(1, *range(2, 2 + d), 0, *range(2 + d, 2 + 2 * d))
+        return v.reshape(v.shape[0] * self.cells, x.shape[0] * math.prod(counts)), counts
 
-def padded(x: Any, spec: Windows, value: Any = 0) -> Any:
-    """The stretch of `x`, with `value` around it, that all windows cover."""
-    spans, sizes = spec.spans(), x.shape[2:]
-    after = [max(0, span - p - n) for span, p, n in zip(spans, spec.padding, sizes, strict=True)]
-    if any(spec.padding) or any(after):
-        widths = ((0, 0), (0, 0), *zip(spec.padding, after, strict=True))
-        x = module_of(x).pad(x, widths, mode="constant", constant_values=value)
-    if x.shape[2:] != spans:
-        x = x[(slice(None), slice(None), *(slice(0, span) for span in spans))]
-    return x
-
-
-def views(x: Any, spec: Windows) -> Any:
-    """A view (N, C, *kernel, *out) of what `padded` gave."""
-    n, c, *rest = x.strides
-    by_cell = tuple(s * d for s, d in zip(rest, spec.dilation, strict=True))
-    by_window = tuple(s * d for s, d in zip(rest, spec.stride, strict=True))
-    as_strided = module_of(x).lib.stride_tricks.as_strided
-    return as_strided(x, (*x.shape[:2], *spec.kernel, *spec.out), (n, c, *by_cell, *by_window))
-
-
-def columns(x: Any, spec: Windows) -> Any:
-    """Matrix (C · cells, N · windows) of all windows."""
-    v = views(padded(x, spec), spec)
-    d = len(spec.kernel)
-    v = v.transpose(*range(1, 2 + d), 0, *range(2 + d, 2 + 2 * d))
-    return v.reshape(x.shape[1] * math.prod(spec.kernel), x.shape[0] * math.prod(spec.out))
-
-
-def folded(cells: Any, shape: Ints, spec: Windows) -> Any:
-    """The transpose of taking windows: cells (C, *kernel, N, *out) added into (N, C, *sizes), cell by cell in reading order."""
-    d = len(spec.kernel)
-    spans, sizes = spec.spans(), shape[2:]
-    room = tuple(max(span, p + n) for span, p, n in zip(spans, spec.padding, sizes, strict=True))
-    x = module_of(cells).zeros((*shape[:2], *room), cells.dtype)
-    swap = (1, 0, *range(2, 2 + d))
-    for cell in spec.cells():
-        target = x[(slice(None), slice(None), *spec.under(cell))]
-        target += cells[(slice(None), *cell)].transpose(swap)
-    return x[(slice(None), slice(None), *(slice(p, p + n) for p, n in zip(spec.padding, sizes, strict=True)))]
-
-
-@register("take_all_windows")
-class TakeAllWindows(Op):
-    """take_all_windows(x, spec): (N, C, *sizes) -> (N, C · cells, windows)."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def forward(x: Any, spec: Windows) -> Any:
-        v = views(padded(x, spec), spec)
-        return v.reshape(x.shape[0], x.shape[1] * math.prod(spec.kernel), math.prod(spec.out))
-
-    def backward(self, m: Any, g: Any) -> Any:
-        return (m.put_all_windows(g, *self.attrs, self.input_shape()),)
-
-    def name(self) -> str:
-        return "Im2ColBackward0"
-
-
-@register("put_all_windows")
-class PutAllWindows(Op):
-    """put_all_windows(g, spec, shape): (N, C · cells, windows) added into (N, C, *sizes) of `shape`."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def forward(g: Any, spec: Windows, shape: Ints) -> Any:
-        d = len(spec.kernel)
-        cells = g.reshape(shape[0], shape[1], *spec.kernel, *spec.out)
-        return folded(cells.transpose(*range(1, 2 + d), 0, *range(2 + d, 2 + 2 * d)), shape, spec)
-
-    def backward(self, m: Any, gg: Any) -> Any:
-        return (m.take_all_windows(gg, self.attrs[0]),)
-
-    def name(self) -> str:
-        return "Col2ImBackward0"
+    def folded(self, cells: Any, shape: Ints) -> Any:
+        """The transpose of `columns`: adds cells (C, *kernel, N, *counts) into an image of `shape`, in reading order."""
+        d = len(self.kernel)
+        counts = cells.shape[2 + d :]
+        order = (1, 0, *range(2, 2 + d))
+        room = tuple(a + n + b for a, n, b in zip(self.low, shape[2:], self.high, strict=True))
+        x = module_of(cells).zeros((*shape[:2], *room), cells.dtype)
+        for cell in self.each_cell():
+            target = self.under(x, cell, counts)
+            target += cells[(slice(None), *cell)].transpose(order)
+        return x if room == tuple(shape[2:]) else x[self.inside(shape[2:])]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ...backends import to_device
-from ...functions import amax, matmul, movedim, reshape, squeeze, take_along_dim, unsqueeze
+from ...functions import amax, clone, reshape, squeeze, take_along_dim, unsqueeze
 from ...functions.catalogue import public
 from ...functions.indexing import getitem
+from ...ops import resampling as _rs
+from ...ops.registry import apply
 from ...tensor import Tensor
+from .sizes import in_both, integer, tensor_argument
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool1d_with_indices",
@@ -21,20 +25,37 @@ __all__ = [
 
 def _target(input: Tensor, output_size: Any, n: int, name: str) -> tuple[Tensor, bool, tuple[int, ...]]:
     """The input as a batch, whether it was a single image, and the size of each dimension (None keeps it)."""
-    shape = tuple(input._array.shape)
-    if len(shape) not in (n + 1, n + 2) or 0 in shape[len(shape) - n :]:
+    shape = tensor_argument(input, name)._array.shape
+    kind = "avg" if "avg" in name else "max"
+    if n == 1 and len(shape) not in (2, 3):
         raise RuntimeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D tensor with sizes above 0 in its last {n} dimensions, but got {list(shape)}"
+            f"Expected 2 to 3 dimensions, but got {len(shape)}-dimensional tensor for argument #1 'self' "
+            f"(while checking arguments for {name})"
         )
+    if len(shape) not in (n + 1, n + 2):
+        raise RuntimeError(
+            f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got{':' if kind == 'max' else ''} {list(shape)}"
+        )
+    for i, length in enumerate(shape):
+        if not length and i >= len(shape) - n - (kind == "max"):
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(shape)} "
+                f"with dimension {i} being empty"
+            )
     wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
-    if len(wanted) == 1:
-        wanted = tuple(wanted) * n
     if len(wanted) != n:
-        raise ValueError(f"{name}: output_size must have {n} values, but got {len(wanted)}")
-    size = tuple(shape[-n + i] if w is None else int(w) for i, w in enumerate(wanted))
+        if n == 1:
+            raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {len(wanted)})")
+        if len(wanted) >= len(shape):
+            raise ValueError(f"Input dimension should be at least {len(wanted) + 1}")
+        raise RuntimeError(f"{name}: output_size must be {n}")
+    size = tuple(
+        shape[i - n] if w is None and n > 1 else integer(w, name, "output_size") for i, w in enumerate(wanted)
+    )
     if min(size) < 0:
         raise RuntimeError(
-            f"{name}: elements of output_size must be greater than or equal to 0 but received {size}"
+            f"{name}: elements of output_size must be greater than or equal to 0 but received "
+            f"{{{', '.join(map(str, size))}}}"
         )
     single = len(shape) == n + 1
     return (unsqueeze(input, 0) if single else input), single, size
@@ -45,24 +66,26 @@ def _bounds(n: int, o: int) -> tuple[Any, Any]:
     return at * n // max(o, 1), -(-(at + 1) * n // max(o, 1))
 
 
+@lru_cache(256)
+def _means(rows: int, size: int) -> _rs.Table:
+    start, end = _bounds(rows, size)
+    at = start + np.arange(int((end - start).max()) if size else 1)[:, None]
+    kept = at < end
+    return _rs.Table(np.where(kept, at, rows), kept / (end - start), rows)
+
+
 def _avg(n: int) -> Callable[[Tensor, Any], Tensor]:
     name = f"adaptive_avg_pool{n}d"
 
     def run(input: Tensor, output_size: Any) -> Tensor:
         x, single, size = _target(input, output_size, n, name)
         if not x.is_floating_point():
-            raise RuntimeError(f"\"{name}\" not implemented for '{x.dtype}'; convert with .float()")
+            raise NotImplementedError(f"\"{name}\" not implemented for '{x.dtype}'; convert with .float()")
         for d in range(n):  # a mean over a box is the mean over each dimension, one after the other
-            dim, rows = 2 + d, x._array.shape[2 + d]
-            if size[d] == rows:
-                continue
-            start, end = _bounds(rows, size[d])
-            at = np.arange(rows)
-            weights = ((at >= start[:, None]) & (at < end[:, None])) / (end - start)[:, None]
-            dtype = x._array.dtype
-            w = Tensor._wrap(to_device(weights.T.astype(dtype), x.device))
-            x = movedim(matmul(movedim(x, dim, -1), w), -1, dim)
-        out = x.contiguous() if x is not input else x.clone()
+            rows = x._array.shape[2 + d]
+            if size[d] != rows:
+                x = apply(_rs.Resample, (x,), (_means(rows, size[d]), 2 + d))
+        out = clone(x) if x is input else x
         return squeeze(out, 0) if single else out
 
     run.__name__ = run.__qualname__ = name
@@ -76,7 +99,7 @@ def _max(n: int, with_indices: bool) -> Callable[..., Any]:
     def run(input: Tensor, output_size: Any, return_indices: bool = with_indices) -> Any:
         x, single, size = _target(input, output_size, n, name)
         if x._array.dtype.kind in "iub":
-            raise RuntimeError(f"\"{name}\" not implemented for '{x.dtype}'; convert with .float()")
+            raise NotImplementedError(f"\"{name}\" not implemented for '{x.dtype}'; convert with .float()")
         image = tuple(x._array.shape[2:])
         rows = []  # for each dimension which of its rows each place takes, the last repeated to make them equally many
         for d in range(n):
@@ -107,7 +130,7 @@ def _max(n: int, with_indices: bool) -> Callable[..., Any]:
 
 
 _nn: dict[str, Any] = {"namespace": "torch.nn.functional", "method": False}
-adaptive_avg_pool1d = public(method=False)(_avg(1))
+adaptive_avg_pool1d = in_both(_avg(1))
 adaptive_avg_pool2d = public(**_nn)(_avg(2))
 adaptive_avg_pool3d = public(**_nn)(_avg(3))
 adaptive_max_pool1d = public(**_nn)(_max(1, False))

@@ -14,7 +14,7 @@ from ...functions.catalogue import public
 from ...ops.registry import cast_inputs
 from ...tensor import Tensor
 
-__all__ = ["entered", "in_full", "pair", "reduced", "reduction_of", "same_dtype", "sizes"]
+__all__ = ["entered", "in_full", "pair", "reduced", "reduction_of", "same_dtype"]
 
 entered = public(namespace="torch.nn.functional", method=False)  # a decorator: see functions/catalogue.py
 
@@ -53,21 +53,6 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return loss
     raise ValueError(f"{reduction} is not a valid value for reduction")
-
-
-def sizes(x: Any, n: int, name: str) -> tuple[int, ...]:
-    """An int for each of `n` dimensions, from one for all of them or a sequence of one or n."""
-    if isinstance(x, int) and not isinstance(x, bool):
-        return (x,) * n
-    if not isinstance(x, (tuple, list)) or not all(isinstance(i, int) for i in x):
-        raise TypeError(f"{name}: expected an int or a tuple of ints, got {x!r}")
-    if len(x) == 1:
-        return tuple(x) * n
-    if len(x) != n:
-        raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of {n} values, but got {name}={list(x)}"
-        )
-    return tuple(x)
 
 
 def in_full(compute: Callable[..., Tensor], *inputs: Tensor) -> Tensor:

@@ -1,181 +1,234 @@
-"""Convolutions and transposed convolutions in one, two and three dimensions."""
+"""Convolutions and transposed convolutions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ...functions import reshape, squeeze, unsqueeze
-from ...functions.catalogue import public
 from ...ops import convolution as _conv
+from ...ops import resampling as _rs
 from ...ops.registry import apply
-from ...ops.windows import Windows
+from ...ops.windows import Ints, Windows
 from ...tensor import Tensor
-from .arguments import same_dtype, sizes
-from .padding import pad
+from .arguments import same_dtype
+from .sizes import in_both, ints, is_batched, joined, tensor_argument
 
-__all__ = [
-    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-]  # fmt: skip
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
-def _checked(name: str, input: Tensor, weight: Tensor, bias: Tensor | None, n: int) -> bool:
-    """Whether the input is a single image; raises where operands don't go together."""
-    for what, t in (("input", input), ("weight", weight)):
-        if not isinstance(t, Tensor):
-            raise TypeError(f"{name}(): argument '{what}' must be Tensor, not {type(t).__name__}")
+@in_both
+def conv1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input (N, C, L) or (C, L) with weight (O, C / groups, k). padding: integers, "valid" or "same"."""
+    return _convolve(1, "conv1d", input, weight, bias, stride, padding, dilation, groups)
+
+
+@in_both
+def conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input (N, C, H, W) or (C, H, W) with weight (O, C / groups, kh, kw). padding: integers, "valid" or "same"."""
+    return _convolve(2, "conv2d", input, weight, bias, stride, padding, dilation, groups)
+
+
+@in_both
+def conv3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input (N, C, D, H, W) or (C, D, H, W) with weight (O, C / groups, kd, kh, kw). padding: integers, "valid" or "same"."""
+    return _convolve(3, "conv3d", input, weight, bias, stride, padding, dilation, groups)
+
+
+@in_both
+def conv_transpose1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The gradient of conv1d for its input, as a layer: input (N, C, L) with weight (C, O / groups, k)."""
+    return _transposed(1, "conv_transpose1d", input, weight, bias, stride, padding, output_padding, groups, dilation)  # fmt: skip
+
+
+@in_both
+def conv_transpose2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The gradient of conv2d for its input, as a layer: input (N, C, H, W) with weight (C, O / groups, kh, kw)."""
+    return _transposed(2, "conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation)  # fmt: skip
+
+
+@in_both
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The gradient of conv3d for its input, as a layer: input (N, C, D, H, W) with weight (C, O / groups, kd, kh, kw)."""
+    return _transposed(3, "conv_transpose3d", input, weight, bias, stride, padding, output_padding, groups, dilation)  # fmt: skip
+
+
+def _operands(
+    n: int, name: str, input: Any, weight: Any, bias: Any, stride: Any, dilation: Any, groups: Any
+) -> tuple[Ints, Ints]:
+    """Checks what both kinds share."""
+    tensor_argument(input, name)
+    tensor_argument(weight, name, "weight")
+    if bias is not None:
+        tensor_argument(bias, name, "bias")
+    if isinstance(groups, bool) or not isinstance(groups, int):
+        raise TypeError(f"{name}(): argument 'groups' must be int, not {type(groups).__name__}")
+    is_batched(input, n, name)
+    step, spread = ints(stride, n, name, "stride"), ints(dilation, n, name, "dilation")
     if weight.ndim != n + 2:
-        raise RuntimeError(f"{name}: expected a weight of {n + 2} dimensions, got shape {list(weight.shape)}")
-    if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(
-            f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(input.shape)}"
+            f"{name}: expected a weight of {n + 2} dimensions for an input of size {list(input.shape)}, "
+            f"but got weight of size {list(weight.shape)}"
         )
-    same_dtype(name, input, weight, bias)
-    return input.ndim == n + 1
-
-
-def _positive(stride: Any, dilation: Any, groups: Any) -> None:
-    if min(stride) <= 0:
-        raise RuntimeError("non-positive stride is not supported")
-    if min(dilation) <= 0:
-        raise RuntimeError("dilation should be greater than zero")
-    if not isinstance(groups, int) or groups <= 0:
+    if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
-
-
-def _with_bias(out: Tensor, bias: Tensor | None, n: int) -> Tensor:
-    return out if bias is None else out + reshape(bias, 1, -1, *(1,) * n)
-
-
-def _convolution(n: int) -> Callable[..., Tensor]:
-    name = f"conv{n}d"
-
-    def run(
-        input: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-    ) -> Tensor:
-        single = _checked(name, input, weight, bias, n)
-        stride, dilation = sizes(stride, n, "stride"), sizes(dilation, n, "dilation")
-        _positive(stride, dilation, groups)
-        x = unsqueeze(input, 0) if single else input
-        kernel = tuple(weight._array.shape[2:])
-        if isinstance(padding, str):
-            if padding not in ("same", "valid"):
-                raise RuntimeError(f"Invalid padding string: '{padding}'")
-            if padding == "same" and any(s != 1 for s in stride):
-                raise RuntimeError("padding='same' is not supported for strided convolutions")
-            whole = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True)]
-            padding = tuple(w // 2 for w in whole)
-            if any(w % 2 for w in whole):  # what is left over goes behind the image
-                x = pad(x, [v for w in reversed(whole) for v in (0, w % 2)])
-        padding = sizes(padding, n, "padding")
-        if min(padding) < 0:
-            raise RuntimeError("negative padding is not supported")
-        o, per_group = weight._array.shape[:2]
-        channels, image = x._array.shape[1], x._array.shape[2:]
-        if o < groups or o % groups:
-            raise RuntimeError(
-                f"Given groups={groups}, expected weight to be at least {groups} at dimension 0 and divisible by it, "
-                f"but got weight of size {list(weight.shape)} instead"
-            )
-        if channels != per_group * groups:
-            raise RuntimeError(
-                f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have "
-                f"{per_group * groups} channels, but got {channels} channels instead"
-            )
-        if bias is not None and bias._array.shape != (o,):
-            raise RuntimeError(
-                f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {o} elements, but got "
-                f"bias of size {list(bias.shape)} instead"
-            )
-        reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-        room = [s + 2 * p for s, p in zip(image, padding, strict=True)]
-        if any(r > s for r, s in zip(reach, room, strict=True)):
-            raise RuntimeError(
-                f"Calculated padded input size per channel: ({' x '.join(map(str, room))}). Kernel size: "
-                f"({' x '.join(map(str, kernel))}). Kernel size can't be greater than actual input size"
-            )
-        places = tuple((s - r) // step + 1 for s, r, step in zip(room, reach, stride, strict=True))
-        spec = Windows(kernel, stride, padding, dilation, places)
-        out = _with_bias(apply(_conv.Conv, (x, weight), (spec, groups)), bias, n)
-        return squeeze(out, 0) if single else out
-
-    run.__name__ = run.__qualname__ = name
-    run.__doc__ = (
-        f"Cross-correlation: input (N, C, *{n} sizes), weight (O, C / groups, *kernel), bias (O,) -> (N, O, *{n} sizes). "
-        "padding: ints, 'same' or 'valid'."
-    )
-    return run
-
-
-def _transposed(n: int) -> Callable[..., Tensor]:
-    name = f"conv_transpose{n}d"
-
-    def run(
-        input: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        dilation: Any = 1,
-    ) -> Tensor:
-        single = _checked(name, input, weight, bias, n)
-        stride, dilation = sizes(stride, n, "stride"), sizes(dilation, n, "dilation")
-        padding, output_padding = sizes(padding, n, "padding"), sizes(output_padding, n, "output_padding")
-        _positive(stride, dilation, groups)
-        if min(padding) < 0:
-            raise RuntimeError("negative padding is not supported")
-        if min(output_padding) < 0:
-            raise RuntimeError("negative output_padding is not supported")
-        if any(o >= s and o >= d for o, s, d in zip(output_padding, stride, dilation, strict=True)):
-            raise RuntimeError(
-                f"output padding must be smaller than either stride or dilation, but got output_padding={output_padding}, "
-                f"stride={stride}, dilation={dilation}"
-            )
-        x = unsqueeze(input, 0) if single else input
-        channels, per_group, *kernel = weight._array.shape
-        if channels % groups:
-            raise RuntimeError(f"Given groups={groups}, expected weight to be divisible by it at dimension 0, got {list(weight.shape)}")  # fmt: skip
-        if x._array.shape[1] != channels:
-            raise RuntimeError(
-                f"Given transposed=1, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have {channels} "
-                f"channels, but got {x._array.shape[1]} channels instead"
-            )
-        if bias is not None and bias._array.shape != (per_group * groups,):
-            raise RuntimeError(
-                f"Given transposed=1, weight of size {list(weight.shape)}, expected bias to be 1-dimensional with "
-                f"{per_group * groups} elements, but got bias of size {list(bias.shape)} instead"
-            )
-        image = x._array.shape[2:]
-        spatial = tuple(
-            (i - 1) * s - 2 * p + d * (k - 1) + o + 1
-            for i, s, p, d, k, o in zip(image, stride, padding, dilation, kernel, output_padding, strict=True)
+    if min(step) <= 0:
+        raise RuntimeError("non-positive stride is not supported")
+    if min(spread) <= 0:
+        raise RuntimeError(f"dilation should be greater than zero, but got {list(spread)}")
+    shape = weight._array.shape
+    if shape[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{list(shape)} instead"
         )
-        if min(spatial) <= 0:
-            raise RuntimeError(
-                f"Given input size per channel: ({' x '.join(map(str, image))}). Calculated output size per channel: "
-                f"({' x '.join(map(str, spatial))}). Output size is too small"
-            )
-        spec = Windows(tuple(kernel), stride, padding, dilation, image)
-        shape = (x._array.shape[0], per_group * groups, *spatial)
-        out = _with_bias(apply(_conv.ConvInput, (x, weight), (spec, groups, shape)), bias, n)
-        return squeeze(out, 0) if single else out
-
-    run.__name__ = run.__qualname__ = name
-    run.__doc__ = f"Transposed convolution: input (N, C, *{n} sizes), weight (C, O / groups, *kernel), bias (O,) -> (N, O, *{n} sizes)."
-    return run
+    if shape[0] % groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
+            f"[{list(shape)}] instead"
+        )
+    if not all(shape[2:]):
+        raise RuntimeError(f"kernel size should be greater than zero, but got {list(shape[2:])}")
+    same_dtype(name, input, weight, bias)
+    if input._array.dtype.kind == "b":
+        raise NotImplementedError(f'"{name}" not implemented for bool; convert with .float() first')
+    return step, spread
 
 
-conv1d = public(method=False)(_convolution(1))
-conv2d = public(method=False)(_convolution(2))
-conv3d = public(method=False)(_convolution(3))
-conv_transpose1d = public(method=False)(_transposed(1))
-conv_transpose2d = public(method=False)(_transposed(2))
-conv_transpose3d = public(method=False)(_transposed(3))
+def _check_bias(weight: Tensor, bias: Tensor | None, channels: int, start: str = "Given ") -> None:
+    if bias is not None and bias._array.shape != (channels,):
+        raise RuntimeError(
+            f"{start}weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {channels} elements, "
+            f"but got bias of size {list(bias.shape)} instead"
+        )
+
+
+def _convolve(
+    n: int,
+    name: str,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+) -> Tensor:
+    step, spread = _operands(n, name, input, weight, bias, stride, dilation, groups)
+    kernel = weight._array.shape[2:]
+    low, high = _margins(n, name, padding, kernel, step, spread)
+    shape = input._array.shape
+    channels = weight._array.shape[1] * groups
+    if shape[-n - 1] != channels:
+        raise RuntimeError(
+            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(shape)} to have {channels} "
+            f"channels, but got {shape[-n - 1]} channels instead"
+        )
+    _check_bias(weight, bias, weight._array.shape[0])
+    room = [s + a + b for s, a, b in zip(shape[-n:], low, high, strict=True)]
+    reach = [d * (k - 1) + 1 for d, k in zip(spread, kernel, strict=True)]
+    if any(r < k for r, k in zip(room, reach, strict=True)):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: {joined(room)}. Kernel size: {joined(reach)}. "
+            "Kernel size can't be greater than actual input size"
+        )
+    if not all(shape[-n:]):
+        raise RuntimeError(
+            f"Only zero batch or zero channel inputs are supported, but got input shape: {list(shape)}"
+        )
+    windows = Windows(kernel, step, spread, low, high)
+    if len(shape) == n + 1:
+        return squeeze(_applied(unsqueeze(input, 0), weight, bias, windows, groups), 0)
+    return _applied(input, weight, bias, windows, groups)
+
+
+def _applied(input: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows, groups: int) -> Tensor:
+    if bias is None:
+        return apply(_conv.Convolution, (input, weight), (windows, groups))
+    return apply(_conv.ConvolutionWithBias, (input, weight, bias), (windows, groups))
+
+
+def _margins(n: int, name: str, padding: Any, kernel: Ints, step: Ints, spread: Ints) -> tuple[Ints, Ints]:
+    """What is added before and after each dimension."""
+    if isinstance(padding, str):
+        if padding == "valid":
+            return (0,) * n, (0,) * n
+        if padding != "same":
+            raise RuntimeError(f"Invalid padding string: '{padding}'")
+        if max(step) > 1:
+            raise RuntimeError("padding='same' is not supported for strided convolutions")
+        total = [d * (k - 1) for d, k in zip(spread, kernel, strict=True)]
+        return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+    both = ints(padding, n, name, "padding")
+    if min(both) < 0:
+        raise RuntimeError("negative padding is not supported")
+    return both, both
+
+
+def _transposed(
+    n: int, name: str, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, groups: Any,
+    dilation: Any,
+) -> Tensor:  # fmt: skip
+    step, spread = _operands(n, name, input, weight, bias, stride, dilation, groups)
+    margin = ints(padding, n, name, "padding")
+    extra = ints(output_padding, n, name, "output_padding")
+    if min(margin) < 0:
+        raise RuntimeError("negative padding is not supported")
+    if min(extra) < 0:
+        raise RuntimeError("negative output_padding is not supported")
+    shape, kernel = input._array.shape, weight._array.shape[2:]
+    if shape[-n - 1] != weight._array.shape[0]:
+        raise RuntimeError(
+            f"Given transposed=1, weight of size {list(weight.shape)}, expected input{list(shape)} to have "
+            f"{weight._array.shape[0]} channels, but got {shape[-n - 1]} channels instead"
+        )
+    channels = weight._array.shape[1] * groups
+    _check_bias(weight, bias, channels, "Given transposed=1, ")
+    if any(e >= s and e >= d for e, s, d in zip(extra, step, spread, strict=True)):
+        raise RuntimeError(
+            f"output padding must be smaller than either stride or dilation, but got output_padding={extra}, stride={step}, "
+            f"dilation={spread}"
+        )
+    sizes = tuple(
+        (i - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for i, s, p, d, k, e in zip(shape[-n:], step, margin, spread, kernel, extra, strict=True)
+    )
+    if min(sizes) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: {joined(shape[-n:])}. Calculated output size per channel: {joined(sizes)}. "
+            "Output size is too small"
+        )
+    x = input if len(shape) == n + 2 else unsqueeze(input, 0)
+    # What output_padding adds beyond a whole step no window reaches: zeros, which the op's windows must not count.
+    beyond = tuple(max(e - s + 1, 0) for e, s in zip(extra, step, strict=True))
+    reached = tuple(n - e for n, e in zip(sizes, beyond, strict=True))
+    if min(reached) < 1:
+        raise NotImplementedError(
+            f"{name}: an output of which output_padding alone makes up a whole dimension is not supported, got {sizes}"
+        )
+    windows = Windows(kernel, step, spread, margin, margin)
+    out = apply(
+        _conv.ConvolutionInput, (x, weight), (windows, groups, (x._array.shape[0], channels, *reached))
+    )
+    if any(beyond):
+        out = apply(_rs.Pad, (out,), (((0, 0), (0, 0), *((0, e) for e in beyond)), 0))
+    if bias is not None:
+        out = out + reshape(bias, (1, channels, *(1,) * n))
+    return out if len(shape) == n + 2 else squeeze(out, 0)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ...creation import tensor
-from ...functions import index_select
+from ...functions import clone
 from ...functions.catalogue import public
-from ...functions.indexing import getitem
-from ...ops import pooling as _pool
+from ...ops import resampling as _rs
 from ...ops.registry import apply
 from ...tensor import Tensor
+from .sizes import tensor_argument
 
 __all__ = ["pad"]
+
+Pairs = list[tuple[int, int]]
 
 
 @public(namespace="torch.nn.functional", method=False)
@@ -24,7 +26,13 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
     mode: constant (of `value`), reflect, replicate or circular; the last three for the last 1 to 3 dimensions of 2 to 5.
     """
-    widths = [int(w) for w in pad]
+    tensor_argument(input, "pad")
+    for i, w in enumerate(pad):
+        if isinstance(w, bool) or not hasattr(w, "__index__"):
+            raise TypeError(
+                f"pad(): argument 'pad' (position 2) must be tuple of ints, but found element of type {type(w).__name__} at pos {i}"
+            )
+    widths = [int(w.__index__()) for w in pad]
     if len(widths) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     if len(widths) // 2 > input.ndim:
@@ -36,59 +44,62 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode == "constant":
         return _constant(input, pairs, 0 if value is None else value)
     if value is not None and value != 0:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if len(pairs) not in (input.ndim - 1, input.ndim - 2) or not 1 <= len(pairs) <= 3:
         raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
+            f"Padding size {len(widths)} is not supported for {input.ndim}D input tensor."
         )
+    shape = input._array.shape
+    if not all(shape[-len(pairs) - 1 :]):
+        raise RuntimeError(
+            f"Expected {len(pairs) + 1}D or {len(pairs) + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero "
+            f"dimensions for input, but got: {list(shape)}"
+        )
+    if mode == "circular" and any(w > shape[-1 - i] for i, pair in enumerate(pairs) for w in pair):
+        raise RuntimeError("Padding value causes wrapping around more than once.")
+    _room(input, pairs)
+    out = input
     for i, (before, after) in enumerate(pairs):
         if before or after:
             dim = input.ndim - 1 - i
-            rows = _places(input._array.shape[dim], before, after, mode, dim)
-            input = index_select(input, dim, tensor(rows, device=input.device))
-    return input
+            if mode == "reflect" and max(before, after) >= shape[dim]:
+                raise RuntimeError(
+                    f"Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+                    f"({before}, {after}) at dimension {dim} of input {list(shape)}"
+                )
+            out = apply(_rs.Resample, (out,), (_table(shape[dim], before, after, mode), dim))
+    return clone(input) if out is input else out
 
 
-def _constant(input: Tensor, pairs: list[tuple[int, int]], value: Any) -> Tensor:
-    n = input.ndim
-    all_pairs = [(0, 0)] * (n - len(pairs)) + pairs[::-1]
-    for size, (before, after) in zip(input._array.shape, all_pairs, strict=True):
+def _room(input: Tensor, pairs: Pairs) -> None:
+    for i, (before, after) in enumerate(pairs):
+        size = input._array.shape[-1 - i]
         if size + before + after < 0:
             raise RuntimeError(
                 f"The input size {size}, plus negative padding {before} and {after}, resulted in a negative output size, which "
-                "is invalid. Check the padding of your input."
+                f"is invalid. Check dimension {input.ndim - 1 - i} of your input."
             )
-    if any(w < 0 for pair in all_pairs for w in pair):
-        cut = tuple(
-            slice(max(0, -before), size - max(0, -after))
-            for size, (before, after) in zip(input._array.shape, all_pairs, strict=True)
-        )
-        input = getitem(input, cut)
-        all_pairs = [(max(0, a), max(0, b)) for a, b in all_pairs]
-    if not any(w for pair in all_pairs for w in pair):
-        return input.clone()
-    return apply(_pool.Pad, (input,), (tuple(all_pairs), value))
 
 
-def _places(size: int, before: int, after: int, mode: str, dim: int) -> Any:
-    """Which row stands at each place of the widened dimension."""
+def _constant(input: Tensor, pairs: Pairs, value: Any) -> Tensor:
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(f"pad(): argument 'value' must be Number, not {type(value).__name__}")
+    _room(input, pairs)
+    widths = ((0, 0),) * (input.ndim - len(pairs)) + tuple(pairs[::-1])
+    return apply(_rs.Pad, (input,), (widths, value))
+
+
+@lru_cache(256)
+def _table(size: int, before: int, after: int, mode: str) -> _rs.Table:
+    """Which element stands at each place of the widened dimension."""
     at = np.arange(-before, size + after)
     if mode == "reflect":
-        if before >= size or after >= size:
-            raise RuntimeError(
-                f"Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at "
-                f"dimension {dim} of input of size {size}"
-            )
         at = np.abs(at)
-        return np.where(at >= size, 2 * (size - 1) - at, at)
-    if not len(at):
-        raise RuntimeError(f"padding ({before}, {after}) leaves nothing of dimension {dim} of size {size}")
-    if mode == "replicate":
-        if not size:
-            raise RuntimeError(f"Expected a non-empty dimension {dim} to replicate")
-        return np.clip(at, 0, size - 1)
-    if before > size or after > size:
-        raise RuntimeError("Padding value causes wrapping around more than once.")
-    return at % size
+        at = np.where(at >= size, 2 * (size - 1) - at, at)
+    elif mode == "replicate":
+        at = np.clip(at, 0, size - 1)
+    else:
+        at = at % size
+    return _rs.Table(at[None], None, size)

@@ -1,250 +1,393 @@
-"""Pooling over windows: maxima, means, p-norms; and maxima put back where they came from."""
+"""Pooling: the largest, the mean or a norm of every window, and putting the largest back."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ...backends import module_of, to_device
+from ...backends import module_of
+from ...dtypes import FLOATS
 from ...functions import abs as _abs
-from ...functions import relu, reshape, sign, squeeze, unsqueeze
+from ...functions import relu, reshape, scatter, sign, squeeze, unsqueeze
 from ...functions.catalogue import public
 from ...ops import pooling as _pool
 from ...ops.registry import apply
-from ...ops.windows import Windows
+from ...ops.windows import Ints, Windows
 from ...tensor import Tensor
-from .arguments import sizes
+from .sizes import in_both, integer, joined, tensor_argument
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool1d", "max_pool1d_with_indices",
     "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d", "max_unpool3d",
 ]  # fmt: skip
 
+_in_functional = public(namespace="torch.nn.functional", method=False)
+_NUMBERS = {1: "one int", 2: "two ints", 3: "three ints"}
 
-def _image(input: Tensor, n: int, name: str) -> tuple[Tensor, bool]:
-    """The input as a batch, and whether it was a single image."""
-    if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
-    shape = input._array.shape
-    if len(shape) not in (n + 1, n + 2) or 0 in shape[len(shape) - n - 1 :]:
-        raise RuntimeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(shape)}"
-        )
-    single = len(shape) == n + 1
-    return (unsqueeze(input, 0) if single else input), single
+
+def window_ints(x: Any, n: int, name: str, argument: str, or_omitted: str = "") -> Ints:
+    """n integers of an integer, or of a sequence of one or n."""
+    if isinstance(x, (tuple, list)):
+        found = tuple(integer(i, name, argument) for i in x)
+        if len(found) not in (1, n):
+            raise RuntimeError(
+                f"{name}: {argument} must either be {or_omitted}a single int, or a tuple of {_NUMBERS[n]}"
+            )
+        return found * n if len(found) == 1 else found
+    return (integer(x, name, argument),) * n
+
+
+def output_count(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """How many windows PyTorch lays: with ceil_mode also one that reaches beyond the end, if it begins in the image."""
+    count = (
+        size + 2 * padding - dilation * (kernel - 1) - 1 + (stride - 1 if ceil_mode else 0)
+    ) // stride + 1
+    if ceil_mode and (count - 1) * stride >= size + padding:
+        count -= 1
+    return count
 
 
 def _windows(
-    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, n: int, name: str
+    n: int, name: str, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Windows:
-    kernel = sizes(kernel, n, "kernel_size")
-    empty = stride is None or (isinstance(stride, (list, tuple)) and not stride)
-    stride = kernel if empty else sizes(stride, n, "stride")
-    padding, dilation = sizes(padding, n, "padding"), sizes(dilation, n, "dilation")
-    if min(kernel) <= 0:
-        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got {kernel}")
-    if min(stride) <= 0:
-        raise RuntimeError("stride should not be zero")
-    if min(dilation) <= 0:
-        raise RuntimeError(f"{name}: dilation should be greater than zero, but got {dilation}")
-    if min(padding) < 0:
-        raise RuntimeError(f"pad must be non-negative, but got pad: {min(padding)}")
-    if any(2 * p > d * (k - 1) + 1 for p, k, d in zip(padding, kernel, dilation, strict=True)):
+    """Checks the arguments that all pooling shares and lays the windows."""
+    tensor_argument(input, name)
+    if input._array.dtype.kind == "b":
+        raise NotImplementedError(f'"{name}" not implemented for bool; convert with .float() first')
+    kernel = window_ints(kernel_size, n, name, "kernel_size")
+    step = kernel if stride is None or (isinstance(stride, (tuple, list)) and not stride) else None
+    step = step or window_ints(stride, n, name, "stride", "omitted, ")
+    margin = window_ints(padding, n, name, "padding")
+    spread = window_ints(dilation, n, name, "dilation")
+    if n > 1 and input.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
+    if n == 1 and input.ndim not in (2, 3):
         raise RuntimeError(
-            f"pad should be at most half of effective kernel size, but got pad={max(padding)}, kernel_size={max(kernel)} and "
-            f"dilation={max(dilation)}"
+            f"{name}: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:"
+            f"{list(input.shape)}"
         )
-    out = []
-    for size, k, s, p, d in zip(x._array.shape[2:], kernel, stride, padding, dilation, strict=True):
-        room = size + 2 * p - d * (k - 1) - 1
-        places = (room + (s - 1 if ceil_mode else 0)) // s + 1
-        if ceil_mode and (places - 1) * s >= size + p:  # a last window would begin behind the image
-            places -= 1
-        if places < 1:
+    if min(step) <= 0:
+        raise RuntimeError(
+            "stride should not be zero"
+            if n > 1
+            else f"{name}() stride must be greater than zero, but got {step[0]}"
+        )
+    if min(kernel) <= 0:
+        raise RuntimeError(f"{name}() kernel_size must be greater than zero, but got {list(kernel)}")
+    if min(spread) <= 0:
+        raise RuntimeError(f"dilation should be greater than zero, but got {list(spread)}")
+    for p, k, d in zip(margin, kernel, spread, strict=True):
+        if p < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
+        if p > (d * (k - 1) + 1) // 2:
             raise RuntimeError(
-                f"{name}: Given input size {tuple(x._array.shape[1:])}, the output size is too small: kernel {kernel}, padding {padding}"
+                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
             )
-        out.append(places)
-    return Windows(kernel, stride, padding, dilation, tuple(out))
-
-
-def _flat_places(x: Tensor, spec: Windows) -> Tensor:
-    """For each window the place of its first maximum, counted within one channel's image: int64 (N, C, *out)."""
-    chosen = _pool.first_maximum(x._array, spec)
-    xp, n = module_of(chosen), len(spec.kernel)
-    flat = None
-    for d in range(n):
-        inner = math.prod(spec.kernel[d + 1 :])
-        cell = (chosen // inner) % spec.kernel[d]
-        starts = xp.arange(spec.out[d]) * spec.stride[d] - spec.padding[d]
-        at = starts.reshape(*(-1 if i == d else 1 for i in range(n))) + cell * spec.dilation[d]
-        flat = at if flat is None else flat * x._array.shape[2 + d] + at
-    return Tensor._wrap(flat.astype(np.int64))  # type: ignore[union-attr]
-
-
-def _max_pool(n: int, with_indices: bool) -> Callable[..., Any]:
-    name = f"max_pool{n}d"
-
-    def run(
-        input: Tensor,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-        ceil_mode: bool = False,
-        return_indices: bool = with_indices,
-    ) -> Any:
-        x, single = _image(input, n, name)
-        spec = _windows(x, kernel_size, stride, padding, dilation, ceil_mode, n, name)
-        if x._array.dtype.kind == "b":
-            raise RuntimeError(f"\"{name}\" not implemented for 'Bool'; convert with .float()")
-        out = apply(_pool.MaxPool, (x,), (spec,))
-        results = [out, _flat_places(x, spec)] if return_indices else [out]
-        results = [squeeze(r, 0) for r in results] if single else results
-        return tuple(results) if return_indices else results[0]
-
-    run.__name__ = run.__qualname__ = name + "_with_indices" * with_indices
-    run.__doc__ = (
-        f"Largest value of each window of (N, C, *{n} sizes); return_indices: and its place within its image."
+    sizes = input._array.shape[-n:]
+    if not all(input._array.shape[-n - 1 :]):
+        raise RuntimeError(
+            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got:"
+            f"{list(input.shape)}"
+        )
+    counts = [
+        output_count(s, k, t, p, d, ceil_mode)
+        for s, k, t, p, d in zip(sizes, kernel, step, margin, spread, strict=True)
+    ]
+    if min(counts) < 1:
+        c = input._array.shape[-n - 1]
+        raise RuntimeError(
+            f"Given input size: {joined((c, *sizes), 'x')}. Calculated output size: {joined((c, *counts), 'x')}. "
+            "Output size is too small"
+        )
+    high = tuple(
+        max((c - 1) * t + d * (k - 1) + 1 - s - p, 0)
+        for c, s, k, t, p, d in zip(counts, sizes, kernel, step, margin, spread, strict=True)
     )
-    return run
+    return Windows(kernel, step, spread, margin, high)
 
 
-def _avg_pool(n: int) -> Callable[..., Tensor]:
-    name = f"avg_pool{n}d"
-
-    def run(
-        input: Tensor,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> Tensor:
-        x, single = _image(input, n, name)
-        spec = _windows(x, kernel_size, stride, padding, 1, ceil_mode, n, name)
-        if divisor_override == 0:
-            raise RuntimeError("divisor must be not zero")
-        if x._array.dtype.kind == "b":
-            raise RuntimeError(f"\"{name}\" not implemented for 'Bool'; convert with .float()")
-        divisors = divisor_override if divisor_override is not None else _counts(x, spec, count_include_pad)
-        shape = tuple(x._array.shape)
-        if x._array.dtype.kind in "iu":
-            raise RuntimeError(f"\"{name}\" not implemented for '{x.dtype}'; convert with .float()")
-        out = apply(_pool.AvgPool, (x,), (spec, divisors, shape))
-        return squeeze(out, 0) if single else out
-
-    def without_divisor(
-        input: Tensor,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ) -> Tensor:
-        return run(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
-
-    function = without_divisor if n == 1 else run
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Mean of each window of (N, C, *{n} sizes); count_include_pad: zeros around the image count among its elements."
-    return function
+def _as_batch(input: Tensor, n: int) -> Tensor:
+    return input if input.ndim == n + 2 else unsqueeze(input, 0)
 
 
-def _counts(x: Tensor, spec: Windows, with_padding: bool) -> Any:
-    """How many elements each window's sum is divided by: one number where it is the same for all."""
-    per_dim = []
-    for size, k, s, p, o in zip(
-        x._array.shape[2:], spec.kernel, spec.stride, spec.padding, spec.out, strict=True
+def _as_given(out: Tensor, input: Tensor) -> Tensor:
+    return out if out.ndim == input.ndim else squeeze(out, 0)
+
+
+def _max_pool(n: int, name: str, input: Tensor, *arguments: Any) -> Tensor:
+    windows = _windows(n, name, input, *arguments)
+    return _as_given(apply(_pool.MaxPool, (_as_batch(input, n),), (windows,)), input)
+
+
+def _max_pool_with_indices(n: int, name: str, input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
+    windows = _windows(n, name, input, *arguments)
+    image = _as_batch(input, n)
+    chosen = _pool.largest(image._array, windows)
+    values = apply(_pool.TakeWindows, (image,), (chosen, windows))
+    indices = Tensor._wrap(_pool.places(chosen, windows, image._array.shape[2:]))
+    return _as_given(values, input), _as_given(indices, input)
+
+
+@_in_functional
+def max_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest of every window of (N, C, L) or (C, L); return_indices: also where it stands."""
+    run = _max_pool_with_indices if return_indices else _max_pool
+    return run(1, "max_pool1d", input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@_in_functional
+def max_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest of every window of (N, C, H, W) or (C, H, W); return_indices: also its place in the flattened image."""
+    run = _max_pool_with_indices if return_indices else _max_pool
+    return run(2, "max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@_in_functional
+def max_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest of every window of (N, C, D, H, W) or (C, D, H, W); return_indices: also its place."""
+    run = _max_pool_with_indices if return_indices else _max_pool
+    return run(3, "max_pool3d", input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@_in_functional
+def max_pool1d_with_indices(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """max_pool1d with return_indices."""
+    return _max_pool_with_indices(1, "max_pool1d", input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@_in_functional
+def max_pool2d_with_indices(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """max_pool2d with return_indices."""
+    return _max_pool_with_indices(2, "max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@_in_functional
+def max_pool3d_with_indices(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """max_pool3d with return_indices."""
+    return _max_pool_with_indices(3, "max_pool3d", input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _avg_pool(
+    n: int, name: str, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool,
+    divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    tensor_argument(input, name)
+    if n == 1 and input.ndim not in (2, 3):
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {input.ndim}-dimensional tensor for argument #1 'self' "
+            f"(while checking arguments for {name})"
+        )
+    if n == 2 and input.ndim < 3:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got -3)"
+        )
+    if input._array.dtype not in FLOATS and input._array.dtype != np.int64:
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}; convert with .float() first')
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    windows = _windows(n, name, input, kernel_size, stride, padding, 1, ceil_mode)
+    image = _as_batch(input, n)
+    shape = image._array.shape
+    divisor: Any = (
+        windows.cells if divisor_override is None else integer(divisor_override, name, "divisor_override")
+    )
+    if divisor_override is None and (any(windows.high) or any(windows.low)):
+        divisor = _cells_that_count(windows, shape[2:], count_include_pad)
+        divisor = module_of(image._array).asarray(divisor)
+    return _as_given(apply(_pool.AvgPool, (image,), (windows, divisor, shape)), input)
+
+
+def _cells_that_count(windows: Windows, sizes: Ints, include_pad: bool) -> Any:
+    """For each window how many of its cells lie in the image, or with include_pad in its margins too."""
+    total = np.ones((), np.int64)
+    for n, k, s, p, count in zip(
+        sizes, windows.kernel, windows.stride, windows.low, windows.counts(sizes), strict=True
     ):
-        start = np.arange(o) * s - p
-        end = np.minimum(start + k, size + p)
-        per_dim.append(end - start if with_padding else np.minimum(end, size) - np.maximum(start, 0))
-    counts = per_dim[0]
-    for more in per_dim[1:]:
-        counts = counts[..., None] * more
-    if (counts == counts.flat[0]).all():
-        return int(counts.flat[0])
-    return to_device(counts.astype(np.int64), x.device)
+        start = np.arange(count) * s - p
+        end = np.minimum(start + k, n + p)
+        along = end - start if include_pad else np.minimum(end, n) - np.maximum(start, 0)
+        total = total[..., None] * along
+    return total
 
 
-def _lp_pool(n: int) -> Callable[..., Tensor]:
-    average = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}[n]
-
-    def run(
-        input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
-    ) -> Tensor:
-        cells = math.prod(sizes(kernel_size, n, "kernel_size"))
-        out = average(input**norm_type, kernel_size, stride, 0, ceil_mode)
-        return (sign(out) * relu(_abs(out)) * cells) ** (1.0 / norm_type)
-
-    run.__name__ = run.__qualname__ = f"lp_pool{n}d"
-    run.__doc__ = f"The root of the sum of powers norm_type of each window of (N, C, *{n} sizes)."
-    return run
+def avg_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """The mean of every window of (N, C, L) or (C, L); count_include_pad: zeros of the padding count."""
+    return _avg_pool(1, "avg_pool1d", input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
-def _max_unpool(n: int) -> Callable[..., Tensor]:
-    name = f"max_unpool{n}d"
+avg_pool1d = in_both(avg_pool1d)
 
-    def run(
-        input: Tensor,
-        indices: Tensor,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        output_size: Any = None,
-    ) -> Tensor:
-        kernel = sizes(kernel_size, n, "kernel_size")
-        stride = kernel if stride is None else sizes(stride, n, "stride")
-        padding = sizes(padding, n, "padding")
-        if tuple(input.shape) != tuple(indices.shape):
-            raise RuntimeError(
-                f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices tensor "
-                f"with shape: {list(indices.shape)}"
+
+@_in_functional
+def avg_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of every window of (N, C, H, W) or (C, H, W); divisor_override: what sums are divided by instead."""
+    return _avg_pool(
+        2, "avg_pool2d", input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+@_in_functional
+def avg_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of every window of (N, C, D, H, W) or (C, D, H, W); divisor_override: what sums are divided by instead."""
+    return _avg_pool(
+        3, "avg_pool3d", input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def _lp_pool(
+    n: int, name: str, input: Any, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool
+) -> Tensor:
+    cells = math.prod(window_ints(kernel_size, n, name, "kernel_size"))
+    powered = tensor_argument(input, name).pow(norm_type)
+    out = _avg_pool(n, f"avg_pool{n}d", powered, kernel_size, stride, 0, ceil_mode, True)
+    return (sign(out) * relu(_abs(out))).mul(cells).pow(1.0 / norm_type)
+
+
+@_in_functional
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """The norm_type-th root of the sum of every window's powers, for (N, C, L) or (C, L)."""
+    return _lp_pool(1, "lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode)
+
+
+@_in_functional
+def lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """The norm_type-th root of the sum of every window's powers, for (N, C, H, W) or (C, H, W)."""
+    return _lp_pool(2, "lp_pool2d", input, norm_type, kernel_size, stride, ceil_mode)
+
+
+@_in_functional
+def lp_pool3d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """The norm_type-th root of the sum of every window's powers, for (N, C, D, H, W) or (C, D, H, W)."""
+    return _lp_pool(3, "lp_pool3d", input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _unpooled_sizes(n: int, input: Tensor, kernel: Ints, step: Ints, margin: Ints, output_size: Any) -> Ints:
+    """The given output size, checked, or the smallest that pooling turns into input's."""
+    sizes = input._array.shape[-n:]
+    default = tuple((i - 1) * s + k - 2 * p for i, s, k, p in zip(sizes, step, kernel, margin, strict=True))
+    if output_size is None:
+        return default
+    wanted = list(output_size)
+    if len(wanted) == n + 2:
+        wanted = wanted[2:]
+    if len(wanted) != n:
+        raise ValueError(
+            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of '{len(wanted)}'"
+        )
+    for d in range(n):
+        low, high = default[d] - step[d], default[d] + step[d]
+        if not low < wanted[d] < high:
+            raise ValueError(
+                f'invalid output_size "{output_size}" (dim {d} must be between {low} and {high})'
             )
-        if indices.dtype.name != "int64":
-            raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
-        usual = [
-            (i - 1) * s + k - 2 * p
-            for i, s, k, p in zip(input._array.shape[-n:], stride, kernel, padding, strict=True)
-        ]
-        size = list(output_size)[-n:] if output_size is not None else usual
-        if len(size) != n:
-            raise ValueError(f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of '{len(size)}'")  # fmt: skip
-        for got, fits, s in zip(size, usual, stride, strict=True):
-            if not fits - s < got < fits + s:
-                raise ValueError(
-                    f'invalid output_size "{list(size)}" (each must be within a stride of {usual})'
-                )
-        places = math.prod(size)
-        lead = tuple(input._array.shape[:-n])
-        flat, at = reshape(input, *lead, -1), reshape(indices, *lead, -1)
-        if at.numel() and not (int(at._array.min()) >= 0 and int(at._array.max()) < places):
-            raise RuntimeError(f"Found an invalid max index: {int(at._array.max())} (output volumes are of size {'x'.join(map(str, size))})")  # fmt: skip
-        out = flat.new_zeros((*lead, places)).scatter(-1, at, flat)
-        return reshape(out, *lead, *size)
-
-    run.__name__ = run.__qualname__ = name
-    run.__doc__ = f"Puts values back to the places that max_pool{n}d's indices tell, with zeros elsewhere."
-    return run
+    return tuple(wanted)
 
 
-_nn: dict[str, Any] = {"namespace": "torch.nn.functional", "method": False}
-max_pool1d = public(**_nn)(_max_pool(1, False))
-max_pool2d = public(**_nn)(_max_pool(2, False))
-max_pool3d = public(**_nn)(_max_pool(3, False))
-max_pool1d_with_indices = _max_pool(1, True)
-max_pool2d_with_indices = _max_pool(2, True)
-max_pool3d_with_indices = _max_pool(3, True)
-avg_pool1d = public(method=False)(_avg_pool(1))
-avg_pool2d = public(**_nn)(_avg_pool(2))
-avg_pool3d = public(**_nn)(_avg_pool(3))
-lp_pool1d = public(**_nn)(_lp_pool(1))
-lp_pool2d = public(**_nn)(_lp_pool(2))
-lp_pool3d = public(**_nn)(_lp_pool(3))
-max_unpool1d = public(**_nn)(_max_unpool(1))
-max_unpool2d = public(**_nn)(_max_unpool(2))
-max_unpool3d = public(**_nn)(_max_unpool(3))
+def _max_unpool(
+    n: int, name: str, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any
+) -> Tensor:
+    tensor_argument(input, name)
+    tensor_argument(indices, name, "indices")
+    kernel = window_ints(kernel_size, n, name, "kernel_size")
+    step = kernel if stride is None else window_ints(stride, n, name, "stride")
+    margin = window_ints(padding, n, name, "padding")
+    if input.ndim not in (n + 1, n + 2):
+        raise RuntimeError(
+            f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {input.ndim} dimensions."
+        )
+    if indices._array.dtype != np.int64:
+        raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
+    if input._array.shape != indices._array.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices tensor "
+            f"with shape: {list(indices.shape)}"
+        )
+    if input._array.dtype not in FLOATS:
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}; convert with .float() first')
+    sizes = _unpooled_sizes(n, input, kernel, step, margin, output_size)
+    lead = input._array.shape[:-n]
+    room, rows = math.prod(sizes), math.prod(lead)
+    place = indices._array
+    if place.size and (int(place.min()) < 0 or int(place.max()) >= room):
+        wrong = int(place.min()) if int(place.min()) < 0 else int(place.max())
+        raise RuntimeError(
+            f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, sizes))})"
+        )
+    zeros = Tensor._wrap(module_of(input._array).zeros((rows, room), input._array.dtype))
+    count = math.prod(input._array.shape[-n:])
+    out = scatter(zeros, 1, reshape(indices, (rows, count)), reshape(input, (rows, count)))
+    return reshape(out, (*lead, *sizes))
+
+
+@_in_functional
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """What max_pool1d took, put back where `indices` says, with zeros elsewhere."""
+    return _max_unpool(1, "max_unpool1d", input, indices, kernel_size, stride, padding, output_size)
+
+
+@_in_functional
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """What max_pool2d took, put back where `indices` says, with zeros elsewhere."""
+    return _max_unpool(2, "max_unpool2d", input, indices, kernel_size, stride, padding, output_size)
+
+
+@_in_functional
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """What max_pool3d took, put back where `indices` says, with zeros elsewhere."""
+    return _max_unpool(3, "max_unpool3d", input, indices, kernel_size, stride, padding, output_size)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ...backends import to_device
-from ...functions import index_select
 from ...functions.catalogue import public
+from ...ops import resampling as _rs
+from ...ops.registry import apply
 from ...tensor import Tensor
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
@@ -94,23 +95,27 @@ def interpolate(
             f"\"interpolate\" in mode {mode} not implemented for '{input.dtype}'; convert with .float()"
         )
     x = input
+    real = np.float64 if x._array.dtype == np.float64 else np.float32
     for d in range(n):
         factor = None if factors is None else factors[d]
-        x = _along(x, 2 + d, out[d], factor, mode, bool(align_corners))
+        table = _table(image[d], out[d], factor, mode, bool(align_corners), real)
+        if table is not None:
+            x = apply(_rs.Resample, (x,), (table, 2 + d))
     return x.clone() if x is input else x
 
 
-def _along(x: Tensor, dim: int, out: int, factor: float | None, mode: str, aligned: bool) -> Tensor:
-    """`x` resized in one dimension: sums of its rows, each times a weight."""
-    rows = x._array.shape[dim]
+@lru_cache(256)
+def _table(
+    rows: int, out: int, factor: float | None, mode: str, aligned: bool, real: Any
+) -> _rs.Table | None:
+    """Which rows each row of a resized dimension reads, with weights; None where it stays as it is."""
     if mode in _NEAREST:
         # in float32, as PyTorch computes the places whatever the dtype
         scale = np.float32(1.0 / factor) if factor else np.float32(rows) / np.float32(out)
         at = np.arange(out, dtype=np.float32) + np.float32(0.5 if mode == "nearest-exact" else 0)
-        return _rows(x, dim, np.minimum(np.floor(at * scale).astype(np.int64), rows - 1))
+        return _rs.Table(np.minimum(np.floor(at * scale).astype(np.int64), rows - 1)[None], None, rows)
     if out == rows and (aligned or factor is None or factor == 1):
-        return x
-    real: Any = np.float64 if x._array.dtype == np.float64 else np.float32
+        return None
     places: Any = np.arange(out, dtype=real)
     if aligned:
         source = places * (real(rows - 1) / real(out - 1)) if out > 1 else places * 0
@@ -119,27 +124,17 @@ def _along(x: Tensor, dim: int, out: int, factor: float | None, mode: str, align
         source = step * (places + real(0.5)) - real(0.5)
     if mode == "bicubic":
         first = np.floor(source)
-        parts = [(first.astype(np.int64) + k - 1, w) for k, w in enumerate(_cubic(source - first))]
+        parts = [(first.astype(np.int64) + k - 1, w) for k, w in enumerate(cubic(source - first))]
     else:
         source = np.maximum(source, 0)
         first = np.minimum(source.astype(np.int64), rows - 1)
         share = np.clip(source - first, 0, 1).astype(real)
         parts = [(first, 1 - share), (first + 1, share)]
-    shape = [1] * x.ndim
-    shape[dim] = out
-    total = None
-    for row, weights in parts:
-        w = Tensor._wrap(to_device(weights.astype(x._array.dtype), x.device)).reshape(shape)
-        part = _rows(x, dim, np.clip(row, 0, rows - 1)) * w
-        total = part if total is None else total + part
-    return total  # type: ignore[return-value]
+    index = np.array([np.clip(at, 0, rows - 1) for at, _ in parts])
+    return _rs.Table(index, np.array([w for _, w in parts]), rows)
 
 
-def _rows(x: Tensor, dim: int, at: Any) -> Tensor:
-    return index_select(x, dim, Tensor._wrap(to_device(at, x.device)))
-
-
-def _cubic(t: Any) -> list[Any]:
+def cubic(t: Any) -> list[Any]:
     """Weights of the four neighbours of a place t in [0, 1) between two of them (Keys, 1981, with a = -0.75)."""
     a = -0.75
 

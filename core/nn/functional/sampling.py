@@ -15,7 +15,7 @@ from ...functions import clamp, floor, matmul, reshape, where
 from ...functions.catalogue import public
 from ...functions.indexing import getitem
 from ...tensor import Tensor
-from .resampling import _cubic
+from .resampling import cubic
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -107,7 +107,7 @@ def grid_sample(
     lower = [floor(p.detach()) for p in places]
     shares = [p - low for p, low in zip(places, lower, strict=True)]
     per_dim: list[list[tuple[int, Any]]] = [
-        [(k - 1, w) for k, w in enumerate(_cubic(t))] if mode == "bicubic" else [(0, 1 - t), (1, t)]
+        [(k - 1, w) for k, w in enumerate(cubic(t))] if mode == "bicubic" else [(0, 1 - t), (1, t)]
         for t in shares
     ]
     total = None

@@ -7,18 +7,20 @@ from typing import Any
 
 from ...functions import permute, reshape, squeeze, unsqueeze
 from ...functions.catalogue import public
-from ...ops import windows as _win
+from ...ops import pooling as _pool
 from ...ops.registry import apply
+from ...ops.windows import Windows
 from ...tensor import Tensor
-from .arguments import sizes
+from .sizes import in_both, integer, ints, tensor_argument
 
 __all__ = ["channel_shuffle", "fold", "pixel_shuffle", "pixel_unshuffle", "unfold"]
 
 
-@public(method=False)
+@in_both
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(*, C r², H, W) -> (*, C, H r, W r). Shi et al., arXiv:1609.05158."""
-    r = upscale_factor
+    r = integer(upscale_factor, "pixel_shuffle", "upscale_factor")
+    tensor_argument(input, "pixel_shuffle")
     if input.ndim < 3:
         raise RuntimeError(f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")  # fmt: skip
     if r <= 0:
@@ -33,10 +35,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return reshape(permute(x, 0, 1, 4, 2, 5, 3), *lead, c // (r * r), h * r, w * r)
 
 
-@public(method=False)
+@in_both
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(*, C, H r, W r) -> (*, C r², H, W)."""
-    r = downscale_factor
+    r = integer(downscale_factor, "pixel_unshuffle", "downscale_factor")
+    tensor_argument(input, "pixel_unshuffle")
     if input.ndim < 3:
         raise RuntimeError(f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")  # fmt: skip
     if r <= 0:
@@ -45,15 +48,18 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     for name, size in (("height", h), ("width", w)):
         if size % r:
             raise RuntimeError(
-                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but {size} is not divisible by {r}"
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
+                f"input.size({-2 if name == 'height' else -1})={size} is not divisible by {r}"
             )
     x = reshape(input, math.prod(lead), c, h // r, r, w // r, r)
     return reshape(permute(x, 0, 1, 3, 5, 2, 4), *lead, c * r * r, h // r, w // r)
 
 
-@public(method=False)
+@in_both
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Takes the channels of (N, C, *) from `groups` groups by turns. Zhang et al., arXiv:1707.01083."""
+    tensor_argument(input, "channel_shuffle")
+    integer(groups, "channel_shuffle", "groups")
     if input.ndim <= 2:
         raise RuntimeError(
             f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}"
@@ -71,44 +77,56 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     return reshape(permute(x, 0, 2, 1, 3), n, c, *rest)
 
 
-def _spec(
-    image: tuple[int, ...], kernel_size: Any, dilation: Any, padding: Any, stride: Any, name: str
-) -> Any:
-    kernel, dilation = sizes(kernel_size, 2, "kernel_size"), sizes(dilation, 2, "dilation")
-    padding, stride = sizes(padding, 2, "padding"), sizes(stride, 2, "stride")
-    for what, values, least in (
-        ("kernel_size", kernel, 1),
-        ("dilation", dilation, 1),
-        ("padding", padding, 0),
-        ("stride", stride, 1),
+def _pair(x: Any, name: str, argument: str) -> tuple[int, int]:
+    if isinstance(x, (tuple, list)) and len(x) not in (1, 2):
+        raise RuntimeError(f"It is expected {argument} equals to 2, but got size {len(x)}")
+    a, b = ints(x, 2, name, argument)
+    return a, b
+
+
+def _windows(name: str, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Windows:
+    kernel, spread = _pair(kernel_size, name, "kernel_size"), _pair(dilation, name, "dilation")
+    margin, step = _pair(padding, name, "padding"), _pair(stride, name, "stride")
+    for what, short, values in (
+        ("kernel size", "kernel", kernel),
+        ("stride", "stride", step),
+        ("dilation", "dilation", spread),
     ):
-        if min(values) < least:
+        if min(values) < 1:
             raise RuntimeError(
-                f"{name}: {what} should be {'non-negative' if least == 0 else 'greater than zero'}, but got {values}"
+                f"{what} should be greater than zero, but got {short}_height: {values[0]} {short}_width: {values[1]}"
             )
-    out = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, p, d, k, s in zip(image, padding, dilation, kernel, stride, strict=True)
-    )
-    if min(out) < 1:
+    if min(margin) < 0:
         raise RuntimeError(
-            f"{name}: given spatial size {image}, kernel_size={kernel}, dilation={dilation}, padding={padding}, stride={stride}, the "
-            f"array of sliding blocks would have shape {out}, which is too small (non-positive)"
+            f"padding should be non-negative, but got pad_height: {margin[0]} pad_width: {margin[1]}"
         )
-    return _win.Windows(kernel, stride, padding, dilation, out)
+    return Windows(kernel, step, spread, margin, margin)
 
 
 @public(namespace="torch.nn.functional", method=False)
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
-    """Every window of (N, C, H, W) as a column: (N, C · cells, windows)."""
-    if input.ndim not in (3, 4):
-        raise RuntimeError(f"Expected 3D or 4D (batch mode) tensor for input with possibly 0 batch size, but got: {list(input.shape)}")  # fmt: skip
+    """Every window of (N, C, H, W) or (C, H, W) as a column: (N, C * cells, windows)."""
+    tensor_argument(input, "unfold")
+    windows = _windows("unfold", kernel_size, dilation, padding, stride)
+    if input.ndim < 3:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got 2)"
+        )
+    if input.ndim > 4 or not all(input._array.shape[-3:]):
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: "
+            f"{list(input.shape)}"
+        )
+    image = input._array.shape[-2:]
+    counts = windows.counts(image)
+    if min(counts) < 1:
+        raise RuntimeError(
+            f"Given input with spatial size {image}, kernel_size={windows.kernel}, dilation={windows.dilation}, "
+            f"padding={windows.low}, calculated shape of the array of sliding blocks as {counts}, but its components must be at "
+            "least one."
+        )
     x = unsqueeze(input, 0) if input.ndim == 3 else input
-    out = apply(
-        _win.TakeAllWindows,
-        (x,),
-        (_spec(x._array.shape[2:], kernel_size, dilation, padding, stride, "unfold"),),
-    )
+    out = apply(_pool.ColumnsOfWindows, (x,), (windows, x._array.shape))
     return squeeze(out, 0) if input.ndim == 3 else out
 
 
@@ -116,24 +134,30 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
 def fold(
     input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Tensor:
-    """Columns (N, C · cells, windows) added into an image (N, C, *output_size)."""
-    if input.ndim not in (2, 3):
-        raise RuntimeError(f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size, but got: {list(input.shape)}")  # fmt: skip
-    image = sizes(output_size, 2, "output_size")
-    spec = _spec(image, kernel_size, dilation, padding, stride, "fold")
-    x = unsqueeze(input, 0) if input.ndim == 2 else input
-    n, rows, windows = x._array.shape
-    cells = math.prod(spec.kernel)
-    if rows % cells:
+    """Columns (N, C * cells, windows) or (C * cells, windows) added into an image (N, C, *output_size)."""
+    tensor_argument(input, "fold")
+    image = _pair(output_size, "fold", "output_size")
+    windows = _windows("fold", kernel_size, dilation, padding, stride)
+    if input._array.dtype.kind == "b":
+        raise NotImplementedError("fold: not implemented for bool; convert with .float() first")
+    if input.ndim not in (2, 3) or not all(input._array.shape[-2:]):
+        raise RuntimeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but "
+            f"got: {list(input.shape)}"
+        )
+    rows, count = input._array.shape[-2:]
+    if rows % windows.cells:
         raise RuntimeError(
             "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
-            f"input.size(1)={rows} and kernel_size={spec.kernel}."
+            f"input.size(1)={rows} and kernel_size={windows.kernel}."
         )
-    if windows != math.prod(spec.out):
+    counts = windows.counts(image)
+    if min(counts) < 1 or count != math.prod(counts):
         raise RuntimeError(
-            f"Given output_size={image}, kernel_size={spec.kernel}, dilation={spec.dilation}, padding={spec.padding}, "
-            f"stride={spec.stride}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
-            f"{' * '.join(map(str, spec.out))} = {math.prod(spec.out)}, but got input.size(2)={windows}."
+            f"Given output_size={image}, kernel_size={windows.kernel}, dilation={windows.dilation}, padding={windows.low}, "
+            f"stride={windows.stride}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"{' * '.join(map(str, counts))} = {math.prod(counts)}, but got input.size(2)={count}."
         )
-    out = apply(_win.PutAllWindows, (x,), (spec, (n, rows // cells, *image)))
+    x = unsqueeze(input, 0) if input.ndim == 2 else input
+    out = apply(_pool.WindowsOfColumns, (x,), (windows, (x._array.shape[0], rows // windows.cells, *image)))
     return squeeze(out, 0) if input.ndim == 2 else out

@@ -1,98 +1,76 @@
-"""Convolutions, transposed ones, windows as columns, and shuffles of channels."""
+"""Convolutions and transposed ones, in one to three dimensions."""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from .driver import bad, case
-from .samples import signed
+from .samples import signed, within_one
 
-# PyTorch sums float16 in other orders, and integers not at all (or without gradients), where gradwire does both.
-FLOATS = "float64 float32"
-_CONV = {"dtypes": FLOATS, "tolerance": 1e-5}
-
-
-def _images(n: int) -> tuple[int, ...]:
-    return {1: (7,), 2: (6, 5), 3: (4, 3, 5)}[n]
+FLOATS = "float64 float32 float16"
+INTS = "int32 int8 uint8"
+_F = "nn.functional."
 
 
-def _kernel(n: int) -> tuple[int, ...]:
-    return {1: (3,), 2: (3, 2), 3: (2, 1, 3)}[n]
+def _whole(*shape: int) -> np.ndarray:
+    """Small integers: sums of products of them are exact in every dtype."""
+    return (np.arange(math.prod(shape)) % 3).reshape(shape).astype(np.float64)
 
 
-def _convs(n: int):
-    name, x, k = f"conv{n}d", _images(n), _kernel(n)
-    yield case(name, signed(2, 3, *x), signed(4, 3, *k), note="plain", **_CONV)
-    yield case(
-        name,
-        signed(2, 4, *x),
-        signed(6, 2, *k),
-        signed(6),
-        note="all",
-        stride=2,
-        padding=1,
-        dilation=1,
-        groups=2,
-        **_CONV,
-    )
-    yield case(name, signed(3, *x), signed(2, 3, *k), signed(2), note="unbatched", padding=1, **_CONV)
-    yield case(name, signed(2, 3, *x), signed(3, 1, *k), note="depthwise", groups=3, padding="same", **_CONV)
-    yield case(
-        name,
-        signed(1, 2, *x),
-        signed(2, 2, *k),
-        note="valid",
-        padding="valid",
-        dilation=(2,) * n if n < 3 else (1, 2, 2),
-        **_CONV,
-    )
-    yield case(name, signed(0, 2, *x), signed(2, 2, *k), note="no-images", **_CONV)
+def _images(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return within_one(2, 4, *(6, 5, 4)[:n]), within_one(4, 2, *(3, 2, 2)[:n]), within_one(4)
 
 
-def _transposed(n: int):
-    name, x, k = f"conv_transpose{n}d", _images(n), _kernel(n)
-    yield case(name, signed(2, 3, *x), signed(3, 2, *k), note="plain", **_CONV)
-    yield case(
-        name, signed(2, 4, *x), signed(4, 3, *k), signed(6), note="all", stride=2, padding=1 if n < 3 else 0, output_padding=1, groups=2,
-        **_CONV,
-    )  # fmt: skip
-    yield case(name, signed(3, *x), signed(3, 2, *k), signed(2), note="unbatched", dilation=2, **_CONV)
+def _cases(n: int) -> list:
+    x, w, b = _images(n)
+    whole = within_one(6, 4, *(3, 2, 2)[:n])
+    name, back = f"conv{n}d", f"conv_transpose{n}d"
+    return [
+        case(name, x, whole, note="torch", dtypes=FLOATS),
+        case(_F + name, x, whole, b[[0, 1, 2, 3, 0, 1]], note="bias", dtypes=FLOATS),
+        case(_F + name, x[0], whole, note="unbatched", dtypes=FLOATS),
+        case(_F + name, x, w, b, 2, 1, 1, 2, note="strided-grouped", dtypes=FLOATS),
+        case(_F + name, x, w, b, groups=2, padding="same", dilation=2, note="same", dtypes="float64"),
+        case(_F + name, x, whole, padding="valid", note="valid", dtypes="float64"),
+        case(_F + name, x, w[:, :1], None, [2], groups=4, note="depthwise", dtypes=FLOATS),
+        case(_F + name, x[:0], whole, note="empty", dtypes="float64"),
+        case(back, x, w, note="torch", dtypes=FLOATS, tolerance=2e-4),
+        case(_F + back, x, w, b[:2], 2, 1, 1, note="strided", dtypes=FLOATS),
+        case(_F + back, x, w, b, 1, 0, 0, 2, note="grouped", dtypes=FLOATS),
+        case(_F + back, x[0], w, dilation=2, output_padding=1, note="unbatched-dilated", dtypes="float64"),
+        case(_F + back, x, w, stride=(3,) * n, padding=1, output_padding=(2, 1, 0)[:n], note="extra", dtypes="float64"),
+        case(_F + name, _whole(2, 2, *(4, 3, 3)[:n]), _whole(3, 2, *(2, 2, 1)[:n]), note="integers", grad=False, forms=False,
+             dtypes="int64 " + INTS + " bool", extra="int64 " + INTS),
+        case(_F + back, _whole(2, 3, *(4, 3, 3)[:n]), _whole(3, 2, *(2, 2, 1)[:n]), note="integers", grad=False, forms=False,
+             dtypes="int64 " + INTS + " bool", extra="int64 " + INTS),
+    ]  # fmt: skip
 
 
 CASES = [
-    *(c for n in (1, 2, 3) for c in _convs(n)),
-    *(c for n in (1, 2, 3) for c in _transposed(n)),
-    case("nn.functional.unfold", signed(2, 3, 5, 4), (2, 3), dtypes=FLOATS),
-    case("nn.functional.unfold", signed(2, 5, 4), 2, note="all", dilation=2, padding=1, stride=(2, 1), dtypes=FLOATS),
-    case("nn.functional.fold", signed(2, 12, 12), (4, 5), (2, 2), dtypes=FLOATS),
-    case("nn.functional.fold", signed(8, 9), (5, 5), 2, note="all", dilation=2, padding=1, stride=2, dtypes=FLOATS),
-    case("pixel_shuffle", signed(2, 8, 2, 3), 2),
-    case("pixel_shuffle", signed(9, 1, 2), 3, note="unbatched"),
-    case("pixel_unshuffle", signed(2, 2, 4, 6), 2),
-    case("channel_shuffle", signed(2, 6, 2, 2), 3),
+    *(c for n in (1, 2, 3) for c in _cases(n)),
+    case(_F + "conv2d", signed(2, 3, 5, 6), signed(4, 3, 2, 3), None, (1, 2), (0, 1), (2, 1), note="uneven", dtypes="float64"),
+    case(_F + "conv2d", signed(1, 3, 4, 4), signed(2, 3, 1, 1), note="one-by-one", dtypes="float64 float32"),
+    case(_F + "conv2d", signed(1, 2, 4, 5), signed(2, 2, 2, 4), padding="same", note="same-even", dtypes="float64"),
 ]  # fmt: skip
 
+_X, _W = signed(1, 2, 5, 5), signed(3, 2, 2, 2)
+_T = signed(2, 3, 2, 2)
 BAD = [
-    *(
-        bad(f"conv{n}d", signed(2, 3, *_images(n)), signed(2, 2, *_kernel(n)), note="channels")
-        for n in (1, 2, 3)
-    ),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 3), note="kernel-dims"),
-    bad("conv2d", signed(6, 5), signed(2, 3, 3, 3), note="image-dims"),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 7, 3), note="large-kernel"),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 2, 2), signed(3), note="bias"),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 2, 2), stride=0),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 2, 2), padding=-1),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 2, 2), dilation=0),
-    bad("conv2d", signed(2, 4, 6, 5), signed(3, 2, 2, 2), groups=2),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 2, 2), padding="x"),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 2, 2), padding="same", stride=2),
-    bad("conv2d", signed(2, 3, 6, 5), signed(2, 3, 2, 2), stride=(1, 2, 3)),
-    bad("conv_transpose2d", signed(2, 3, 6, 5), signed(2, 2, 3, 3), note="channels"),
-    bad("conv_transpose2d", signed(2, 3, 6, 5), signed(3, 2, 3, 3), output_padding=1),
-    bad("conv_transpose2d", signed(2, 3, 6, 5), signed(3, 2, 3, 3), padding=9),
-    bad("nn.functional.unfold", signed(2, 3, 5, 4), 6),
-    bad("nn.functional.fold", signed(2, 12, 13), (4, 5), (2, 2)),
-    bad("nn.functional.fold", signed(2, 13, 12), (4, 5), (2, 2)),
-    bad("pixel_shuffle", signed(2, 7, 2, 3), 2),
-    bad("pixel_unshuffle", signed(2, 7, 3, 3), 2),
-    bad("channel_shuffle", signed(2, 6, 2), 4),
-]
+    *(bad(_F + "conv2d", x, _W) for x in (signed(2, 5), signed(1, 3, 5, 5), signed(1, 1, 2, 5, 5), signed(1, 2, 1, 1))),
+    *(bad(_F + "conv2d", _X, _W, **k) for k in (
+        {"stride": 0}, {"stride": (1, 2, 3)}, {"padding": -1}, {"padding": (1, 2, 3)}, {"dilation": 0}, {"groups": 2}, {"groups": 0},
+        {"padding": "some"}, {"padding": "same", "stride": 2}, {"stride": 1.5}, {"stride": "a"}, {"stride": True}, {"groups": 1.0},
+        {"bias": signed(2)}, {"bias": signed(3, 1)},
+    )),
+    bad(_F + "conv2d", _X, signed(3, 2, 2)), bad(_F + "conv2d", _X, signed(0, 2, 2, 2)), bad(_F + "conv2d", _X, signed(3, 2, 0, 2)),
+    bad(_F + "conv2d", _X, _W.astype(np.float32)), bad(_F + "conv2d", _X, _W, signed(3).astype(np.float32)),
+    bad(_F + "conv2d", 1.0, _W), bad(_F + "conv2d", _X, 1.0), bad(_F + "conv2d", _X, _W, 1.0),
+    bad(_F + "conv2d", signed(1, 2, 0, 5), _W, padding=1), bad(_F + "conv1d", signed(2), signed(1, 1, 1)),
+    *(bad(_F + "conv_transpose2d", _X, _T, **k) for k in (
+        {"output_padding": 1}, {"output_padding": -1}, {"padding": 5}, {"padding": "same"}, {"stride": 0}, {"dilation": 0},
+        {"bias": signed(2)}, {"groups": 3}, {"output_padding": (1, 2, 3)},
+    )),
+    bad(_F + "conv_transpose2d", signed(1, 3, 5, 5), _T), bad(_F + "conv_transpose2d", _X, signed(2, 3, 2)),
+]  # fmt: skip

@@ -1,188 +1,90 @@
-"""Pooling of every kind, padding, resizing and sampling of images."""
+"""Pooling in one to three dimensions, and unpooling."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .driver import bad, case
-from .samples import distinct, signed, within_one
+from .samples import distinct, positive, signed
 
-FLOATS = "float64 float32"
-F = "nn.functional."
-_IMAGES = {1: (7,), 2: (6, 5), 3: (4, 5, 4)}
-
-
-def _max(n: int):
-    name, x = f"{F}max_pool{n}d", _IMAGES[n]
-    yield case(name, distinct(2, 2, *x), 2, dtypes=FLOATS)
-    yield case(name, distinct(2, 2, *x), 3, note="all", stride=2, padding=1, ceil_mode=True, dtypes=FLOATS)
-    yield case(name, distinct(2, *x), 2, note="dilated", stride=1, dilation=2, dtypes=FLOATS)
+FLOATS = "float64 float32 float16"
+WHOLE = "int64 int32 int8 uint8 bool"
+_F = "nn.functional."
+_SIZES = (7, 6, 5)
 
 
-def _with_places(n: int):
-    x = _IMAGES[n]
-    name = f"{F}max_pool{n}d"
-    return case(
-        name,
-        distinct(2, 2, *x),
-        3,
-        note="places",
-        stride=2,
-        padding=1,
-        return_indices=True,
-        dtypes=FLOATS,
-        forms=False,
-    )
+def _max(n: int) -> list:
+    name, x = f"{_F}max_pool{n}d", distinct(2, 2, *_SIZES[:n])
+    return [
+        case(name, x, 2, dtypes=FLOATS + " " + WHOLE, extra=WHOLE.replace(" bool", "")),
+        case(name, x[0], (3,) * n, 2, 1, note="unbatched-padded", dtypes=FLOATS),
+        case(name, x, 2, 1, note="overlap", dtypes="float64"),
+        case(name, x, 2, 2, 1, 2, note="dilated", dtypes="float64"),
+        case(name, x, 2, 2, 0, 1, True, note="ceil", dtypes="float64 float32"),
+        case(name, x, 3, 2, 1, ceil_mode=True, return_indices=True, note="indices", dtypes="float64 float16"),
+        case(name, x[:0], 2, note="empty", dtypes="float64"),
+        case(name, np.round(x), 2, note="ties", dtypes="float64", twice=False),
+        case(name + "_with_indices", x, 2, stride=[], note="with-indices", dtypes="float64"),
+    ]
 
 
-def _avg(n: int):
-    name, x = ("avg_pool1d", F + "avg_pool2d", F + "avg_pool3d")[n - 1], _IMAGES[n]
-    yield case(name, signed(2, 2, *x), 2, dtypes=FLOATS)
-    yield case(name, signed(2, *x), 3, note="all", stride=2, padding=1, ceil_mode=True, dtypes=FLOATS)
-    yield case(
-        name,
-        signed(2, 2, *x),
-        3,
-        note="image-alone",
-        stride=2,
-        padding=1,
-        count_include_pad=False,
-        dtypes=FLOATS,
-    )
-    if n > 1:
-        yield case(name, signed(2, 2, *x), 2, note="divisor", divisor_override=3, dtypes=FLOATS)
+def _avg(n: int) -> list:
+    name, x = f"{_F}avg_pool{n}d", signed(2, 2, *_SIZES[:n])
+    more = [] if n == 1 else [case(name, x, 2, 2, 1, divisor_override=3, note="divisor", dtypes="float64")]
+    return [
+        case(name, x, 2, dtypes=FLOATS, extra="float16"),
+        case(name, x[0], (3,) * n, 2, 1, note="unbatched-padded", dtypes="float64"),
+        case(name, x, 3, 1, 1, count_include_pad=False, note="exclude-pad", dtypes="float64"),
+        case(name, x, 2, ceil_mode=True, note="ceil", dtypes="float64"),
+        case(name, x, 3, 2, 1, True, False, note="ceil-exclude", dtypes="float64"),
+        case(name, x, 3, 2, 1, True, True, note="ceil-include", dtypes="float64"),
+        case(name, x[:0], 2, note="empty", dtypes="float64"),
+        *more,
+        case(f"{_F}lp_pool{n}d", positive(2, 2, *_SIZES[:n]), 2, 2, note="two", dtypes="float64 float32"),
+        case(f"{_F}lp_pool{n}d", positive(2, *_SIZES[:n]), 3.0, 3, 2, True, note="three", dtypes="float64"),
+    ]
 
 
-def _adaptive(n: int):
-    x, target = _IMAGES[n], {1: (3,), 2: (3, 5), 3: (2, None, 3)}[n]
-    average = "adaptive_avg_pool1d" if n == 1 else f"{F}adaptive_avg_pool{n}d"
-    for name, make in ((average, signed), (f"{F}adaptive_max_pool{n}d", distinct)):
-        yield case(name, make(2, 2, *x), target if n > 1 else 3, dtypes=FLOATS)
-        yield case(name, make(2, *x), 2, note="unbatched", dtypes=FLOATS)
-    yield case(
-        f"{F}adaptive_max_pool{n}d", distinct(2, 2, *x), 3, note="places", return_indices=True, dtypes=FLOATS
-    )
+def _unpool(n: int) -> list:
+    name, x = f"{_F}max_unpool{n}d", signed(2, 2, *(2, 3, 2)[:n])
+    count = int(np.prod([2 * s for s in x.shape[2:]]))
+    rows = [np.random.default_rng(i).permutation(count)[: x[0, 0].size] for i in range(4)]
+    index = np.array(rows).reshape(x.shape)
+    wanted = [2 * s + 1 for s in x.shape[2:]]
+    return [
+        case(name, x, index, 2, dtypes=FLOATS),
+        case(name, x[0], index[0], 2, note="unbatched", dtypes="float64"),
+        case(name, x, index, 2, output_size=wanted, note="sized", dtypes="float64"),
+    ]
 
 
-def _resized():
-    for mode, n in (("nearest", 1), ("nearest", 2), ("nearest", 3), ("nearest-exact", 2), ("area", 2)):
-        yield case(
-            F + "interpolate",
-            signed(2, 2, *_IMAGES[n]),
-            note=f"{mode}-{n}",
-            size=(9, 3, 5)[:n],
-            mode=mode,
-            dtypes=FLOATS,
-        )
-        yield case(
-            F + "interpolate",
-            signed(2, 2, *_IMAGES[n]),
-            note=f"{mode}-{n}-by",
-            scale_factor=1.7,
-            mode=mode,
-            dtypes=FLOATS,
-        )
-    for mode, n in (("linear", 1), ("bilinear", 2), ("bicubic", 2), ("trilinear", 3)):
-        for aligned in (False, True):
-            options = {"mode": mode, "align_corners": aligned, "dtypes": FLOATS, "tolerance": 2e-5}
-            note = f"{mode}-{aligned}"
-            yield case(F + "interpolate", signed(2, 2, *_IMAGES[n]), note=note, size=(9, 3, 5)[:n], **options)
-            yield case(
-                F + "interpolate",
-                signed(1, 2, *_IMAGES[n]),
-                note=note + "-by",
-                scale_factor=[0.6, 2.5, 1.3][:n],
-                **options,
-            )
-    yield case(F + "interpolate", signed(2, 2, 6, 5), note="anew", scale_factor=1.7, mode="bilinear", recompute_scale_factor=True,
-               dtypes=FLOATS, tolerance=2e-5)  # fmt: skip
-    yield case(
-        F + "interpolate",
-        signed(2, 2, 6, 5),
-        1,
-        note="one",
-        mode="bilinear",
-        align_corners=True,
-        dtypes=FLOATS,
-    )
-
-
-def _sampled():
-    for mode in ("bilinear", "nearest", "bicubic"):
-        for padding in ("zeros", "border", "reflection"):
-            for aligned in (False, True):
-                yield case(
-                    F + "grid_sample", signed(2, 2, 4, 5), within_one(2, 3, 3, 2) * 1.6, note=f"{mode}-{padding}-{aligned}", mode=mode,
-                    padding_mode=padding, align_corners=aligned, dtypes=FLOATS, tolerance=5e-5, twice=False,
-                )  # fmt: skip
-    yield case(F + "grid_sample", signed(1, 2, 3, 4, 2), within_one(1, 2, 2, 3, 3) * 1.3, note="3d", align_corners=False, dtypes=FLOATS,
-               tolerance=5e-5, twice=False)  # fmt: skip
-    yield case(F + "affine_grid", signed(2, 2, 3), (2, 1, 3, 4), align_corners=False, dtypes=FLOATS)
-    yield case(
-        F + "affine_grid", signed(2, 3, 4), (2, 1, 3, 1, 2), note="3d", align_corners=True, dtypes=FLOATS
-    )
-
-
-_NAN = np.array(
-    [[[1.0, np.nan, 3.0, 2.0], [0.0, 5.0, 1.0, 1.0], [2.0, 2.0, 7.0, np.nan], [1.0, 0.5, 7.0, 7.0]]]
-)
-
+_NAN = np.array([[[1.0, np.nan, 2.0, 3.0, np.nan, np.nan, -np.inf, -np.inf]]])
 CASES = [
-    *(c for n in (1, 2, 3) for c in (*_max(n), _with_places(n), *_avg(n), *_adaptive(n))),
-    case(F + "max_pool2d", _NAN, 2, note="nan", return_indices=True, grad=False, dtypes=FLOATS, forms=False),
-    case(F + "max_pool2d", np.array([[[1, 5, 2], [7, 3, 3], [0, 0, 9]]]), 2, note="whole", padding=1),
-    *(case(f"{F}lp_pool{n}d", np.abs(signed(2, 2, *_IMAGES[n])), 2, 2, dtypes=FLOATS, tolerance=1e-5) for n in (1, 2, 3)),
-    case(F + "lp_pool2d", np.abs(signed(2, 6, 5)), 3, (2, 3), note="all", stride=1, ceil_mode=True, dtypes=FLOATS, tolerance=1e-5),
-    case(F + "max_unpool1d", signed(1, 2, 3), np.array([[[1, 2, 5], [0, 3, 4]]]), 2, dtypes=FLOATS),
-    case(F + "max_unpool2d", signed(1, 1, 2, 2), np.array([[[[5, 7], [13, 15]]]]), 2, dtypes=FLOATS),
-    case(F + "max_unpool2d", signed(1, 2, 2), np.array([[[6, 8], [16, 18]]]), 2, note="sized", output_size=(5, 5), dtypes=FLOATS),
-    case(F + "max_unpool3d", signed(1, 1, 1, 1, 2), np.array([[[[[0, 7]]]]]), 2, dtypes=FLOATS),
-    case(F + "pad", signed(2, 3), [1, 2]),
-    case(F + "pad", signed(2, 3), [1, 0, 0, 2], note="value", value=1.5, dtypes="float64 float32"),
-    case(F + "pad", signed(2, 3, 4), [-1, 2, 1, -1], note="cut"),
-    case(F + "pad", signed(2, 3), [0, 0], note="nothing"),
-    *(case(F + "pad", signed(1, 2, 4), [1, 2], note=f"{m}-1", mode=m, dtypes=FLOATS) for m in ("reflect", "replicate", "circular")),
-    *(case(F + "pad", signed(2, 4, 3), [1, 2, 2, 0], note=f"{m}-2", mode=m, dtypes=FLOATS) for m in ("reflect", "replicate", "circular")),
-    *(case(F + "pad", signed(1, 2, 3, 2, 3), [1, 1, 1, 0, 2, 1], note=f"{m}-3", mode=m, dtypes=FLOATS)
-      for m in ("reflect", "replicate", "circular")),
-    *_resized(),
-    *_sampled(),
+    *(c for n in (1, 2, 3) for c in (*_max(n), *_avg(n), *_unpool(n))),
+    case("avg_pool1d", signed(2, 2, 6), 2, dtypes=FLOATS),
+    case(_F + "max_pool1d", _NAN, 2, 2, 1, return_indices=True, note="nan", dtypes="float64", twice=False),
+    case(_F + "max_pool1d", _NAN, 3, 1, 1, note="nan-values", dtypes="float64", grad=False),
+    case(_F + "avg_pool2d", np.arange(-9.0, 16.0).reshape(1, 5, 5), 2, note="whole", dtypes="int64 bool", grad=False, forms=False),
+    case(_F + "max_pool2d", signed(1, 2, 5, 6), (2, 3), (2, 1), (1, 0), note="uneven", dtypes="float64"),
+    case(_F + "avg_pool2d", signed(1, 2, 5, 6), (2, 3), (2, 1), (1, 0), note="uneven", dtypes="float64"),
 ]  # fmt: skip
 
+_X = signed(1, 2, 5, 5)
+_SMALL, _PLACES = signed(1, 2, 2, 2), np.zeros((1, 2, 2, 2), np.int64)
 BAD = [
-    bad(F + "max_pool2d", signed(2, 2), 2, note="dims"),
-    bad(F + "max_pool2d", signed(2, 4, 4), 2, padding=2),
-    bad(F + "max_pool2d", signed(2, 4, 4), 2, stride=0),
-    bad(F + "max_pool2d", signed(2, 4, 4), 2, dilation=0),
-    bad(F + "max_pool2d", signed(2, 4, 4), 5, note="small"),
-    bad(F + "max_pool2d", signed(2, 4, 4), 0, note="no-kernel"),
-    bad(F + "max_pool2d", signed(2, 4, 4), (1, 2, 3), note="kernel"),
-    bad(F + "avg_pool2d", signed(2, 4, 4), 2, divisor_override=0),
-    bad(F + "avg_pool2d", signed(2, 4, 4), 2, padding=2),
-    bad(F + "adaptive_avg_pool2d", signed(2, 2), 2),
-    bad(F + "adaptive_avg_pool2d", signed(2, 2, 2), (1, 2, 3)),
-    bad(F + "adaptive_max_pool2d", signed(2, 2, 2), -1),
-    bad(F + "max_unpool2d", signed(1, 2, 2), np.array([[[0, 1], [2, 99]]]), 2),
-    bad(F + "max_unpool2d", signed(1, 2, 2), np.array([[[0, 1, 1]]]), 2),
-    bad(F + "max_unpool2d", signed(1, 2, 2), np.array([[[0, 1], [2, 3]]]), 2, output_size=(9, 9)),
-    bad(F + "pad", signed(2, 3), [1], note="odd"),
-    bad(F + "pad", signed(2, 3), [1, 1, 1, 1, 1, 1], note="many"),
-    bad(F + "pad", signed(2, 3), [-2, -2], note="negative"),
-    bad(F + "pad", signed(1, 2, 3), [3, 0], mode="reflect"),
-    bad(F + "pad", signed(1, 2, 3), [4, 0], mode="circular"),
-    bad(F + "pad", signed(2, 3), [1, 1, 1, 1], mode="reflect"),
-    bad(F + "pad", signed(1, 2, 3), [1, 1], mode="x"),
-    bad(F + "interpolate", signed(1, 1, 4), note="neither"),
-    bad(F + "interpolate", signed(1, 1, 4), 2, 2.0, note="both"),
-    bad(F + "interpolate", signed(1, 1, 4), 2, mode="bilinear"),
-    bad(F + "interpolate", signed(1, 1, 4), 2, mode="nearest", align_corners=True),
-    bad(F + "interpolate", signed(1, 1, 4), (2, 2), note="sizes"),
-    bad(F + "interpolate", signed(1, 4), 2, note="dims"),
-    bad(F + "interpolate", signed(1, 1, 4), 0, note="zero"),
-    bad(F + "grid_sample", signed(1, 1, 4, 4), signed(2, 2, 2, 2), align_corners=False),
-    bad(F + "grid_sample", signed(1, 1, 4, 4), signed(1, 2, 2, 3), align_corners=False),
-    bad(F + "grid_sample", signed(1, 1, 4, 4), signed(1, 2, 2, 2), mode="x", align_corners=False),
-    bad(F + "grid_sample", signed(1, 1, 4, 4), signed(1, 2, 2, 2), padding_mode="x", align_corners=False),
-    bad(F + "affine_grid", signed(2, 2, 3), (2, 1, 3), align_corners=False),
-    bad(F + "affine_grid", signed(2, 3, 3), (2, 1, 3, 4), align_corners=False),
-]
+    *(bad(f"{_F}{kind}_pool2d", _X, *a) for kind in ("max", "avg") for a in (
+        (2, 1, 2), (2, 1, -1), (2, 0), (0,), ((1, 2, 3),), (2, (1, 2, 3)), (6,), (2.5,),
+    )),
+    *(bad(f"{_F}{kind}_pool1d", signed(2, 5), *a) for kind in ("max", "avg") for a in ((2, 1, 2), (6,), (2, 0), (0,), (2, 1, -1))),
+    *(bad(f"{_F}{kind}_pool3d", signed(1, 5, 5, 5), *a) for kind in ("max", "avg") for a in ((2, 1, 2), (6,), (2, 0))),
+    *(bad(f"{_F}{kind}_pool2d", signed(*s), 2) for kind in ("max", "avg") for s in ((5, 5), (1, 1, 1, 5, 5), (1, 2, 0, 5))),
+    *(bad(f"{_F}{kind}_pool1d", signed(*s), 2) for kind in ("max", "avg") for s in ((5,), (1, 2, 5, 5))),
+    *(bad(f"{_F}{kind}_pool3d", signed(5, 5), 2) for kind in ("max", "avg")),
+    bad(_F + "max_pool2d", _X, 2, dilation=0), bad(_F + "max_pool2d", _X > 0, 2), bad(_F + "avg_pool2d", _X > 0, 2),
+    bad(_F + "avg_pool2d", _X, 2, divisor_override=0), bad(_F + "avg_pool2d", _X.astype(np.int32), 2),
+    bad(_F + "max_pool2d", 3, 2), bad(_F + "avg_pool2d", 3, 2), bad(_F + "lp_pool2d", signed(5, 5), 2, 2),
+    bad(_F + "max_unpool2d", _SMALL, _SMALL, 2), bad(_F + "max_unpool2d", _SMALL, _PLACES[..., :1], 2),
+    bad(_F + "max_unpool2d", _SMALL, _PLACES + 99, 2), bad(_F + "max_unpool2d", _SMALL, _PLACES - 1, 2),
+    bad(_F + "max_unpool2d", _SMALL, _PLACES, 2, output_size=(9, 9)), bad(_F + "max_unpool2d", _SMALL, _PLACES, 2, output_size=(5, 5, 5)),
+    bad(_F + "max_unpool2d", signed(2, 2), _PLACES[0, 0], 2), bad(_F + "max_unpool1d", signed(2), _PLACES[0, 0, 0], 2),
+]  # fmt: skip

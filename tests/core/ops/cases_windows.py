@@ -1,141 +1,105 @@
-"""Cases of convolution, pooling, padding and windows, in one to three dimensions."""
+"""Convolution and pooling over windows, and maps that read few elements."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from gradwire.ops.resampling import Table
 from gradwire.ops.windows import Windows
 
 from .cases import Case, distinct, given, signed
 
-_SIZES = {1: (6,), 2: (5, 4), 3: (3, 4, 2)}
-# kernel, stride, padding, dilation
-_LAYOUTS = {
-    1: [((2,), (2,), (1,), (1,)), ((3,), (1,), (0,), (2,))],
-    2: [((3, 2), (1, 1), (0, 0), (1, 1)), ((2, 2), (3, 2), (1, 1), (2, 1)), ((3, 2), (2, 1), (1, 0), (1, 3))],
-    3: [((2, 2, 1), (1, 2, 1), (1, 0, 0), (1, 1, 1))],
-}
 
-
-def _windows(n: int, layout: Any) -> Windows:
-    out = tuple(
-        (size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip(_SIZES[n], *layout, strict=True)
-    )
-    return Windows(*layout, out)
-
-
-def _conv(n: int) -> Any:
-    return (F.conv1d, F.conv2d, F.conv3d)[n - 1]
-
-
-def _gradient(function: Any, x: np.ndarray) -> Any:
-    """The gradient of `function` at x, as a function of the output's gradient."""
+def _gradient(function: Callable[[Any], Any], x: np.ndarray) -> Callable[[Any], Any]:
+    """The gradient of `function` at x as a function of the output's gradient."""
 
     def run(g: Any) -> Any:
-        leaf = torch.from_numpy(x).requires_grad_()
-        return torch.autograd.grad(function(leaf), leaf, g)[0]
+        start = torch.from_numpy(x).requires_grad_()
+        return torch.autograd.grad(function(start), start, g)[0]
 
     return run
 
 
-def _convolutions(n: int, layout: Any, groups: int) -> list[Case]:
-    spec = _windows(n, layout)
-    kernel, stride, padding, dilation, out = spec
-    x, w, g = signed(2, 4, *_SIZES[n]), signed(2, 4 // groups, *kernel), signed(2, 2, *out)
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    conv, note = _conv(n), f"{n}d-{layout}-{groups}"
-    of_input = torch.nn.grad.__dict__[f"conv{n}d_input"]
-    of_weight = torch.nn.grad.__dict__[f"conv{n}d_weight"]
-    return [
-        Case("conv", (x, w), lambda a, b: conv(a, b, None, **options), given(spec, groups), note),
-        Case("conv_input", (g, w), lambda a, b: of_input(x.shape, b, a, **options), given(spec, groups, x.shape), note),
-        Case("conv_weight", (g, x), lambda a, b: of_weight(b, w.shape, a, **options), given(spec, groups, w.shape), note),
-    ]  # fmt: skip
-
-
-def _pools(n: int, layout: Any) -> list[Case]:
-    kernel, stride, padding, dilation = layout
-    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        return []
-    spec, x, note = _windows(n, layout), distinct(2, 2, *_SIZES[n]), f"{n}d-{layout}"
-    g = signed(2, 2, *spec.out)
-    max_pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[n - 1]
-
-    def maximum(a: Any) -> Any:
-        return max_pool(a, kernel, stride, padding, dilation)
-
-    chosen = _chosen(x, spec)
-    cases = [
-        Case("max_pool", (x,), maximum, given(spec), note),
-        Case("put_windows", (g,), _gradient(maximum, x), lambda move, _: (move(chosen), spec, x.shape), note),
-        Case("take_windows", (x,), maximum, lambda move, _: (move(chosen), spec), note),
-    ]
-    if set(dilation) == {1}:
-        average = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[n - 1]
-        count = math.prod(kernel)
-
-        def mean(a: Any) -> Any:
-            return average(a, kernel, stride, padding)
-
+def _convolutions() -> list[Case]:
+    cases = []
+    for x_shape, w_shape, stride, padding, dilation, groups in (
+        ((2, 2, 5, 4), (3, 2, 3, 2), (1, 1), (0, 0), (1, 1), 1),
+        ((2, 2, 5, 4), (3, 2, 3, 2), (2, 1), (1, 2), (1, 1), 1),
+        ((1, 4, 5, 5), (2, 2, 2, 2), (3, 2), (0, 1), (2, 1), 2),
+        ((2, 2, 7), (2, 1, 3), (2,), (1,), (2,), 2),
+        ((1, 2, 3, 4, 3), (1, 2, 2, 2, 1), (1, 2, 1), (0, 1, 0), (1, 1, 2), 1),
+    ):
+        n = len(stride)
+        windows = Windows(w_shape[2:], stride, dilation, padding, padding)
+        x, w, b = signed(*x_shape), signed(*w_shape), signed(w_shape[0])
+        function = (F.conv1d, F.conv2d, F.conv3d)[n - 1]
+        run = lambda a, k, bias=None, f=function, m=(stride, padding, dilation, groups): f(a, k, bias, *m)  # noqa: E731
+        g = signed(*run(torch.from_numpy(x), torch.from_numpy(w)).shape)
+        of_x = lambda g, k, r=run, x=x: _gradient(lambda a: r(a, k), x)(g)  # noqa: E731
+        of_w = lambda g, a, r=run, w=w: _gradient(lambda k: r(a, k), w)(g)  # noqa: E731
+        note = f"{stride}-{padding}-{dilation}-{groups}"
         cases += [
-            Case("avg_pool", (x,), mean, given(spec, count, x.shape), note),
-            Case("spread_windows", (g,), _gradient(mean, x), given(spec, count, x.shape), note),
+            Case("convolution", (x, w), run, given(windows, groups), note),
+            Case("convolution_with_bias", (x, w, b), run, given(windows, groups), note),
+            Case("convolution_input", (g, w), of_x, given(windows, groups, x_shape), note),
+            Case("convolution_weight", (g, x), of_w, given(windows, groups, w_shape), note),
         ]
     return cases
 
 
-def _chosen(x: np.ndarray, spec: Windows) -> np.ndarray:
-    """By a loop over windows: the cell that holds the maximum."""
-    n = len(spec.kernel)
-    wide = np.pad(x, [(0, 0), (0, 0), *((p, 99) for p in spec.padding)], constant_values=-np.inf)
-    found = np.empty((*x.shape[:2], *spec.out), np.int32)
-    for place in np.ndindex(*spec.out):
-        cells = [
-            wide[
-                (
-                    slice(None),
-                    slice(None),
-                    *(place[d] * spec.stride[d] + cell[d] * spec.dilation[d] for d in range(n)),
-                )
-            ]
-            for cell in spec.cells()
+_POOLED = distinct(2, 2, 5, 4)
+
+
+def _chosen(kernel: Any, stride: Any, padding: Any) -> np.ndarray:
+    """The cell of each window of _POOLED that PyTorch finds largest."""
+    _, flat = F.max_pool2d(torch.from_numpy(_POOLED), kernel, stride, padding, return_indices=True)
+    width = _POOLED.shape[3]
+    oh, ow = flat.shape[2:]
+    i = flat // width - torch.arange(oh).reshape(-1, 1) * stride[0] + padding[0]
+    j = flat % width - torch.arange(ow) * stride[1] + padding[1]
+    return (i * kernel[1] + j).numpy().astype(np.int16)
+
+
+def _pooling() -> list[Case]:
+    cases, shape = [], _POOLED.shape
+    for of in (((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 2), (1, 1)), ((2, 1), (3, 3), (0, 0))):
+        kernel, stride, padding = of
+        chosen, windows = _chosen(*of), Windows(kernel, stride, (1, 1), padding, padding)
+        g, cells = signed(*chosen.shape), kernel[0] * kernel[1]
+        maximum = lambda x, w=of: F.max_pool2d(x, *w)  # noqa: E731
+        average = lambda x, w=of: F.avg_pool2d(x, *w)  # noqa: E731
+        columns = lambda x, w=of: F.unfold(x, w[0], 1, w[2], w[1])  # noqa: E731
+        g2 = signed(*columns(torch.from_numpy(_POOLED)).shape)
+        with_chosen = lambda move, _, c=chosen, w=windows: (move(c), w)  # noqa: E731
+        and_shape = lambda move, _, c=chosen, w=windows: (move(c), w, shape)  # noqa: E731
+        cases += [
+            Case("max_pool", (_POOLED,), maximum, given(windows), str(of)),
+            Case("avg_pool", (_POOLED,), average, given(windows, cells, shape), str(of)),
+            Case("spread_windows", (g,), _gradient(average, _POOLED), given(windows, cells, shape), str(of)),
+            Case("put_windows", (g,), _gradient(maximum, _POOLED), and_shape, str(of)),
+            Case("take_windows", (_POOLED,), maximum, with_chosen, str(of)),
+            Case("columns_of_windows", (_POOLED,), columns, given(windows, shape), str(of)),
+            Case("windows_of_columns", (g2,), _gradient(columns, _POOLED), given(windows, shape), str(of)),
         ]
-        found[(slice(None), slice(None), *place)] = np.argmax(cells, axis=0)
-    return found
+    return cases
 
 
-def _columns() -> list[Case]:
-    spec = _windows(2, _LAYOUTS[2][1])
-    x = signed(2, 3, *_SIZES[2])
-    options = {"dilation": spec.dilation, "padding": spec.padding, "stride": spec.stride}
-    g = signed(2, 3 * math.prod(spec.kernel), math.prod(spec.out))
-    return [
-        Case("take_all_windows", (x,), lambda a: F.unfold(a, spec.kernel, **options), given(spec)),
-        Case(
-            "put_all_windows",
-            (g,),
-            lambda a: F.fold(a, _SIZES[2], spec.kernel, **options),
-            given(spec, x.shape),
-        ),
-    ]
+_MAP = np.array([[0.5, 0.0, 2.0], [0.25, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 1.5, 0.5]])  # outputs by sources
+_TABLE = Table(
+    np.array([[0, 0, 1, 1], [2, 3, 3, 2]]), np.array([[0.5, 0.25, -1.0, 1.5], [2.0, 0.0, 0.0, 0.5]]), 3
+)
+_MIRROR = Table(np.array([[2, 1, 0, 1, 2, 2]]), None, 3)
 
-
-CASES = [
-    *(c for n, layouts in _LAYOUTS.items() for layout in layouts for c in _convolutions(n, layout, 1)),
-    *(c for n, layouts in _LAYOUTS.items() for c in _convolutions(n, layouts[-1], 2)),
-    *(c for n, layouts in _LAYOUTS.items() for layout in layouts for c in _pools(n, layout)),
-    Case(
-        "avg_pool",
-        (signed(1, 2, 4),),
-        lambda a: F.avg_pool1d(a, 2, 2, 1, count_include_pad=False),
-        lambda move, _: (Windows((2,), (2,), (1,), (1,), (3,)), move(np.array([1, 2, 1])), (1, 2, 4)),
-        "each-its-own",
-    ),
-    *_columns(),
-    Case("pad", (signed(2, 3),), lambda a: F.pad(a, (1, 2, 0, 1), value=0.5), given(((0, 1), (1, 2)), 0.5)),
+CASES: list[Case] = [
+    *_convolutions(),
+    *_pooling(),
+    Case("resample", (signed(2, 3),), lambda a: a @ torch.from_numpy(_MAP).T, given(_TABLE, 1), "weights"),
+    Case("resample", (signed(3, 2, 2),), lambda a: a[[2, 1, 0, 1, 2, 2]], given(_MIRROR, 0), "places"),
+    Case("pad", (signed(2, 3),), lambda a: F.pad(a, (1, 2, 0, 1), value=1.5), given(((0, 1), (1, 2)), 1.5)),
+    Case("pad", (signed(3, 4),), lambda a: F.pad(a, (-1, 2, 1, -2)), given(((1, -2), (-1, 2)), 0), "cut"),
 ]  # fmt: skip
