@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..dtypes import FLOATS, HALVES, float64, get_default_dtype
+from ..grad_mode import state as grad_state
 from ..ops import rounding as _ro
 from ..ops import transcendental as _tr
 from ..ops.overwriting import Overwrite
@@ -40,6 +41,7 @@ __all__ = [
     "rsub",
     "sinc",
 ]
+
 
 sinc = public("sinc", in_place=True, out=True)(unary(_tr.Sinc))
 
@@ -89,7 +91,8 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     if input.requires_grad or values.requires_grad:
         raise RuntimeError("derivative for aten::heaviside is not implemented; detach its arguments")
-    return Tensor._wrap(module_of(a).where(a == 0, v, (a > 0).astype(a.dtype)))
+    xp = module_of(a)
+    return Tensor._wrap(grad_state.quiet(lambda: xp.where(a == 0, v, (a > 0).astype(a.dtype))))
 
 
 @public(in_place=True, out=True)
@@ -111,6 +114,10 @@ class Mantissas(NamedTuple):
         return f"torch.return_types.frexp(\nmantissa={self.mantissa!r},\nexponent={self.exponent!r})"
 
 
+def _power_of_2(minus: Any, dtype: Any) -> Any:
+    return module_of(minus).exp2(-minus.astype(np.float64)).astype(dtype)
+
+
 @public(out=True)
 def frexp(input: Tensor) -> Mantissas:
     """Mantissas of magnitude in [0.5, 1) and exponents (int32) such that input is mantissa * 2^exponent."""
@@ -118,11 +125,11 @@ def frexp(input: Tensor) -> Mantissas:
     if a.dtype not in FLOATS:
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     xp = module_of(a)
-    exponent = xp.frexp(a.astype(np.float32) if a.dtype in HALVES else a)[1]
+    exponent = grad_state.quiet(xp.frexp, a.astype(np.float32) if a.dtype in HALVES else a)[1]
     first = exponent // 2  # in two steps, for 2^-exponent overflows where the number is subnormal
     mantissa = input
     for part in (first, exponent - first):
-        mantissa = mul(mantissa, Tensor._wrap(xp.exp2(-part.astype(np.float64)).astype(a.dtype)))
+        mantissa = mul(mantissa, Tensor._wrap(grad_state.quiet(_power_of_2, part, a.dtype)))
     return Mantissas(mantissa, Tensor._wrap(exponent))
 
 
@@ -178,7 +185,10 @@ def angle(input: Tensor) -> Tensor:
     a = tensor_of(input, "angle")._array
     x = a if a.dtype in FLOATS else a.astype(get_default_dtype().numpy)
     kind = x.dtype.type
-    value = Tensor._wrap(module_of(x).where(x < 0, kind(math.pi), module_of(x).where(x == x, kind(0), x)))
+    xp = module_of(x)
+    value = Tensor._wrap(
+        grad_state.quiet(lambda: xp.where(x < 0, kind(math.pi), xp.where(x == x, kind(0), x)))
+    )
     return apply(Overwrite, (input, value)) if input.requires_grad else value
 
 

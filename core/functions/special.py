@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..dtypes import FLOATS, HALVES, get_default_dtype
+from ..grad_mode import state as grad_state
 from ..ops import bessel as _be
 from ..ops import error_functions as _ef
 from ..ops import gamma as _ga
@@ -66,8 +67,7 @@ def _without_gradient(function: Callable[[Any, Any], Any]) -> Callable[[Tensor],
         a = input._array
         xp = module_of(a)
         to = a.dtype if a.dtype in FLOATS else get_default_dtype().numpy
-        with np.errstate(all="ignore"):
-            return Tensor._wrap(function(xp, a.astype(np.float64)).astype(to))
+        return Tensor._wrap(grad_state.quiet(lambda: function(xp, a.astype(np.float64)).astype(to)))
 
     return run
 
