@@ -14,7 +14,7 @@ from ..tensor import Tensor
 from .arguments import common_dtype, one_dim
 from .catalogue import public
 from .indexing import getitem
-from .shape import broadcast_shapes, expand, reshape, unsqueeze
+from .shape import broadcast_shapes, expand, reshape
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors", "cartesian_prod", "cat", "column_stack",
@@ -35,19 +35,27 @@ def _sequence(tensors: Any, name: str) -> list[Tensor]:
     return list(tensors)
 
 
+def _of_one_dtype(tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    dtype = tensors[0]._array.dtype
+    for t in tensors:
+        if t._array.dtype is not dtype:
+            to = common_dtype(tensors)
+            return tuple([cast_inputs(t, to) for t in tensors])
+    return tuple(tensors)
+
+
 @public(alias="concat concatenate", out=True, method=False)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Joins along an existing dimension; empty one-dimensional tensors are passed over, as PyTorch has it."""
     given = _sequence(tensors, "cat")
     if not given:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    to = common_dtype(given)
     for i, p in enumerate(given):
-        if not p.ndim:
+        if not p._array.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-    full = [p for p in given if p._array.shape != (0,)] or given
-    d = one_dim(dim, full[0].ndim)
-    parts = tuple([cast_inputs(p, to) for p in full])
+    parts = _of_one_dtype(given)
+    parts = tuple([p for p in parts if p._array.shape != (0,)]) or parts
+    d = one_dim(dim, parts[0]._array.ndim)
     first = parts[0]._array.shape
     for i, p in enumerate(parts):
         own = p._array.shape
@@ -69,13 +77,14 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     given = _sequence(tensors, "stack")
     if not given:
         raise RuntimeError("stack expects a non-empty TensorList")
+    first = given[0]._array.shape
     for i, p in enumerate(given):
-        if p._array.shape != given[0]._array.shape:
+        if p._array.shape != first:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(given[0].shape)} at entry 0 and "
                 f"{list(p.shape)} at entry {i}"
             )
-    return cat([unsqueeze(p, dim) for p in given], one_dim(dim, given[0].ndim + 1))
+    return apply(_sh.Stack, _of_one_dtype(given), (one_dim(dim, len(first) + 1),))
 
 
 def _filled_up(name: str, tensors: Any) -> list[Tensor]:

@@ -135,6 +135,26 @@ class Cat(Op):
         return result
 
 
+@register("stack", inputs=-1)
+class Stack(Op):
+    """stack(*arrays, dim): arrays of one shape side by side along a new dimension; dim is non-negative."""
+
+    __slots__ = ()
+    exact = True
+
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        *parts, dim = args
+        lead = (slice(None),) * dim
+        m = module_of(parts[0])
+        joined = m.concatenate([p[(*lead, None, ...)] for p in parts], axis=dim)
+        return joined if joined.flags.c_contiguous else m.ascontiguousarray(joined)
+
+    def backward(self, m: Any, g: Any) -> Any:
+        lead = (slice(None),) * self.attrs[0]
+        return [m.getitem(g, (*lead, i)) if e is not None else None for i, e in enumerate(self.edges)]
+
+
 def _joined(m: Any, parts: list[Any], dim: int, sizes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
     """The gradients of parts as one, zeros where none has arrived."""
     found = [i for i, g in enumerate(parts) if g is not None]

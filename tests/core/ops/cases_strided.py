@@ -14,6 +14,8 @@ def _embedded(g):
 CASES: list[Case] = [
     Case("split", (signed(2, 5),), lambda a: a.split((2, 0, 3), 1), given(1, (2, 0, 3)), outputs=3),
     Case("split", (signed(4),), lambda a: a.split(3)[:1], given(0, (3, 1)), "first", outputs=1),
+    Case("stack", (signed(2, 3), signed(2, 3)), lambda *a: torch.stack(a, 1), given(1)),
+    Case("stack", (signed(), signed(), signed()), lambda *a: torch.stack(a), given(0), "0d"),
     Case("unbind", (signed(2, 3),), lambda a: a.unbind(1), given(1, 3), outputs=3),
     Case("unbind", (signed(3),), lambda a: a.unbind()[:2], given(0, 3), "two", outputs=2),
     Case("as_strided", (signed(3, 4),), lambda a: a.as_strided((2, 3), (4, 2), 1), given((2, 3), (4, 2), 1, (4, 1))),
