@@ -47,16 +47,17 @@ class _Signatures:
         return (e.form, v.number - e.source.number)
 
     def _box(self, box: Box) -> tuple[object, ...]:
-        """Within a box, vertices are told by their place in it; what comes from outside only by its form."""
+        """Within a box, vertices are told by their place in it. What operations outside give is passed over: the first of
+        equal layers gets a constant, which is no edge, or something of another form."""
         inside = {v: i for i, v in enumerate(box.vertices())}
         parts: list[object] = [box.kind, box.label if not box.kind else ""]
         for v in inside:
             parts.append((v.label if v.kind != "leaf" else "leaf", v.form))
             for e in v.inputs:
-                place: object = inside.get(e.source)
-                if place is None:
-                    place = id(e.source) if e.source.kind == "leaf" else "outside"
-                parts.append((e.form, place))
+                if e.source in inside:
+                    parts.append((e.form, inside[e.source]))
+                elif e.source.kind == "leaf":
+                    parts.append((e.form, -1 - id(e.source)))
         return tuple(parts)
 
 
