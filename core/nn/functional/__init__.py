@@ -2,6 +2,7 @@
 
 from .activation import *
 from .adaptive_pooling import *
+from .attention import *
 from .classification import *
 from .convolution import *
 from .ctc import *

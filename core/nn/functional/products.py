@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from ...functions import (
-    matmul,
-    reshape,
-)
+from ...functions import bilinear as _bilinear
+from ...functions import matmul, reshape
 from ...ops import matrix as _mx
 from ...ops.registry import apply
 from ...tensor import Tensor
-from .arguments import same_dtype
+from .arguments import entered, same_dtype
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
+
+bilinear = entered(_bilinear)
 
 
+@entered
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input (…, in) @ weight (out, in) transposed + bias (out,)."""
-    if not input.ndim or input._array.shape[-1] != weight._array.shape[-1]:
-        raise RuntimeError(
-            f"linear: expected an input whose last size is {weight._array.shape[-1]} (weight {tuple(weight.shape)}), got {tuple(input.shape)}"
-        )
-    if bias is None:
-        return matmul(input, weight.t())
+    """input (…, in) @ weight (out, in) transposed + bias (out,); a weight of (in,), without bias, gives a number for each row."""
+    x, w = input._array, weight._array
+    if not input.ndim or weight.ndim not in (1, 2) or x.shape[-1] != w.shape[-1]:
+        _refuse(input, weight)
     same_dtype("linear", input, weight, bias)
+    if bias is None:
+        return matmul(input, weight if weight.ndim == 1 else weight.t())
+    if weight.ndim == 1:
+        raise RuntimeError("mat2 must be a matrix, got 1-D tensor")
+    if bias._array.shape != w.shape[:1]:
+        return matmul(input, weight.t()) + bias
     if input.ndim == 2:
         return apply(_mx.Linear, (input, weight, bias))
-    out = apply(_mx.Linear, (reshape(input, -1, input._array.shape[-1]), weight, bias))
-    return reshape(out, *input._array.shape[:-1], weight._array.shape[0])
+    out = apply(_mx.Linear, (reshape(input, -1, x.shape[-1]), weight, bias))
+    return reshape(out, *x.shape[:-1], w.shape[0])
+
+
+def _refuse(input: Tensor, weight: Tensor) -> None:
+    shapes = f"linear: the last size of the input {list(input.shape)} must be that of the weight {list(weight.shape)}"
+    if input.ndim and weight.ndim == 2:
+        rows = input._array.size // input._array.shape[-1] if input._array.shape[-1] else 0
+        out, size = weight._array.shape
+        if input.ndim == 1:
+            raise RuntimeError(
+                f"size mismatch, got input ({out}), mat ({out}x{size}), vec ({input._array.shape[0]})\n{shapes}"
+            )
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input._array.shape[-1]} and {size}x{out})\n{shapes}"
+        )
+    raise RuntimeError(shapes)

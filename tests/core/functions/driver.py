@@ -49,7 +49,7 @@ class Case:
     grad, twice: whether derivatives, and second ones, are compared. dtypes: those that float64 arrays are cast to, by
     turns. extra: dtypes that gradwire takes and PyTorch's CPU kernels do not. compare: whether values are compared (not
     for random ones). keywords: whether PyTorch takes the arguments by gradwire's names. tolerance: in place of the
-    dtype's. forms: whether the method, in-place and out= forms are run.
+    dtype's, or of some dtypes' by name. forms: whether the method, in-place and out= forms are run.
     strided: whether inputs that are not contiguous are tried.
     """
 
@@ -63,7 +63,7 @@ class Case:
     extra: str = ""
     compare: bool = True
     keywords: bool = True
-    tolerance: float | None = None
+    tolerance: float | dict[str, float] | None = None
     forms: bool = True
     strided: bool = True
 
@@ -220,7 +220,7 @@ def host(t: Any) -> np.ndarray:
     return a.astype(np.float64) if t.is_floating_point() else a
 
 
-def difference(mine: Any, theirs: Any, tolerance: float | None = None, compare: bool = True) -> str | None:
+def difference(mine: Any, theirs: Any, tolerance: Any = None, compare: bool = True) -> str | None:
     """How gradwire's result differs from PyTorch's, in words."""
     if isinstance(mine, Exception) or isinstance(theirs, Exception):
         both = isinstance(mine, Exception) and isinstance(theirs, Exception)
@@ -235,6 +235,8 @@ def difference(mine: Any, theirs: Any, tolerance: float | None = None, compare: 
         if not compare:
             return None
         rtol, atol = _CLOSE.get(mine.dtype.name, (0.0, 0.0))
+        if isinstance(tolerance, dict):
+            tolerance = tolerance.get(mine.dtype.name)
         if tolerance is not None and rtol:
             rtol, atol = max(rtol, tolerance), max(atol, tolerance)
         a, b = host(mine), host(theirs)
