@@ -15,6 +15,7 @@ from . import (
     nn,
     optim,
     random,
+    return_types,
     safetensors,
     special,
     training,
@@ -41,7 +42,7 @@ from .layouts import (
 from .limits import finfo, iinfo
 from .functions import *  # noqa: F403
 from .nn.functional.on_torch import *  # noqa: F403
-from .casts import is_complex, is_floating_point, is_nonzero, is_tensor, numel, set_default_tensor_type
+from .casts import is_complex, is_floating_point, is_tensor, numel, set_default_tensor_type
 from .autograd.anomaly_mode import is_anomaly_enabled
 from .grad_mode import is_grad_enabled, is_inference_mode_enabled
 from .printing import set_printoptions

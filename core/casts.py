@@ -21,7 +21,6 @@ from .versions import owner_of
 __all__ = [
     "is_complex",
     "is_floating_point",
-    "is_nonzero",
     "is_tensor",
     "numel",
     "set_default_tensor_type",
@@ -229,11 +228,6 @@ def is_floating_point(input: Tensor) -> bool:
     return _tensor(input, "is_floating_point")._array.dtype in dtypes.FLOATS
 
 
-def is_nonzero(input: Tensor) -> bool:
-    """Whether a single-element tensor is not zero."""
-    return bool(_tensor(input, "is_nonzero"))
-
-
 def numel(input: Tensor) -> int:
     """The number of elements."""
     return int(_tensor(input, "numel")._array.size)
@@ -296,7 +290,7 @@ def _attach() -> None:
     methods: dict[str, Any] = {
         "to": to, "cpu": cpu, "cuda": cuda, "type": type_, "type_as": type_as, "size": size, "stride": stride,
         "data_ptr": data_ptr, "storage_offset": storage_offset, "is_contiguous": is_contiguous, "is_complex": is_complex,
-        "is_floating_point": is_floating_point, "is_nonzero": is_nonzero, "numel": numel, "nelement": numel,
+        "is_floating_point": is_floating_point, "numel": numel, "nelement": numel,
         "__contains__": contains, "__reversed__": reverse, "new": new, "to_dense": lambda self: self,
         "is_same_size": lambda self, other: self._array.shape == other._array.shape,
         "output_nr": property(lambda self: self._node.index if self._node is not None and self._node.kind == KIND_SLOT else 0), "get_device": get_device,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections import namedtuple
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import return_types
 from ..backends import module_of
 from ..dtypes import FLOATS, limits, resolve
 from ..dtypes import dtype as DType
@@ -21,40 +20,14 @@ from ..tensor import Tensor
 _builtin_max = builtins.max
 
 
-class ValuesIndices(NamedTuple):
-    """What max, min, sort and topk return."""
-
-    values: Tensor
-    indices: Tensor
-
-    def __repr__(self) -> str:
-        return (
-            f"torch.return_types.{type(self).__name__}(\nvalues={self.values!r},\nindices={self.indices!r})"
-        )
-
-
-@lru_cache(None)
-def _pair_type(name: str) -> Any:
-    return type(name, (ValuesIndices,), {"__slots__": ()})
-
-
-@lru_cache(None)
-def _result_type(name: str, fields: tuple[str, ...]) -> Any:
-    def shown(self: Any) -> str:
-        inside = ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self, strict=True))
-        return f"torch.return_types.{name}(\n{inside})"
-
-    return type(name, (namedtuple(name, fields),), {"__slots__": (), "__repr__": shown})  # type: ignore[misc]
-
-
 def named(name: str, **values: Tensor) -> Any:
-    """A named result with other fields than values and indices."""
-    return _result_type(name, tuple(values))(*values.values())
+    """The named result of the function `name`."""
+    return getattr(return_types, name)(**values)
 
 
 def pair(name: str, values: Tensor, indices: Tensor) -> Any:
-    """The named result of the function `name`."""
-    return _pair_type(name)(values, indices)
+    """The named result (values, indices) of the function `name`."""
+    return getattr(return_types, name)(values, indices)
 
 
 Dims = int | Sequence[int] | None

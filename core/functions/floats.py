@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..ops import transcendental as _tr
 from ..ops.overwriting import Overwrite
 from ..ops.registry import apply, cast_inputs, unary
 from ..tensor import Tensor
-from .arguments import beside, common_dtype, tensor_of
+from .arguments import beside, common_dtype, named, tensor_of
 from .arithmetic import mul, plain_sub, pow, sub
 from .catalogue import public
 from .matrix import SCALAR_NAMES, broadcast
@@ -104,22 +104,12 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     return pow(*wide)
 
 
-class Mantissas(NamedTuple):
-    """What frexp returns."""
-
-    mantissa: Tensor
-    exponent: Tensor
-
-    def __repr__(self) -> str:
-        return f"torch.return_types.frexp(\nmantissa={self.mantissa!r},\nexponent={self.exponent!r})"
-
-
 def _power_of_2(minus: Any, dtype: Any) -> Any:
     return module_of(minus).exp2(-minus.astype(np.float64)).astype(dtype)
 
 
 @public(out=True)
-def frexp(input: Tensor) -> Mantissas:
+def frexp(input: Tensor) -> Any:
     """Mantissas of magnitude in [0.5, 1) and exponents (int32) such that input is mantissa * 2^exponent."""
     a = tensor_of(input, "frexp")._array
     if a.dtype not in FLOATS:
@@ -130,7 +120,7 @@ def frexp(input: Tensor) -> Mantissas:
     mantissa = input
     for part in (first, exponent - first):
         mantissa = mul(mantissa, Tensor._wrap(grad_state.quiet(_power_of_2, part, a.dtype)))
-    return Mantissas(mantissa, Tensor._wrap(exponent))
+    return named("frexp", mantissa=mantissa, exponent=Tensor._wrap(exponent))
 
 
 @public(in_place=True, out=True)

@@ -1,0 +1,1 @@
+../../core/return_types.py
