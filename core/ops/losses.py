@@ -6,6 +6,7 @@ from typing import Any
 
 from ..backends import module_of
 from ..node import Op
+from .reduction import total
 from .registry import register
 
 _LEAST = -100.0  # what logarithms of 0 count as
@@ -36,3 +37,42 @@ class Bce(Op):
 
     def name(self) -> str:
         return "BinaryCrossEntropyBackward0"
+
+
+@register("cross_entropy", outputs=2)
+class CrossEntropy(Op):
+    """cross_entropy(x, target, mean) -> (loss, shares): x (N, C), target a raw int64 array (N,) of classes.
+
+    loss is that of each row (N,), or their mean (); shares, the softmax, is kept for backward, which takes no gradient of it.
+    """
+
+    __slots__ = ()
+    save = (0, "out")
+
+    @staticmethod
+    def forward(x: Any, target: Any, mean: bool) -> tuple[Any, Any]:
+        xp = module_of(x)
+        shares = x - x.max(axis=1, keepdims=True)
+        rows = xp.arange(len(target))
+        chosen = shares[rows, target]
+        xp.exp(shares, out=shares)
+        sums = total(shares, (1,), True)
+        loss = xp.log(sums[:, 0]) - chosen
+        shares /= sums
+        return (total(loss, (0,), False) / loss.dtype.type(len(target)) if mean else loss), shares
+
+    def backward(self, m: Any, g: Any, x: Any, _: Any, shares: Any) -> Any:
+        target, mean = self.attrs
+        g = g[0]
+        if hasattr(x, "_array"):
+            shares = m.softmax(x, 1)
+            xp = module_of(x._array)
+            classes = (target[:, None] == xp.arange(x.shape[1])).astype(x._array.dtype)
+            return ((shares - type(x)._wrap(classes)) * (g / len(target) if mean else m.reshape(g, (-1, 1))),)
+        xp = module_of(shares)
+        result = shares * (g / len(target) if mean else g[:, None])
+        result[xp.arange(len(target)), target] -= g / len(target) if mean else g
+        return (result,)
+
+    def name(self) -> str:
+        return "NllLossBackward0"

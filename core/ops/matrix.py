@@ -20,9 +20,7 @@ def product(a: Any, b: Any) -> Any:
     if b.ndim == 2:
         if a.ndim == 2:
             if b.size <= 4096 and a.shape[0] >= 32 and b.__class__ is np.ndarray and not b.flags.c_contiguous:
-                b = (
-                    b.copy()
-                )  # OpenBLAS takes a quarter longer for a small transposed matrix than copy and product
+                b = b.copy()  # OpenBLAS takes a quarter longer for it transposed than for copy and product
             return a.dot(b)  # the same BLAS call as `@` at 0.4 us less
         if a.flags.c_contiguous:  # one product over all rows instead of one for each batch
             rows = math.prod(a.shape[:-1])
@@ -125,7 +123,7 @@ class Linear(Op):
 
     @staticmethod
     def forward(x: Any, w: Any, b: Any) -> Any:
-        out = x.dot(w.T)
+        out = product(x, w.T)
         out += b
         return out
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ...backends import module_of
-from ...dtypes import FLOATS
+from ...dtypes import FLOATS, FULL
 from ...functions import exp, log_softmax, masked_fill, reshape, xlogy
 from ...functions import sum as _sum
 from ...functions.arguments import tensor_of
 from ...ops import losses as _losses
 from ...ops import order as _order
-from ...ops.registry import apply
+from ...ops.registry import apply, apply_several
 from ...tensor import Tensor
 from .activation import logsigmoid
 from .arguments import entered, in_full, reduced, reduction_of
@@ -102,6 +102,21 @@ def nll_loss(
     return reduced(loss, reduction)
 
 
+def _ordinary(input: Any, target: Any, ignore_index: int, reduction: str) -> Tensor | None:
+    """The cross-entropy of rows of scores with a class each, in one operation; None for any other call."""
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)) or reduction not in ("mean", "none"):
+        return None
+    x, classes = input._array, target._array
+    if x.ndim != 2 or classes.ndim != 1 or len(x) != len(classes) or not len(x) or classes.dtype != np.int64:
+        return None
+    if x.dtype not in FULL or x.__class__ is not classes.__class__:
+        return None
+    least, largest = int(classes.min()), int(classes.max())
+    if least < 0 or largest >= x.shape[1] or least <= ignore_index <= largest:
+        return None
+    return apply_several(_losses.CrossEntropy, (input,), (classes, reduction == "mean"))[0]
+
+
 @entered
 def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
@@ -111,6 +126,10 @@ def cross_entropy(
 
     label_smoothing: the share of the target that is spread over all classes. Szegedy et al., arXiv:1512.00567.
     """
+    if weight is None and not label_smoothing and size_average is None and reduce is None:
+        loss = _ordinary(input, target, ignore_index, reduction)
+        if loss is not None:
+            return loss
     reduction = reduction_of(size_average, reduce, reduction)
     tensor_of(target, "cross_entropy", "target")
     d = 1 if tensor_of(input, "cross_entropy").ndim > 1 else 0
