@@ -118,6 +118,20 @@ def common_dtype(items: Sequence[Any]) -> DType:
     )
 
 
+def on_one_device(name: str, *tensors: Tensor) -> None:
+    """Raises RuntimeError for tensors that are apart."""
+    first = tensors[0]._array
+    for t in tensors:
+        array = t._array
+        if array.__class__ is not first.__class__ or (
+            array.__class__ is not np.ndarray and array.device.id != first.device.id
+        ):
+            raise RuntimeError(
+                "Expected all tensors to be on the same device, but found at least two devices, "
+                f"{tensors[0].device} and {t.device}! ({name}; move one with .to(device))"
+            )
+
+
 def needs_float(x: Tensor, name: str) -> None:
     if x._array.dtype not in FLOATS:
         raise RuntimeError(f'"{name}" not implemented for {x.dtype}; convert with .float() first')

@@ -13,7 +13,7 @@ from ..ops import scattering as _sc
 from ..ops.ordered import combine_in_order, places_of, rounds
 from ..ops.registry import apply
 from ..tensor import Tensor
-from .arguments import beside, one_dim, tensor_of
+from .arguments import beside, on_one_device, one_dim, tensor_of
 from .arithmetic import mul
 from .catalogue import public
 from .indexing import getitem, put, stored_number
@@ -70,6 +70,7 @@ def _beyond(raw: Any, n: int) -> bool:
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on."""
     d, lines = one_dim(dim, input.ndim), _lines(index, "gather")
+    on_one_device("gather", input, lines)
     one, several = _at_least_one(input), _at_least_one(lines)
     _checked(one, d, several, None)
     out = apply(_ix.Gather, (one, several), (d,))
@@ -81,6 +82,7 @@ def _scattered(name: str, input: Tensor, dim: int, index: Tensor, src: Tensor, h
     d, lines = one_dim(dim, input.ndim), _lines(index, name)
     if src.dtype is not input.dtype:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+    on_one_device(name, input, lines, src)
     if not lines._array.size:
         return clone(input)
     one, several = _at_least_one(input), _at_least_one(lines)
@@ -216,6 +218,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     d = one_dim(dim, input.ndim)
     if tensor_of(index, "index_select", "index")._array.dtype.name not in ("int64", "int32"):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    on_one_device("index_select", input, index)
     one = _at_least_one(input)
     raw = _vector(index, "index_select", one._array.shape[d])
     if not input.ndim and raw.size != 1:
@@ -237,6 +240,7 @@ def _rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> 
     if tensor_of(index, name, "index")._array.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     _same_dtype(name, input, source)
+    on_one_device(name, input, index, source)
     own, other = input._array.shape, source._array.shape
     raw = _vector(index, name, (own or (1,))[d])
     if len(own) == len(other) and raw.size != (other or (1,))[d]:
@@ -294,6 +298,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
             f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype} and "
             f"(source) {source.dtype}"
         )
+    on_one_device("index_copy", input, index, source)
     raw = _vector(index, "index_copy", None)
     if input.ndim and source.ndim and input.ndim != source.ndim:
         raise IndexError(
@@ -325,6 +330,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     d = one_dim(dim, input.ndim)
     if tensor_of(index, "index_fill", "index")._array.dtype != np.int64:
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    on_one_device("index_fill", input, index)
     raw = _vector(index, "index_fill", None)
     one = _at_least_one(input)
     n = one._array.shape[d]

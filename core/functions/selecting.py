@@ -10,7 +10,7 @@ from ..backends import module_of
 from ..ops import indexing as _ix
 from ..ops.registry import apply
 from ..tensor import Size, Tensor
-from .arguments import beside, one_dim, tensor_of
+from .arguments import beside, on_one_device, one_dim, tensor_of
 from .arithmetic import where
 from .catalogue import public
 from .indexing import put as put_at
@@ -46,6 +46,7 @@ def _boolean(mask: Any, name: str) -> Tensor:
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value`, a number or a 0-d tensor, where the mask is true, the input elsewhere."""
     _boolean(mask, "masked_fill")
+    on_one_device("masked_fill", input, mask)
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
@@ -65,6 +66,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask is true, as a vector; input and mask broadcast."""
     if tensor_of(mask, "masked_select", "mask")._array.dtype.kind != "b":
         raise RuntimeError("masked_select: expected BoolTensor for mask")
+    on_one_device("masked_select", input, mask)
     shape = _together(input, mask)
     here = expand(mask, shape)._array
     if not shape:
@@ -81,6 +83,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}"
         )
     _boolean(mask, "masked_scatter")
+    on_one_device("masked_scatter", input, mask, source)
     shape = _together(input, mask)
     wide = reshape(expand(input, shape), -1)
     chosen = expand(mask, shape)._array.reshape(-1)
@@ -111,6 +114,7 @@ def _numbers(index: Any, name: str, size: int) -> Any:
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements of the flattened tensor by their numbers, in the shape of the index."""
     raw = _numbers(index, "take", input.numel())
+    on_one_device("take", input, index)
     if not raw.ndim:
         return reshape(apply(_ix.Index, (reshape(input, -1),), ((raw.reshape(1),),)), ())
     return apply(_ix.Index, (reshape(input, -1),), ((raw,),))
@@ -131,6 +135,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
             f"{source.numel()}, index.numel() = {index.numel()}"
         )
+    on_one_device("put", input, index, source)
     raw = _numbers(index, "put", input.numel()).reshape(-1)
     flat = put_at(reshape(input, -1), (raw,), reshape(source, -1), bool(accumulate))
     return reshape(flat, input._array.shape)

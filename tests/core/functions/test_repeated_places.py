@@ -8,6 +8,7 @@ import torch as real
 
 import gradwire
 from gradwire.autograd import gradcheck, gradgradcheck
+from gradwire.backends import standin, use_cuda_module
 
 _REPEATS = np.array([3, 0, 3, 3, 0])
 
@@ -96,3 +97,31 @@ def test_what_is_no_repetition_has_pytorchs_gradient(device):
 
     for mine, theirs in zip(run(gradwire, device), run(real, "cpu"), strict=True):
         np.testing.assert_allclose(mine, theirs)
+
+
+APART = {
+    "gather": lambda x, i, v: x.gather(0, i), "take": lambda x, i, v: x.take(i), "index_select": lambda x, i, v: x.index_select(0, i),
+    "scatter": lambda x, i, v: x.scatter(0, i, v), "scatter_add": lambda x, i, v: x.scatter_add(0, i, v),
+    "amax": lambda x, i, v: x.scatter_reduce(0, i, v, "amax"), "index_add": lambda x, i, v: x.index_add(0, i, v),
+    "index_copy": lambda x, i, v: x.index_copy(0, i, v), "index_fill": lambda x, i, v: x.index_fill(0, i, 1),
+    "index_reduce": lambda x, i, v: x.index_reduce(0, i, v, "prod"), "put": lambda x, i, v: x.put(i, v),
+    "masked_select": lambda x, i, v: x.masked_select(i > 0), "masked_fill": lambda x, i, v: x.masked_fill(i > 0, 1.0),
+    "masked_scatter": lambda x, i, v: x.masked_scatter(i > 0, v), "take_along_dim": lambda x, i, v: x.take_along_dim(i, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_is_apart_is_refused(name):
+    before = use_cuda_module(standin)
+    try:
+        here, there = (gradwire.ones(3, device=d) for d in ("cpu", "cuda"))
+        index = gradwire.tensor([2, 0, 1])
+        APART[name](here, index, here)
+        with pytest.raises(RuntimeError, match="on the same device"):
+            APART[name](there, index, there)
+        with pytest.raises(RuntimeError, match="on the same device"):
+            APART[name](here, index.to("cuda"), here)
+        there[index] = 2.0  # an index of the host's is taken there, as PyTorch has it
+        assert there[index].tolist() == [2, 2, 2]
+    finally:
+        use_cuda_module(before)
