@@ -1,0 +1,21 @@
+"""Whole training programs give the same losses under gradwire as under PyTorch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from .runner import STEPS, names, run
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_program_gives_the_losses_that_it_gives_under_pytorch(name):
+    outcome = run(name)
+    assert len(outcome.pytorch) == STEPS
+    assert all(map(math.isfinite, outcome.pytorch))
+    assert len(set(outcome.pytorch)) > STEPS // 2, "a program whose losses stand still shows nothing"
+    worst = int(outcome.differences.argmax())
+    assert outcome.differences[worst] <= outcome.tolerance, (
+        f"step {worst + 1}: {outcome.gradwire[worst]!r} under gradwire, {outcome.pytorch[worst]!r} under PyTorch"
+    )
