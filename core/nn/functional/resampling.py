@@ -14,6 +14,7 @@ from ...ops import resampling as _rs
 from ...ops.registry import apply
 from ...tensor import Tensor
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from .sizes import integer, tensor_argument
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 
@@ -35,58 +36,31 @@ def interpolate(
 
     mode: nearest, nearest-exact, area (1 to 3 sizes), linear (1), bilinear, bicubic (2), trilinear (3).
     """
-    n = input.ndim - 2
-    if mode in _NEAREST:
-        if align_corners is not None:
-            raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
-            )
-    elif mode not in (*_LINEAR, "bicubic"):
-        raise NotImplementedError(
-            "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
-            f"{input.ndim}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+    tensor_argument(input, "interpolate")
+    n, shape = input.ndim - 2, input._array.shape
+    if mode in _NEAREST and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
         )
+    out, factors = _target(list(shape[2:]), size, scale_factor, recompute_scale_factor)
     if antialias:
+        if mode not in ("bilinear", "bicubic") or n != 2:
+            raise ValueError(
+                "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
+            )
         raise NotImplementedError("interpolate: antialias=True is not supported; blur before a reduction")
-    if n < 1 or n > 3:
+    wanted = {**_LINEAR, "bicubic": 2}.get(mode, n if mode in _NEAREST else 0)
+    if wanted != n and mode in _LINEAR and 1 <= n <= 3:
+        raise NotImplementedError(f"Got {n + 2}D input, but {mode} mode needs {wanted + 2}D input")
+    if wanted != n or not 1 <= n <= 3:
         raise NotImplementedError(
             f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the modes: nearest | linear | "
             f"bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
         )
-    if (size is None) == (scale_factor is None):
-        raise ValueError(
-            "either size or scale_factor should be defined"
-            if size is None
-            else "only one of size or scale_factor should be defined"
-        )
-    wanted = {**_LINEAR, "bicubic": 2}.get(mode, n)
-    if wanted != n:
-        raise NotImplementedError(f"Got {input.ndim}D input, but {mode} mode needs {wanted + 2}D input")
-    image = tuple(input._array.shape[2:])
-    if 0 in image:
-        raise RuntimeError(f"Input and output sizes should be greater than 0, but got input {image}")
-    factors: list[float] | None = None
-    if size is not None:
-        out = [int(s) for s in size] if isinstance(size, (tuple, list)) else [int(size)] * n
-        if len(out) != n:
-            raise ValueError(
-                f"Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of "
-                f"{list(image)} and output size of {size}."
-            )
-        if recompute_scale_factor:
-            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
-    else:
-        given = list(scale_factor) if isinstance(scale_factor, (tuple, list)) else [scale_factor] * n
-        if len(given) != n:
-            raise ValueError(
-                f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions "
-                f"of {list(image)} and scale_factor of shape {scale_factor}."
-            )
-        out = [math.floor(i * s) for i, s in zip(image, given, strict=True)]
-        factors = None if recompute_scale_factor else [float(s) for s in given]
-    if min(out) <= 0:
+    image = tuple(shape[2:])
+    if mode != "area" and (min(out) <= 0 or min(image) <= 0):
         raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input {image} output {tuple(out)}"
+            f"Input and output sizes should be greater than 0, but got input ({_named(image)}) output ({_named(out)})"
         )
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, out)
@@ -102,6 +76,51 @@ def interpolate(
         if table is not None:
             x = apply(_rs.Resample, (x,), (table, 2 + d))
     return x.clone() if x is input else x
+
+
+def _named(sizes: Any) -> str:
+    return ", ".join(f"{name}: {n}" for name, n in zip("DHW"[3 - len(sizes) :], sizes, strict=True))
+
+
+def _target(
+    image: list[int], size: Any, scale_factor: Any, recompute: bool | None
+) -> tuple[list[int], list[float] | None]:
+    """The output's sizes, and the factors that places are computed by where they aren't the sizes' ratios."""
+    n = len(image)
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    if size is not None:
+        if isinstance(size, (tuple, list)):
+            if len(size) != n:
+                raise ValueError(
+                    "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of "
+                    f"{image} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and output "
+                    "size in (o1, o2, ...,oK) format."
+                )
+            if not all(isinstance(s, int) for s in size):
+                raise TypeError(
+                    "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size with "
+                    f"types {[type(s) for s in size]}"
+                )
+        if recompute:
+            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+        each = size if isinstance(size, (tuple, list)) else [size] * n
+        return [integer(s, "interpolate", "size") for s in each], None
+    if scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    if isinstance(scale_factor, (tuple, list)) and len(scale_factor) != n:
+        raise ValueError(
+            "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of "
+            f"{image} and scale_factor of shape {scale_factor}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
+            "scale_factor in (s1, s2, ...,sK) format."
+        )
+    given = list(scale_factor) if isinstance(scale_factor, (tuple, list)) else [scale_factor] * n
+    if not all(isinstance(s, (int, float)) and not isinstance(s, bool) for s in given):
+        raise TypeError(
+            f"interpolate(): argument 'scale_factor' must be float or a tuple of floats, got {scale_factor!r}"
+        )
+    out = [math.floor(i * s) for i, s in zip(image, given, strict=True)]
+    return out, None if recompute else [float(s) for s in given]
 
 
 @lru_cache(256)

@@ -8,6 +8,8 @@ from .embedding import *
 from .linear import *
 from .losses import *
 from .normalization import *
+from .padding import *
 from .pooling import *
+from .resampling import *
 from .rnn import *
 from .shape import *
