@@ -118,6 +118,27 @@ def common_dtype(items: Sequence[Any]) -> DType:
     )
 
 
+_SPELLED = {
+    "float64": "Double", "float32": "Float", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int",
+    "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
+}  # fmt: skip
+
+
+def spelled(dtype: DType) -> str:
+    """What PyTorch's messages call a dtype."""
+    return _SPELLED[dtype.name]
+
+
+def sizes_differ(own: Sequence[int], other: Sequence[int]) -> RuntimeError:
+    """For two shapes that don't broadcast."""
+    n = _builtin_max(len(own), len(other))
+    wide = [(1,) * (n - len(s)) + tuple(s) for s in (own, other)]
+    at = _builtin_max(i for i in range(n) if wide[0][i] != wide[1][i] and 1 not in (wide[0][i], wide[1][i]))
+    return RuntimeError(
+        f"The size of tensor a ({wide[0][at]}) must match the size of tensor b ({wide[1][at]}) at non-singleton dimension {at}"
+    )
+
+
 def on_one_device(name: str, *tensors: Tensor) -> None:
     """Raises RuntimeError for tensors that are apart."""
     first = tensors[0]._array

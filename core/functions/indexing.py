@@ -19,7 +19,7 @@ from ..ops.ordered import last_of_each, places_of
 from ..ops.registry import apply
 from ..tensor import Tensor
 from ..versions import note_change
-from .arguments import beside, tensor_of
+from .arguments import beside, spelled, tensor_of
 from .catalogue import public
 from .index_expressions import (
     ALL,
@@ -81,8 +81,8 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     if value.dtype is not part.dtype:
         if value.ndim or sum(hasattr(i, "dtype") for i in rest) != 1 or not has_mask(rest):
             raise RuntimeError(
-                f"Index put requires the source and destination dtypes match, got {part.dtype} for the destination and "
-                f"{value.dtype} for the source."
+                f"Index put requires the source and destination dtypes match, got {spelled(part.dtype)} for the destination and "
+                f"{spelled(value.dtype)} for the source."
             )
         value = value.to(part.dtype)
     if value.ndim:
@@ -238,8 +238,8 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
         raise RuntimeError("index_put: at least one index tensor is needed")
     if values.dtype is not input.dtype:
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
-            f"{values.dtype} for the source."
+            f"Index put requires the source and destination dtypes match, got {spelled(input.dtype)} for the destination and "
+            f"{spelled(values.dtype)} for the source."
         )
     rest, axis, shape = [], 0, input._array.shape
     for item in indices:

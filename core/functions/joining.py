@@ -11,7 +11,7 @@ import numpy as np
 from ..ops import shape as _sh
 from ..ops.registry import apply, cast_inputs
 from ..tensor import Tensor
-from .arguments import common_dtype, one_dim
+from .arguments import common_dtype, one_dim, sizes_differ
 from .catalogue import public
 from .indexing import getitem
 from .shape import broadcast_shapes, expand, reshape
@@ -64,8 +64,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"Tensors must have same number of dimensions: got {len(first)} and {len(own)}"
             )
         if own[:d] + own[d + 1 :] != first[:d] + first[d + 1 :]:
+            at = next(k for k, (n, m) in enumerate(zip(first, own, strict=True)) if k != d and n != m)
             raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {d}. Expected {list(first)} but got {list(own)} for "
+                f"Sizes of tensors must match except in dimension {d}. Expected size {first[at]} but got size {own[at]} for "
                 f"tensor number {i} in the list."
             )
     return apply(_sh.Cat, parts, ((d, tuple([p._array.shape[d] for p in parts])),))
@@ -166,10 +167,12 @@ def _unpacked(tensors: tuple[Any, ...], name: str) -> list[Tensor]:
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """Views of one shape."""
     given = _unpacked(tensors, "broadcast_tensors")
-    try:
-        shape = broadcast_shapes(*[tuple(t._array.shape) for t in given])
-    except RuntimeError as e:
-        raise RuntimeError(f"broadcast_tensors: {e}") from None
+    shape: Any = ()
+    for t in given:
+        try:
+            shape = broadcast_shapes(shape, tuple(t._array.shape))
+        except RuntimeError:
+            raise sizes_differ(shape, t._array.shape) from None
     return tuple(expand(t, shape) for t in given)
 
 

@@ -146,7 +146,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 def _split_along(input: Tensor, where: Any, dim: int, least: int, name: str) -> tuple[Tensor, ...]:
     if input.ndim < least:
         raise RuntimeError(
-            f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a tensor with "
+            f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
             f"{input.ndim} dimensions!"
         )
     n = input._array.shape[dim]
@@ -237,7 +237,9 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows of `size` elements of a dimension, `step` apart, as a new last dimension; a view."""
     d = one_dim(dimension, input.ndim)
     n = input._array.shape[d] if input.ndim else 1
-    if size < 0 or size > n:
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > n:
         raise RuntimeError(f"maximum size for tensor at dimension {dimension} is {n} but size is {size}")
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")

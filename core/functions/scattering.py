@@ -13,7 +13,7 @@ from ..ops import scattering as _sc
 from ..ops.ordered import combine_in_order, places_of, rounds
 from ..ops.registry import apply
 from ..tensor import Tensor
-from .arguments import beside, on_one_device, one_dim, tensor_of
+from .arguments import beside, on_one_device, one_dim, spelled, tensor_of
 from .arithmetic import mul
 from .catalogue import public
 from .indexing import getitem, put, stored_number
@@ -23,9 +23,6 @@ __all__ = [
     "gather", "index_add", "index_copy", "index_fill", "index_reduce", "index_select", "scatter", "scatter_add",
     "scatter_reduce",
 ]  # fmt: skip
-
-_KINDS = {"Float": "float32", "Double": "float64", "Half": "float16", "Long": "int64", "Int": "int32"}
-_NAMES = {v: k for k, v in _KINDS.items()}
 
 
 def _lines(index: Any, name: str) -> Tensor:
@@ -50,6 +47,11 @@ def _checked(input: Tensor, d: int, index: Tensor, src: Tensor | None) -> None:
     for i, n in enumerate(own):
         if (i != d and n > input._array.shape[i]) or (src is not None and n > src._array.shape[i]):
             rest = f" and to be no larger size than src {list(src.shape)}" if src is not None else ""
+            if src is None:
+                raise RuntimeError(
+                    f"Size does not match at dimension {i} expected index {list(own)} to be no larger than self "
+                    f"{list(input.shape)} apart from dimension {d}"
+                )
             raise RuntimeError(
                 f"Expected index {list(own)} to be no larger than self {list(input.shape)} apart from dimension {d}{rest}"
             )
@@ -200,7 +202,8 @@ def _vector(index: Any, name: str, size: int | None, error: type[Exception] = In
     tensor_of(index, name, "index")
     if index.ndim > 1:
         raise IndexError(
-            f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim} with size: {list(index.shape)}"
+            f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim} with type: {spelled(index.dtype)} and "
+            f"size: {list(index.shape)}"
         )
     raw = index._array.reshape(-1)
     if size is not None and _beyond(raw, size):
@@ -229,7 +232,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 def _same_dtype(name: str, input: Tensor, source: Tensor) -> None:
     if source.dtype is not input.dtype:
-        own, other = (_NAMES.get(t.dtype.name, t.dtype.name) for t in (input, source))
+        own, other = spelled(input.dtype), spelled(source.dtype)
         raise RuntimeError(f"{name}_(): self ({own}) and source ({other}) must have the same scalar type")
 
 
@@ -292,11 +295,11 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     d = one_dim(dim, input.ndim)
     tensor_of(source, "index_copy", "source")
     if tensor_of(index, "index_copy", "index")._array.dtype != np.int64:
-        raise RuntimeError("index_copy_(): Expected a long tensor for index")
+        raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {spelled(index.dtype)}")
     if source.dtype is not input.dtype:
         raise RuntimeError(
-            f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype} and "
-            f"(source) {source.dtype}"
+            f"index_copy_(): self and source expected to have the same dtype, but got (self) {spelled(input.dtype)} and "
+            f"(source) {spelled(source.dtype)}"
         )
     on_one_device("index_copy", input, index, source)
     raw = _vector(index, "index_copy", None)
@@ -315,7 +318,9 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
             f"index_copy_(): Number of indices ({raw.size}) should be equal to source.size(dim) ({other[d]})"
         )
     if not source.ndim and raw.size != 1:
-        raise IndexError("index_copy_(): When source is scalar, index should have one element")
+        raise IndexError(
+            f"index_copy_(): When source is scalar, index should have one element (got {raw.size})"
+        )
     if raw.size and (int(raw.min()) < 0 or int(raw.max()) >= own[d]):
         wrong = int(raw.min()) if int(raw.min()) < 0 else int(raw.max())
         raise IndexError(

@@ -10,7 +10,7 @@ from ..backends import module_of
 from ..ops import indexing as _ix
 from ..ops.registry import apply
 from ..tensor import Size, Tensor
-from .arguments import beside, on_one_device, one_dim, tensor_of
+from .arguments import beside, on_one_device, one_dim, sizes_differ, spelled, tensor_of
 from .arithmetic import where
 from .catalogue import public
 from .indexing import put as put_at
@@ -27,13 +27,7 @@ def _together(a: Tensor, b: Tensor) -> tuple[int, ...]:
     try:
         return broadcast_shapes(own, other)
     except RuntimeError:
-        n = max(len(own), len(other))
-        wide = [(1,) * (n - len(s)) + s for s in (own, other)]
-        at = max(i for i in range(n) if wide[0][i] != wide[1][i] and 1 not in (wide[0][i], wide[1][i]))
-        raise RuntimeError(
-            f"The size of tensor a ({wide[0][at]}) must match the size of tensor b ({wide[1][at]}) at non-singleton "
-            f"dimension {at}"
-        ) from None
+        raise sizes_differ(own, other) from None
 
 
 def _boolean(mask: Any, name: str) -> Tensor:
@@ -58,6 +52,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         filled = beside(value, input, input.dtype)
     else:
         filled = stored_number(value, input, "masked_fill")
+    _together(input, mask)
     return where(mask, filled, input)
 
 
@@ -67,7 +62,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     if tensor_of(mask, "masked_select", "mask")._array.dtype.kind != "b":
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     on_one_device("masked_select", input, mask)
-    shape = _together(input, mask)
+    shape = _together(mask, input)
     here = expand(mask, shape)._array
     if not shape:
         return apply(_ix.Index, (reshape(input, 1),), ((here.reshape(1),),))
@@ -80,7 +75,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     tensor_of(source, "masked_scatter", "source")
     if source.dtype is not input.dtype:
         raise RuntimeError(
-            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}"
+            f"masked_scatter: expected self and source to have same dtypes but got {spelled(input.dtype)} and {spelled(source.dtype)}"
         )
     _boolean(mask, "masked_scatter")
     on_one_device("masked_scatter", input, mask, source)
@@ -96,7 +91,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 def _numbers(index: Any, name: str, size: int) -> Any:
     """Raw numbers of elements in [0, size); negative ones count from the end."""
     if tensor_of(index, name, "index")._array.dtype != np.int64:
-        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype}")
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {spelled(index.dtype)}")
     raw = index._array
     if not raw.size:
         return raw
@@ -127,8 +122,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     tensor_of(index, "put", "index")
     if source.dtype is not input.dtype:
         raise RuntimeError(
-            f"put_(): self and source expected to have the same dtype, but got self.dtype = {input.dtype} and "
-            f"source.dtype = {source.dtype}"
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = {spelled(input.dtype)} and "
+            f"source.dtype = {spelled(source.dtype)}"
         )
     if index._array.dtype == np.int64 and source.numel() != index.numel():
         raise IndexError(
@@ -147,7 +142,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     from the end."""
     name = "torch.take_along_dim()"
     if tensor_of(indices, "take_along_dim", "indices")._array.dtype != np.int64:
-        raise RuntimeError(f"{name}: dtype of indices should be Long but got {indices.dtype}")
+        raise RuntimeError(f"{name}: dtype of indices should be Long but got {spelled(indices.dtype)}")
     if dim is None:
         return gather(reshape(input, -1), 0, _from_the_start(reshape(indices, -1), input.numel()))
     if input.ndim != indices.ndim:
@@ -159,7 +154,10 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     own, other = list(input._array.shape), list(indices._array.shape)
     n, k = own[d], other[d]
     own[d] = other[d] = 1
-    shape = list(broadcast_shapes(own, other))
+    try:
+        shape = list(broadcast_shapes(own, other))
+    except RuntimeError:
+        raise sizes_differ(own, other) from None
     wide = expand(input, [*shape[:d], n, *shape[d + 1 :]])
     return gather(wide, d, _from_the_start(expand(indices, [*shape[:d], k, *shape[d + 1 :]]), n))
 
@@ -175,7 +173,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     if tensor_of(indices, "unravel_index", "indices")._array.dtype.kind not in "iu":
         raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
     if not isinstance(shape, (int, tuple, list)):
-        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape).__name__}")
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
     sizes = Size((shape,) if isinstance(shape, int) else shape)
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")

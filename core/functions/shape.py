@@ -14,7 +14,7 @@ from ..ops import shape as _sh
 from ..ops.registry import apply
 from ..ops.shape import InFormat
 from ..tensor import Size, Tensor
-from .arguments import Dims, all_dims, count_of, one_dim, shape_args, whole_number
+from .arguments import Dims, all_dims, count_of, one_dim, shape_args, spelled, whole_number
 from .catalogue import public
 
 __all__ = [
@@ -46,7 +46,9 @@ def _is_sized_right(size: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     for n in full:
         total *= n
     if _builtin_any(n < -1 for n in shape):
-        raise RuntimeError(f"invalid shape dimension {min(shape)}")
+        raise RuntimeError(
+            f"invalid shape dimension {min(shape)} at index {shape.index(min(shape))} of shape {list(shape)}"
+        )
     if total != size or _builtin_sum(n < 0 for n in full):
         raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
     return full
@@ -91,21 +93,21 @@ def _bits(input: Tensor, to: DType) -> Tensor:
     if old != new:
         if not a.ndim:
             raise RuntimeError(
-                f"self.dim() cannot be 0 to view {input.dtype} as {to} (different element sizes)"
+                f"self.dim() cannot be 0 to view {spelled(input.dtype)} as {spelled(to)} (different element sizes)"
             )
         if a.strides[-1] != old and a.shape[-1] != 1:
             raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {input.dtype} as {to} (different element sizes), "
+                f"self.stride(-1) must be 1 to view {spelled(input.dtype)} as {spelled(to)} (different element sizes), "
                 f"but got {a.strides[-1] // old}"
             )
         if a.shape[-1] * old % new:
             raise RuntimeError(
-                f"self.size(-1) must be divisible by {new // old} to view {input.dtype} as {to} (different element "
+                f"self.size(-1) must be divisible by {new // old} to view {spelled(input.dtype)} as {spelled(to)} (different element "
                 f"sizes), but got {a.shape[-1]}"
             )
         if new > old and _builtin_any(s % new for s in a.strides[:-1]):
             raise RuntimeError(
-                f"self.stride must be divisible by {new // old} to view {input.dtype} as {to} (different element sizes)"
+                f"self.stride must be divisible by {new // old} to view {spelled(input.dtype)} as {spelled(to)} (different element sizes)"
             )
     return Tensor._wrap(a.view(to.numpy))
 
