@@ -469,16 +469,17 @@ def _assert_equal(mine: Any, other: Any, where: str, tolerance: float = 1e-9) ->
             f"{where}: {mine} and {other}"
         )
         return
+    assert str(mine.dtype) == str(other.dtype), f"{where}: {mine.dtype} and {other.dtype}"
     a, b = _array(mine), _array(other)
     assert a.shape == b.shape, f"{where}: {a.shape} and {b.shape}"
     np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=where)
 
 
-def _compare_pools(mine: Machine, other: Machine, where: str) -> None:
+def _compare_pools(mine: Machine, other: Machine, where: str, tolerance: float) -> None:
     assert len(mine.pool) == len(other.pool), where
     for i, (x, y) in enumerate(zip(mine.pool, other.pool, strict=True)):
         place = f"{where}, tensor {i}"
-        _assert_equal(x, y, place)
+        _assert_equal(x, y, place, tolerance)
         assert (x.requires_grad, x.is_leaf) == (y.requires_grad, y.is_leaf), place
         assert not x.numel() or x._is_view() == y._is_view(), place
 
@@ -517,6 +518,7 @@ def run_both(shapes: list[int], program: list[tuple[int, int, int, int, int]], d
     """Runs a program under both libraries, comparing after each step."""
     mine, other = Machine(ours, shapes, device), Machine(theirs, shapes)
     told = []
+    tolerance = 1e-9 if max(shapes) < len(_SHAPES) else 2e-3
     for numbers in program:
         kind, a, b, p, q = numbers
         name = STEPS[kind % len(STEPS)][0]
@@ -532,7 +534,7 @@ def run_both(shapes: list[int], program: list[tuple[int, int, int, int, int]], d
             assert (got is None) == (expected is None), where
         if not _readable(other):
             return
-        _compare_pools(mine, other, where)
+        _compare_pools(mine, other, where, tolerance)
     for second in (False, True):
         got, expected = (
             _outcome(lambda s=second: _gradients(mine, s)),
@@ -551,7 +553,7 @@ def run_both(shapes: list[int], program: list[tuple[int, int, int, int, int]], d
             )
             continue
         for i, (g, e) in enumerate(zip(got, expected, strict=True)):
-            _assert_equal(g, e, f"{where}, gradient {i}")
+            _assert_equal(g, e, f"{where}, gradient {i}", tolerance)
 
 
 def _readable(other: Machine) -> bool:
@@ -568,13 +570,16 @@ _CUTS = ("detach", "no_grad", "hook", "Function that writes")
 
 def _differences(shapes: list[int], program: list[tuple[int, int, int, int, int]]) -> list[Any] | None:
     """Central differences of PyTorch's total by the elements of the leaves; None where the program cuts gradients off."""
-    if any(word in STEPS[kind % len(STEPS)][0] for kind, *_ in program for word in _CUTS):
+    if max(shapes) >= len(_SHAPES) or any(
+        word in STEPS[kind % len(STEPS)][0] for kind, *_ in program for word in _CUTS
+    ):
         return None
 
     def total(number: int, element: int, change: float) -> float:
         machine = Machine(theirs, shapes, "cpu", (number, element, change))
         for numbers in program:
             _outcome(lambda n=numbers: machine.step(*n))
+            _readable(machine)  # PyTorch gives a view its place in the graph when it is asked about it
         return _total(machine).detach().item()
 
     result = []
@@ -590,10 +595,10 @@ _small = st.integers(0, 11)
 _programs = st.lists(
     st.tuples(st.integers(0, len(STEPS) - 1), _small, _small, _small, _small), min_size=1, max_size=14
 )
-_leaf_shapes = st.lists(st.integers(0, len(_SHAPES) - 1), min_size=1, max_size=2)
+_leaf_shapes = st.lists(st.integers(0, 2 * len(_SHAPES) - 1), min_size=1, max_size=2)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_leaf_shapes, _programs)
 def test_random_programs_agree(device, shapes, program):
     run_both(shapes, program, device)
