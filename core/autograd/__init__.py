@@ -16,9 +16,11 @@ from ..tensor import Tensor
 from . import function, functional, graph
 from .anomaly_mode import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .graph import Node
+from .variable import Variable
 
 __all__ = [
     "Node",
+    "Variable",
     "detect_anomaly",
     "function",
     "functional",

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..nn.module import Module
+from ..nn.modules.normalization import _BatchNorm
 from ..tensor import Tensor
 
-__all__ = ["functional_call", "stack_module_state"]
+__all__ = ["functional_call", "replace_all_batch_norm_modules_", "stack_module_state"]
 
 Tensors = dict[str, Tensor]
 
@@ -57,6 +58,15 @@ def stack_module_state(models: Sequence[Module]) -> tuple[Tensors, Tensors]:
     parameters = [dict(m.named_parameters()) for m in models]
     buffers = [dict(m.named_buffers()) for m in models]
     return tuple({k: _stacked_leaf([p[k] for p in one], k) for k in one[0]} for one in (parameters, buffers))  # type: ignore[return-value]
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """Has every batch norm of `root` use the statistics of its batch alone, which vmap needs; returns `root`."""
+    for m in root.modules():
+        if isinstance(m, _BatchNorm) and m.track_running_stats:
+            m.running_mean = m.running_var = m.num_batches_tracked = None
+            m.track_running_stats = False
+    return root
 
 
 def _stacked_leaf(tensors: list[Tensor], name: str) -> Tensor:

@@ -264,3 +264,14 @@ def test_modes_are_told_by_functions(t):
     with t.autograd.set_detect_anomaly(True):
         assert t.is_anomaly_enabled()
     assert not t.is_anomaly_enabled()
+
+
+@BOTH
+def test_variable_is_the_old_name_of_a_tensor(t):
+    x = t.ones(2, requires_grad=True)
+    v = t.autograd.Variable(x * 2, requires_grad=True)
+    assert v.is_leaf and v.requires_grad and v.tolist() == [2, 2]
+    assert isinstance(x, t.autograd.Variable) and not isinstance(2, t.autograd.Variable)
+    assert not t.autograd.Variable(x).requires_grad
+    with pytest.raises(TypeError, match="Variable data has to be a tensor, but got int"):
+        t.autograd.Variable(3)

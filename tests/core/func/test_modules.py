@@ -125,3 +125,13 @@ def test_a_name_below_no_module_is_refused():
     for t in (ours, theirs):
         with pytest.raises(AttributeError, match="has no attribute"):
             t.func.functional_call(_model(t), {"7.weight": t.ones(1)}, _x(t))
+
+
+def test_batch_norm_without_statistics_is_mapped():
+    def run(t):
+        model = t.nn.Sequential(t.nn.BatchNorm1d(3), t.nn.BatchNorm1d(3, track_running_stats=False)).double()
+        assert t.func.replace_all_batch_norm_modules_(model) is model
+        x = t.arange(24, dtype=t.float64).reshape(2, 4, 3).sin()
+        return t.func.vmap(model)(x).detach(), model[0].running_mean, list(model.state_dict())
+
+    assert_alike(run)
