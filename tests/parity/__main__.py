@@ -22,11 +22,10 @@ def main() -> int:
         _show(outcome, options.every or bool(options.programs))
         if not (outcome.differences <= outcome.tolerance).all():
             failed.append(name)
-    print(
-        f"{len(options.programs or names()) - len(failed)} programs with the same losses, {len(failed)} without"
-    )
+    ran = len(options.programs or names())
+    print(f"the same losses within tolerance: {ran - len(failed)} of {ran} programs")
     for name in failed:
-        print(f"  {name}: apart by more than its tolerance")
+        print(f"  {name} has others")
     return bool(failed)
 
 
