@@ -4,6 +4,7 @@
 """
 
 from . import (
+    amp,
     autograd,
     backends,
     convert,
@@ -20,6 +21,14 @@ from . import (
     special,
     training,
     utils,
+)
+from .amp import GradScaler
+from .autocast import (
+    autocast,
+    get_autocast_dtype,
+    is_autocast_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
 )
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .backends import Device as device

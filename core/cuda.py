@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from . import cuda_amp as amp
 from .backends import cuda_device_count, cuda_module
 
-__all__ = ["device_count", "is_available", "manual_seed_all", "synchronize"]
+__all__ = ["amp", "device_count", "is_available", "manual_seed_all", "synchronize"]
 
 
 def device_count() -> int:

@@ -27,6 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _State(threading.local):
     enabled = True  # a plain attribute of the thread: read once by every operation
     inference = False
+    autocast: Any = None  # what is cast in this thread, once an autocast was opened: see autocast.py
     capturing = False  # whether the running backward pass returns gradients instead of adding them
     after_backward: list[Callable[[], None]] | None = (
         None  # what is called when this thread's backward pass has ended

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import random
+from ..autocast import runs_in_float32
 from ..backends import to_device
 from ..dtypes import FLOATS
 from ..dtypes import dtype as DType
@@ -42,6 +43,7 @@ def _in_dtype(name: str, input: Tensor, dtype: Any) -> Tensor:
 
 
 @public(out=True, exact=True, prepare=into_dtype)
+@runs_in_float32("cuda")
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """exp(input) over its sum along `dim`, without overflow; computed in `dtype` where given."""
     x = _in_dtype("softmax", input, dtype)
@@ -50,6 +52,7 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
 
 
 @public(out=True, exact=True, prepare=into_dtype)
+@runs_in_float32("cuda")
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """The logarithm of softmax, without loss of digits."""
     x = _in_dtype("log_softmax", input, dtype)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import versions
+from ..autocast import lowered, runs_low
 from ..backends import module_of
 from ..dtypes import FLOATS
 from ..ops import indexing as _ix
@@ -89,7 +91,11 @@ def _sizes(t: Tensor) -> list[int]:
     return list(t._array.shape)
 
 
-_two_matrices = operator(_mx.Matmul, otherwise=lambda op, a, b: apply(op, (a, b)))
+def _watched(op: Any, a: Tensor, b: Tensor) -> Tensor:
+    return apply(op, lowered(a, b) if versions.watch else (a, b))
+
+
+_two_matrices = operator(_mx.Matmul, otherwise=_watched)
 
 
 @public(out=True, exact=True)
@@ -109,6 +115,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 
 def _matmul(input: Any, other: Any) -> Tensor:
+    if versions.watch:
+        input, other = lowered(input, other)
     for t in (input, other):
         if not isinstance(t, Tensor):
             raise TypeError(
@@ -156,6 +164,7 @@ def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @public(out=True, exact=True)
+@runs_low("cpu", "cuda")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices."""
     if input.ndim != 2:
@@ -174,6 +183,7 @@ def _fit(mat1: Tensor, mat2: Tensor) -> None:
 
 
 @public(out=True, exact=True)
+@runs_low("cuda")
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Product of a matrix and a vector."""
     if input.ndim != 2 or vec.ndim != 1:
@@ -186,6 +196,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 
 @public(out=True, exact=True)
+@runs_low("cpu", "cuda")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two batches of matrices, (b, n, k) by (b, k, m)."""
     _batches("bmm", input, mat2)
@@ -281,6 +292,7 @@ def _whole(number: Any, like: Tensor) -> int:
 
 
 @public(out=True, in_place=True, exact=True)
+@runs_low("cpu", "cuda")
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
     for i, t in enumerate((mat1, mat2), 1):
@@ -291,6 +303,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
 
 
 @public(out=True, in_place=True, exact=True)
+@runs_low("cuda")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec)."""
     if mat.ndim != 2 or vec.ndim != 1 or input.ndim > 1:
@@ -304,6 +317,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 
 
 @public(out=True, in_place=True, exact=True)
+@runs_low("cpu", "cuda")
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * the sum of all batch1[i] @ batch2[i]."""
     for i, t in enumerate((batch1, batch2), 1):
@@ -319,6 +333,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 
 
 @public(out=True, in_place=True, exact=True)
+@runs_low("cpu", "cuda")
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * bmm(batch1, batch2)."""
     _batches("baddbmm", batch1, batch2)

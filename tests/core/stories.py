@@ -27,5 +27,5 @@ def same(story):
         return result, bool(warned)
 
     mine, expected = told(ours), told(theirs)
-    assert mine == expected
+    assert mine == expected, f"gradwire: {mine}\nPyTorch:  {expected}"
     return expected[0]

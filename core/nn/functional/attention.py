@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autocast import runs_low
 from ...backends import module_of
 from ...dtypes import FLOATS, HALVES, float32
 from ...functions import add, baddbmm, bmm, cat, masked_fill, matmul, mean, mul, reshape, softmax, transpose
@@ -25,6 +26,7 @@ _BOOL, _FLOAT32 = np.dtype(bool), np.dtype(np.float32)
 
 
 @entered
+@runs_low("cpu", "cuda")
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: float | None = None, enable_gqa: bool = False,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autocast import runs_in_float32
 from ...backends import module_of
 from ...dtypes import FLOATS, FULL
 from ...functions import exp, log_softmax, masked_fill, reshape, xlogy
@@ -76,6 +77,7 @@ def _safe_target(target: Tensor, ignore_index: int, classes: int) -> tuple[Any, 
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
     reduce: bool | None = None, reduction: str = "mean",
@@ -118,6 +120,7 @@ def _ordinary(input: Any, target: Any, ignore_index: int, reduction: str) -> Ten
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
     reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
@@ -231,6 +234,7 @@ def linear_cross_entropy(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean", pos_weight: Tensor | None = None,
@@ -252,6 +256,7 @@ def binary_cross_entropy_with_logits(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
@@ -278,6 +283,7 @@ def binary_cross_entropy(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def kl_div(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     log_target: bool = False,

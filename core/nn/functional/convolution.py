@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...autocast import runs_low
 from ...functions import reshape, squeeze, unsqueeze
 from ...ops import convolution as _conv
 from ...ops import resampling as _rs
@@ -17,6 +18,7 @@ __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
 
 
 @in_both
+@runs_low("cpu", "cuda")
 def conv1d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1,
@@ -26,6 +28,7 @@ def conv1d(
 
 
 @in_both
+@runs_low("cpu", "cuda")
 def conv2d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1,
@@ -35,6 +38,7 @@ def conv2d(
 
 
 @in_both
+@runs_low("cpu", "cuda")
 def conv3d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1,
@@ -44,6 +48,7 @@ def conv3d(
 
 
 @in_both
+@runs_low("cpu", "cuda")
 def conv_transpose1d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     groups: int = 1, dilation: Any = 1,
@@ -53,6 +58,7 @@ def conv_transpose1d(
 
 
 @in_both
+@runs_low("cpu", "cuda")
 def conv_transpose2d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     groups: int = 1, dilation: Any = 1,
@@ -62,6 +68,7 @@ def conv_transpose2d(
 
 
 @in_both
+@runs_low("cpu", "cuda")
 def conv_transpose3d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     groups: int = 1, dilation: Any = 1,

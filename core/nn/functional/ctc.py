@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autocast import runs_in_float32
 from ...backends import module_of, to_device, to_numpy
 from ...dtypes import FLOATS
 from ...function import Function, once_differentiable
@@ -129,6 +130,7 @@ def _lengths(given: Any, name: str, batch: int) -> Any:
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
     zero_infinity: bool = False,

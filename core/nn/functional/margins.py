@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autocast import runs_in_float32
 from ...backends import module_of
 from ...dtypes import FLOATS
 from ...functions import clamp, masked_fill, minimum, pairwise_distance, reshape, sqrt, where
@@ -31,6 +32,7 @@ def _needs_float(input: Tensor, name: str) -> None:
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
@@ -42,6 +44,7 @@ def hinge_embedding_loss(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
@@ -57,6 +60,7 @@ def margin_ranking_loss(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:  # fmt: skip
@@ -91,6 +95,7 @@ def _rows(name: str, input: Tensor) -> tuple[int, int]:
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean",
@@ -129,6 +134,7 @@ def _in_range(y: Any, classes: int) -> None:
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:  # fmt: skip
@@ -170,6 +176,7 @@ def _same_ndim(anchor: Tensor, positive: Tensor, negative: Tensor) -> None:
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,
     size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
@@ -204,6 +211,7 @@ def triplet_margin_with_distance_loss(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...autocast import runs_in_float32
 from ...functions import cat, clamp, div, narrow, norm
 from ...functions import normalization as _base
 from ...functions.arguments import tensor_of
@@ -19,6 +20,7 @@ rms_norm = entered(_base.rms_norm)
 
 
 @entered
+@runs_in_float32("cuda")
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -53,6 +55,7 @@ def batch_norm(
 
 
 @entered
+@runs_in_float32("cuda")
 def group_norm(
     input: Tensor,
     num_groups: int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ... import versions
+from ...autocast import lowered
 from ...functions import bilinear as _bilinear
 from ...functions import matmul, reshape
 from ...ops import matrix as _mx
@@ -17,6 +19,8 @@ bilinear = entered(_bilinear)
 @entered
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input (…, in) @ weight (out, in) transposed + bias (out,); a weight of (in,), without bias, gives a number for each row."""
+    if versions.watch:
+        input, weight, bias = lowered(input, weight, bias)
     x, w = input._array, weight._array
     if not input.ndim or weight.ndim not in (1, 2) or x.shape[-1] != w.shape[-1]:
         _refuse(input, weight)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ...autocast import runs_in_float32
 from ...dtypes import FLOATS
 from ...functions import clamp, exp, log, where
 from ...functions import sum as _sum
@@ -50,6 +51,7 @@ def _with_weight(loss: Tensor, input: Tensor, weight: Tensor | None, reduction: 
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def mse_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: Tensor | None = None,
@@ -60,6 +62,7 @@ def mse_loss(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: Tensor | None = None,
@@ -70,6 +73,7 @@ def l1_loss(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     beta: float = 1.0,
@@ -87,6 +91,7 @@ def smooth_l1_loss(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -103,6 +108,7 @@ def huber_loss(
 
 
 @entered
+@runs_in_float32("cpu", "cuda")
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: bool | None = None, eps: float = 1e-8,
     reduce: bool | None = None, reduction: str = "mean",

@@ -6,6 +6,8 @@ import math
 import warnings
 from typing import Any
 
+from ... import versions
+from ...autocast import is_autocast_enabled, lowered
 from ...creation import empty, zeros
 from ...functions import cat, stack
 from ...ops.recurrent import GATES, Spec
@@ -29,7 +31,7 @@ def _layer(x: Tensor, h: Tensor, c: Tensor | None, weights: dict[str, Any], spec
         x, h, none if c is None else c, weights["ih"], weights["hh"], weights.get("b_ih", none),
         weights.get("b_hh", none), weights.get("hr", none),
     )  # fmt: skip
-    return apply_several(_RECURRENT, given, (spec,))
+    return apply_several(_RECURRENT, lowered(*given) if versions.watch else given, (spec,))
 
 
 class RNNBase(Module):
@@ -143,7 +145,7 @@ class RNNBase(Module):
 
     def _check(self, input: Tensor, packed: bool) -> None:
         weight = self._parameters["weight_ih_l0"]
-        if input.dtype is not weight.dtype:  # type: ignore[union-attr]
+        if input.dtype is not weight.dtype and not is_autocast_enabled(input.device.type):  # type: ignore[union-attr]
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "  # type: ignore[union-attr]
                 f"Convert input: input.to({weight.dtype}), or convert model: model.to({input.dtype})"  # type: ignore[union-attr]

@@ -1,0 +1,1 @@
+../../core/cuda_amp.py
