@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ...backends import to_device
-from ...functions import amax, clone, reshape, squeeze, take_along_dim, unsqueeze
+from ...backends import module_of
+from ...functions import clone, gather, reshape, squeeze, unsqueeze
 from ...functions.catalogue import public
-from ...functions.indexing import getitem
 from ...ops import resampling as _rs
 from ...ops.registry import apply
 from ...tensor import Tensor
@@ -93,6 +93,29 @@ def _avg(n: int) -> Callable[[Tensor, Any], Tensor]:
     return run
 
 
+def _places_of_largest(x: Any, size: tuple[int, ...]) -> Any:
+    """Where in its flattened image the largest value of every box stands: int64 (N, C, count of boxes)."""
+    xp, image, n = module_of(x), x.shape[2:], len(size)
+    if not x.size or not math.prod(size):
+        return xp.zeros((*x.shape[:2], math.prod(size)), np.int64)
+    index, flat = [], np.zeros((), np.int64)
+    for d in range(n):
+        start, end = _bounds(image[d], size[d])
+        # Which rows each box takes, its last repeated to make them equally many.
+        rows = np.minimum(start[:, None] + np.arange(int((end - start).max())), end[:, None] - 1)
+        shape = [1] * (2 * n)
+        shape[d], shape[n + d] = rows.shape
+        index.append(rows.reshape(shape))
+        flat = flat * image[d] + index[-1]
+    boxes = x[(slice(None), slice(None), *(xp.asarray(i) for i in index))].reshape(
+        *x.shape[:2], math.prod(size), -1
+    )
+    best = boxes.argmax(axis=-1)
+    return xp.asarray(np.ascontiguousarray(flat).reshape(math.prod(size), -1))[
+        xp.arange(math.prod(size)), best
+    ]
+
+
 def _max(n: int, with_indices: bool) -> Callable[..., Any]:
     name = f"adaptive_max_pool{n}d"
 
@@ -100,27 +123,10 @@ def _max(n: int, with_indices: bool) -> Callable[..., Any]:
         x, single, size = _target(input, output_size, n, name)
         if x._array.dtype.kind in "iub":
             raise NotImplementedError(f"\"{name}\" not implemented for '{x.dtype}'; convert with .float()")
-        image = tuple(x._array.shape[2:])
-        rows = []  # for each dimension which of its rows each place takes, the last repeated to make them equally many
-        for d in range(n):
-            start, end = _bounds(image[d], size[d])
-            longest = int((end - start).max()) if len(start) else 1
-            rows.append(np.minimum(start[:, None] + np.arange(longest), end[:, None] - 1))
-        index, flat = [], np.zeros((), np.int64)
-        for d, r in enumerate(rows):
-            shape = [1] * (2 * n)
-            shape[d], shape[n + d] = r.shape
-            spread = r.reshape(shape)
-            index.append(Tensor._wrap(to_device(spread, x.device)))
-            flat = flat * image[d] + spread
-        boxes = getitem(x, (slice(None), slice(None), *index))
-        boxes = reshape(boxes, *x._array.shape[:2], *size, -1)
-        best: Any = boxes.detach().argmax(-1, keepdim=True) if boxes.numel() else None
-        out = amax(boxes, -1) if best is None else squeeze(take_along_dim(boxes, best, -1), -1)
-        results = [out]
-        if return_indices:
-            places = Tensor._wrap(to_device(np.ascontiguousarray(flat).reshape(1, 1, *size, -1), x.device))
-            results.append(squeeze(take_along_dim(places, best, -1), -1))
+        places = Tensor._wrap(_places_of_largest(x._array, size))
+        lead = x._array.shape[:2]
+        values = gather(reshape(x, (*lead, math.prod(x._array.shape[2:]))), 2, places)
+        results = [reshape(values, (*lead, *size)), reshape(places, (*lead, *size))]
         results = [squeeze(r, 0) if single else r for r in results]
         return tuple(results) if return_indices else results[0]
 

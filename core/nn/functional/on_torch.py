@@ -3,11 +3,11 @@
 from ... import functions as _functions
 from ...functions.catalogue import catalogue as _catalogue
 from .. import functional as _functional
+from . import torch_forms as _torch_forms
 
-__all__ = ["max_pool1d", "max_pool2d", "max_pool3d"]  # there without return_indices
-max_pool1d, max_pool2d, max_pool3d = (getattr(_functional, _name) for _name in __all__)
+__all__: list[str] = []
 for _entry in _catalogue.values():
     if _entry.namespace == "torch" and _entry.is_function and not hasattr(_functions, _entry.name):
         for _name in _entry.names:
-            globals()[_name] = getattr(_functional, _entry.name)
+            globals()[_name] = getattr(_torch_forms, _entry.name, None) or getattr(_functional, _entry.name)
             __all__ += [_name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from ...functions import clone
 from ...functions.catalogue import public
+from ...limits import finfo, iinfo
 from ...ops import resampling as _rs
 from ...ops.registry import apply
 from ...tensor import Tensor
@@ -27,6 +29,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     mode: constant (of `value`), reflect, replicate or circular; the last three for the last 1 to 3 dimensions of 2 to 5.
     """
     tensor_argument(input, "pad")
+    if not isinstance(pad, (tuple, list)):
+        raise TypeError(f"pad(): argument 'pad' (position 2) must be tuple of ints, not {type(pad).__name__}")
     for i, w in enumerate(pad):
         if isinstance(w, bool) or not hasattr(w, "__index__"):
             raise TypeError(
@@ -76,7 +80,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 def _room(input: Tensor, pairs: Pairs) -> None:
     for i, (before, after) in enumerate(pairs):
         size = input._array.shape[-1 - i]
-        if size + before + after < 0:
+        if size + before + after < 0 or min(before, after) < -size:
             raise RuntimeError(
                 f"The input size {size}, plus negative padding {before} and {after}, resulted in a negative output size, which "
                 f"is invalid. Check dimension {input.ndim - 1 - i} of your input."
@@ -84,11 +88,22 @@ def _room(input: Tensor, pairs: Pairs) -> None:
 
 
 def _constant(input: Tensor, pairs: Pairs, value: Any) -> Tensor:
-    if not isinstance(value, (bool, int, float)):
-        raise TypeError(f"pad(): argument 'value' must be Number, not {type(value).__name__}")
     _room(input, pairs)
     widths = ((0, 0),) * (input.ndim - len(pairs)) + tuple(pairs[::-1])
-    return apply(_rs.Pad, (input,), (widths, value))
+    return apply(_rs.Pad, (input,), (widths, _stored(value, input)))
+
+
+def _stored(value: Any, input: Tensor) -> Any:
+    """`value` as input's dtype has it; RuntimeError for what lies beyond."""
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(f"pad(): argument 'value' (position 4) must be float, not {type(value).__name__}")
+    dtype = input.dtype
+    if dtype.name == "bool":
+        return bool(value)
+    limits: Any = finfo(dtype) if dtype.is_floating_point else iinfo(dtype)
+    if not limits.min <= value <= limits.max and (math.isfinite(value) or not dtype.is_floating_point):
+        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}")
+    return value if dtype.is_floating_point else int(value)
 
 
 @lru_cache(256)

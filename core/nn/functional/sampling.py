@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ...backends import to_device
+from ...backends import module_of, to_device
 from ...functions import abs as _abs
 from ...functions import clamp, floor, matmul, reshape, where
 from ...functions.catalogue import public
 from ...functions.indexing import getitem
 from ...tensor import Tensor
+from .arguments import in_full
 from .resampling import cubic
+from .sizes import integer, tensor_argument
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -34,19 +36,25 @@ def _corners(align_corners: bool | None, name: str) -> bool:
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """Where the pixels of an image of `size` (N, C, *sizes) come from under theta (N, n, n + 1): (N, *sizes, n), in [-1, 1]."""
     aligned = _corners(align_corners, "grid_sample")
-    n = len(size) - 2
+    tensor_argument(theta, "affine_grid", "theta")
+    size = [integer(s, "affine_grid", "size") for s in size]
+    n, shown = len(size) - 2, tuple(size)
     if not theta.is_floating_point():
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     if n not in (2, 3) or theta.ndim != 3 or tuple(theta.shape[1:]) != (n, n + 1):
         if n not in (2, 3):
             raise NotImplementedError(
-                f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size {tuple(size)}."
+                f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size {shown}."
             )
         raise ValueError(
-            f"Expected a batch of {n}D affine matrices of shape Nx{n}x{n + 1} for size {tuple(size)}. Got {tuple(theta.shape)}."
+            f"Expected a batch of {n}D affine matrices of shape Nx{n}x{n + 1} for size {shown}. Got {theta.shape}."
         )
     if min(size) <= 0:
-        raise ValueError(f"Expected non-zero, positive output size. Got {tuple(size)}")
+        raise ValueError(f"Expected non-zero, positive output size. Got {shown}")
+    if theta._array.shape[0] != size[0]:
+        raise RuntimeError(
+            f"Expected size for first dimension of theta to be: {size[0]} but got: {theta._array.shape[0]}."
+        )
     axes = []
     for count in size[2:]:
         line = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
@@ -69,6 +77,8 @@ def grid_sample(
 
     mode: bilinear, nearest, bicubic (2 sizes); padding_mode: what lies beyond, zeros, border or reflection.
     """
+    tensor_argument(input, "grid_sampler")
+    tensor_argument(grid, "grid_sampler", "grid")
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(
             f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
@@ -79,30 +89,46 @@ def grid_sample(
             f"'{padding_mode}'"
         )
     aligned = _corners(align_corners, "grid_sample")
-    n = input.ndim - 2
-    if n not in (2, 3) or grid.ndim != input.ndim or grid.shape[0] != input.shape[0] or grid.shape[-1] != n:
-        raise RuntimeError(
-            "grid_sampler(): expected 4D or 5D input and a grid of as many dimensions, of the same batch size, whose last size is "
-            f"the number of spatial dimensions, but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
-        )
+    n, shape, places_shape = input.ndim - 2, list(input.shape), list(grid.shape)
+    both = f"but got input with sizes {shape} and grid with sizes {places_shape}"
     if input.dtype is not grid.dtype:
         raise RuntimeError(
             f"grid_sampler(): expected input and grid to have same dtype, but input has {input.dtype} and grid has {grid.dtype}"
         )
-    if 0 in input._array.shape[2:]:
-        raise RuntimeError(
-            f"grid_sampler(): expected input to have non-empty spatial dimensions, but got {list(input.shape)}"
+    if not input.is_floating_point():
+        raise NotImplementedError(
+            f'"grid_sampler" not implemented for {input.dtype}; convert with .float() first'
         )
+    if shape[:1] != places_shape[:1]:
+        raise RuntimeError(f"grid_sampler(): expected grid and input to have same batch size, {both}")
+    if not grid.ndim or places_shape[-1] != n:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {n} in last dimension, but got grid with sizes {places_shape}"
+        )
+    if n not in (2, 3) or grid.ndim != input.ndim:
+        raise RuntimeError(
+            f"grid_sampler(): expected {'4D' if n == 2 else '5D'} input and grid with same number of dimensions, {both}"
+        )
+    for i, size in enumerate(shape):
+        if i > 1 and not size:
+            raise RuntimeError(
+                f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {shape} with "
+                f"dimension {i} being empty"
+            )
     if mode == "bicubic" and n != 2:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    return in_full(lambda x, at: _sampled(x, at, mode, padding_mode, aligned), input, grid)
+
+
+def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, aligned: bool) -> Tensor:
     sizes = tuple(input._array.shape[2:])
-    places = []
+    n, places = len(sizes), []
     for d, size in enumerate(sizes):
         at = grid[..., n - 1 - d]
         at = (at + 1) / 2 * (size - 1) if aligned else ((at + 1) * size - 1) / 2
         places.append(at if mode == "bicubic" else _within(at, size, padding_mode, aligned))
     if mode == "nearest":
-        whole = [Tensor._wrap(_rounded(p._array)) for p in places]
+        whole = [Tensor._wrap(module_of(p._array).rint(p._array)) for p in places]
         return _pixels(input, whole, padding_mode, aligned)
     lower = [floor(p.detach()) for p in places]
     shares = [p - low for p, low in zip(places, lower, strict=True)]
@@ -119,12 +145,6 @@ def grid_sample(
         part = _pixels(input, pixel, padding_mode, aligned) * weight.unsqueeze(1)
         total = part if total is None else total + part
     return total  # type: ignore[return-value]
-
-
-def _rounded(a: Any) -> Any:
-    from ...backends import module_of
-
-    return module_of(a).rint(a)
 
 
 def _within(at: Tensor, size: int, padding_mode: str, aligned: bool) -> Tensor:

@@ -94,6 +94,24 @@ CASES = [
       for m in ("reflect", "replicate", "circular")),
     *_resized(),
     *_sampled(),
+    case("max_pool1d", distinct(2, 2, 6), 2, dtypes=FLOATS),
+    case("max_pool2d", distinct(2, 2, 6, 5), 2, 1, dtypes=FLOATS),
+    case("max_pool3d", distinct(2, 2, 4, 5, 4), 2, ceil_mode=True, dtypes=FLOATS),
+    case("max_pool1d_with_indices", distinct(2, 2, 6), 3, 2, 1, dtypes=FLOATS),
+    case("adaptive_max_pool1d", distinct(2, 2, 7), 3, dtypes=FLOATS),
+    case(F + "adaptive_max_pool2d", distinct(2, 2, 5, 3), (0, 2), return_indices=True, note="nothing", dtypes=FLOATS, grad=False),
+    case(F + "adaptive_max_pool2d", distinct(0, 2, 5, 3), 2, return_indices=True, note="no-images", dtypes=FLOATS),
+    case(F + "adaptive_avg_pool2d", distinct(0, 2, 5, 3), (2, 0), note="no-images", dtypes=FLOATS, grad=False),
+    case("constant_pad_nd", signed(2, 3), (1, -1), 2),
+    case("conv_tbc", signed(5, 2, 3), signed(2, 3, 4), signed(4), 1, dtypes=FLOATS, tolerance=1e-5),
+    case("convolution", signed(2, 2, 5, 4), signed(3, 2, 2, 2), signed(3), [2, 1], [1], [1, 1], False, [0, 0], 1, dtypes=FLOATS, tolerance=1e-5),
+    case("convolution", signed(2, 2, 5), signed(2, 3, 2), None, [2], [1], [1], True, [1], 1, note="transposed", dtypes=FLOATS, tolerance=1e-5),
+    case("grid_sampler", signed(1, 2, 4, 5), within_one(1, 3, 3, 2), 0, 1, False, dtypes=FLOATS, tolerance=5e-5, twice=False),
+    case("affine_grid_generator", signed(2, 2, 3), (2, 1, 3, 4), False, dtypes=FLOATS),
+    case("native_channel_shuffle", signed(2, 6, 2, 2), 3, grad=False),
+    case(F + "grid_sample", signed(1, 2, 4, 5), within_one(1, 3, 3, 2), align_corners=False, note="half", dtypes="float16", grad=False,
+         forms=False, tolerance=1e-2),
+    case(F + "interpolate", signed(1, 2, 4, 5), 7, mode="bilinear", note="half", dtypes="float16", grad=False, forms=False),
     case(F + "adaptive_avg_pool1d", signed(2, 2, 7), 3, dtypes=FLOATS),
     case(F + "adaptive_avg_pool2d", np.array([[[np.inf, 1.0, 2.0, 3.0, np.nan]]]), (1, 3), note="special", grad=False),
     case(F + "unfold", signed(2, 3, 5, 4), (2, 3), dtypes=FLOATS),
@@ -107,6 +125,26 @@ CASES = [
 ]  # fmt: skip
 
 BAD = [
+    *(
+        bad(F + "pad", signed(1, 2, 5), *a)
+        for a in (((-6, 2),), ((-3, -3),), (1,), ("ab",), ((1, 1), "constant", "a"), ((1.5, 1),))
+    ),
+    *(bad(F + "pad", np.arange(3, dtype=np.uint8), (1, 1), "constant", v) for v in (-1, 300)),
+    bad(F + "pad", np.ones(3, np.float16), (1, 1), "constant", 1e6),
+    bad(
+        F + "grid_sample",
+        np.ones((1, 2, 3, 3), np.int64),
+        np.zeros((1, 2, 2, 2), np.int64),
+        align_corners=False,
+    ),
+    *(
+        bad(F + "grid_sample", signed(1, 2, 5, 5), g, align_corners=False)
+        for g in (signed(1, 3, 3), 1.0, signed(1, 2, 2, 2, 3))
+    ),
+    bad(F + "affine_grid", signed(1, 2, 3), (2, 2, 3, 3), align_corners=False),
+    bad(F + "affine_grid", signed(1, 2, 3), (1, 2, 2.5, 3), align_corners=False),
+    bad("max_pool2d", signed(2, 4, 4), 2, return_indices=True),
+    bad("conv_tbc", signed(5, 2), signed(2, 3, 4), signed(4), 1),
     bad(F + "adaptive_avg_pool2d", signed(2, 2), 2),
     bad(F + "adaptive_avg_pool2d", signed(2, 2, 2), (1, 2, 3)),
     bad(F + "adaptive_max_pool2d", signed(2, 2, 2), -1),
