@@ -171,7 +171,9 @@ def runs_in_float32(*devices: str) -> Callable[[F], F]:
                 kind = next((t.device.type for t in args if isinstance(t, Tensor)), "")
                 if kind in devices and kind in modes.dtypes:
                     args = tuple(_cast(t, float32, modes) for t in args)
-                    kwargs = {k: _cast(t, float32, modes) for k, t in kwargs.items()}
+                    kwargs = {k: t if k == "out" else _cast(t, float32, modes) for k, t in kwargs.items()}
+                    with autocast(kind, enabled=False):  # products within are in float32, too
+                        return function(*args, **kwargs)
             return function(*args, **kwargs)
 
         return run  # type: ignore[return-value]

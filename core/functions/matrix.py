@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import versions
-from ..autocast import lowered, runs_low
+from ..autocast import lowered, runs_in_float32, runs_low
 from ..backends import module_of
 from ..dtypes import FLOATS
 from ..ops import indexing as _ix
@@ -476,6 +476,7 @@ def diagonal_of(a: Tensor) -> Tensor:
 
 
 @public()
+@runs_in_float32("cpu")
 def trace(input: Tensor) -> Tensor:
     """Sum of the diagonal of a matrix."""
     if input.ndim != 2:
@@ -486,6 +487,7 @@ def trace(input: Tensor) -> Tensor:
 
 
 @public(method=False)
+@runs_in_float32("cpu")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """For inputs (…, i) and (…, j) and a weight (o, i, j): input1 @ weight[o] @ input2 (+ bias) for each o."""
     from .einsum import einsum

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autocast import runs_in_float32
 from ..dtypes import FLOATS, get_default_dtype, int64
 from ..dtypes import dtype as DType
 from ..grad_mode import state as grad_state
@@ -157,6 +158,7 @@ def nanmean(
 
 
 @public(out=True, exact=True, prepare=_with_dim_into_dtype)
+@runs_in_float32("cpu", "cuda")
 def prod(
     input: Tensor, dim: Any = ..., keepdim: bool = False, *, dtype: DType | None = None, **other: Any
 ) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autocast import runs_in_float32
 from ...backends import module_of
 from ...dtypes import FLOATS
 from ...functions import abs as _abs
@@ -253,6 +254,7 @@ def avg_pool2d(
 
 
 @_in_functional
+@runs_in_float32("cpu")
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,

@@ -45,6 +45,11 @@ CALLS = {
     "bce-logits": lambda t, x: t.nn.functional.binary_cross_entropy_with_logits(x @ x.T, t.ones(2, 2, dtype=x.dtype)),
     "smooth-l1": lambda t, x: t.nn.functional.smooth_l1_loss(x @ x.T, x[:, :2]),
     "kl": lambda t, x: t.nn.functional.kl_div(x @ x.T, x[:, :2].softmax(-1), reduction="sum"),
+    "prod": lambda t, x: (x @ x.T).prod(),
+    "prod-dim": lambda t, x: t.prod(x @ x.T, 1),
+    "trace": lambda t, x: t.trace(x @ x.T),
+    "bilinear": lambda t, x: t.bilinear(x, x, x.reshape(1, 2, 4).repeat(3, 2, 1), None),
+    "avg-pool3d": lambda t, x: t.nn.functional.avg_pool3d((x @ x.T).reshape(1, 1, 1, 2, 2), (1, 2, 2)),
     "einsum": lambda t, x: t.einsum("ij,kj->ik", x, x),
     "attention": lambda t, x: t.nn.functional.scaled_dot_product_attention(x[None], x[None], x[None]),
 }  # fmt: skip
