@@ -1,4 +1,4 @@
-"""An image painted after one digit's shapes and another's texture, by LBFGS on its pixels and hooks on a fixed net."""
+"""An image painted after one digit's shapes and another's texture, by ASGD on its pixels and hooks on a fixed net."""
 
 
 def program(torch, data):
@@ -23,7 +23,7 @@ def program(torch, data):
     net(images[1:])
     textures = [gram(seen[i]) for i in (1, 4)]
     painted = images[:1].clone().requires_grad_(True)
-    optimizer = torch.optim.LBFGS([painted], max_iter=1, history_size=5, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.ASGD([painted], lr=2.0, t0=10)
 
     def closure():
         optimizer.zero_grad()
