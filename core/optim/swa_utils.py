@@ -149,7 +149,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
     The loader gives inputs, or tuples and lists that begin with one.
     """
-    from ..nn.modules.normalization import _BatchNorm
+    from ..nn.modules.batchnorm import _BatchNorm
 
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     if not norms:

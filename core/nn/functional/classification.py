@@ -33,14 +33,23 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> int:
         raise ValueError("Expected 1 or more dimensions (got 0)")
     d = 1 if input.ndim > 1 else 0
     shape, own = input._array.shape, target._array.shape
-    if input.ndim > 1 and own and shape[0] != own[0]:
-        raise ValueError(f"Expected input batch_size ({shape[0]}) to match target batch_size ({own[0]}).")
-    if len(own) > 1 and input.ndim <= 2:
-        raise RuntimeError("1D target tensor expected, multi-target not supported")
-    if input.ndim == 4 and shape[:d] + shape[d + 1 :] != own:
-        raise RuntimeError(f"size mismatch (got input: {list(shape)} , target: {list(own)})")
-    if shape[:d] + shape[d + 1 :] != own:
-        raise ValueError(f"Expected target size {list(shape[:d] + shape[d + 1 :])}, got {list(own)}")
+    if input.ndim == 2 and len(own) < 2 and own != shape[:1]:
+        raise ValueError(
+            f"Expected input batch_size ({shape[0]}) to match target batch_size ({own[0] if own else 0})."
+        )
+    if input.ndim <= 2 and len(own) > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if input.ndim == 1 and len(own) == 1 and own[0] != 1:
+        raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {own[0]}")
+    expected = shape[:d] + shape[d + 1 :]
+    if expected != own and not (input.ndim == 1 and own == (1,)):
+        if input.ndim == 4 and len(own) != 3:
+            raise RuntimeError(
+                f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {len(own)}"
+            )
+        if input.ndim == 4:
+            raise RuntimeError(f"size mismatch (got input: {list(shape)} , target: {list(own)}")
+        raise RuntimeError(f"Expected target size {list(expected)}, got {list(own)}")
     if target._array.dtype not in (np.int64, np.uint8):
         raise RuntimeError(
             f"expected scalar type Long but found {target.dtype}: class indices as target are int64 or uint8"
@@ -88,6 +97,8 @@ def nll_loss(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     d = _check_classes(input, target, weight)
+    if target.ndim and input.ndim == 1:
+        target = reshape(target, ())
     safe, kept = _safe_target(target, ignore_index, input._array.shape[d])
     xp, dtype = module_of(safe), input._array.dtype
     picked = -apply(_order.Pick, (input, Tensor._wrap(safe)), (d, False, True, "NllLossBackward0"))

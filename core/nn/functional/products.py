@@ -39,14 +39,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _refuse(input: Tensor, weight: Tensor) -> None:
     shapes = f"linear: the last size of the input {list(input.shape)} must be that of the weight {list(weight.shape)}"
-    if input.ndim and weight.ndim == 2:
-        rows = input._array.size // input._array.shape[-1] if input._array.shape[-1] else 0
-        out, size = weight._array.shape
-        if input.ndim == 1:
-            raise RuntimeError(
-                f"size mismatch, got input ({out}), mat ({out}x{size}), vec ({input._array.shape[0]})\n{shapes}"
-            )
+    if not input.ndim:
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input._array.shape[-1]} and {size}x{out})\n{shapes}"
+            f"both arguments to linear need to be at least 1D, but they are 0D and {weight.ndim}D\n{shapes}"
         )
-    raise RuntimeError(shapes)
+    if weight.ndim != 2:
+        raise RuntimeError(shapes)
+    size = input._array.shape[-1]
+    out, expected = weight._array.shape
+    rows = input._array.size // size if size else 0
+    raise RuntimeError(
+        f"mat1 and mat2 shapes cannot be multiplied ({rows}x{size} and {expected}x{out})\n{shapes}"
+    )

@@ -1,8 +1,11 @@
 """The modules of torch.nn, by family."""
 
 from .activation import *
+from .attention import *
+from .batchnorm import *
 from .containers import *
 from .convolution import *
+from .distance import *
 from .dropout import *
 from .embedding import *
 from .linear import *

@@ -1,100 +1,54 @@
-"""Normalisation."""
+"""Normalisation within an example; batchnorm.py has what looks at other examples or keeps statistics."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ...creation import ones, zeros
-from ...dtypes import int64
+from ...creation import empty
 from ...tensor import Tensor
 from .. import functional as F
+from .. import init
 from ..module import Module
 from ..parameter import Parameter
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
+__all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 
 
-class _BatchNorm(Module):
-    _version = 2  # of its state: num_batches_tracked came with it
-    dims: tuple[int, ...] = ()
+class _Affine(Module):
+    """What scales and moves its output by parameters that begin as 1 and 0."""
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-    ) -> None:
-        super().__init__()
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
-        self.register_parameter("weight", Parameter(ones(num_features)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(num_features)) if affine else None)
-        self.register_buffer("running_mean", zeros(num_features) if track_running_stats else None)
-        self.register_buffer("running_var", ones(num_features) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", zeros((), dtype=int64) if track_running_stats else None)
+    def _parameters_of(self, shape: Any, weight: bool, bias: bool | None, device: Any, dtype: Any) -> None:
+        """bias None: there is no such name."""
+        for name, there in (("weight", weight), ("bias", bias)):
+            if there is not None:
+                made = Parameter(empty(shape, device=device, dtype=dtype)) if there else None
+                self.register_parameter(name, made)
+        self.reset_parameters()
 
-    def forward(self, input: Tensor) -> Tensor:
-        if input.ndim not in self.dims or input.shape[1] != self.num_features:
-            raise ValueError(
-                f"{self._get_name()}: expected {' or '.join(f'{d}D' for d in self.dims)} input with {self.num_features} channels, got {tuple(input.shape)}"
-            )
-        momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked._write(self.num_batches_tracked._array + 1)
-            if self.momentum is None:  # the mean over all batches so far
-                momentum = 1.0 / self.num_batches_tracked.item()
-        return F.batch_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            momentum,
-            self.eps,
-        )
-
-    def reset_running_stats(self) -> None:
-        """Sets the statistics to mean 0 and variance 1, and the count of batches to 0."""
-        if self.num_batches_tracked is not None:
-            self.running_mean.zero_()
-            self.running_var.fill_(1)
-            self.num_batches_tracked.zero_()
-
-    def extra_repr(self) -> str:
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+    def reset_parameters(self) -> None:
+        if self._parameters["weight"] is not None:
+            init.ones_(self.weight)
+        if self._parameters.get("bias") is not None:
+            init.zeros_(self.bias)
 
 
-class BatchNorm1d(_BatchNorm):
-    """Over (N, C) or (N, C, L). Ioffe and Szegedy, arXiv:1502.03167."""
-
-    dims = (2, 3)
-
-
-class BatchNorm2d(_BatchNorm):
-    """Over (N, C, H, W). Ioffe and Szegedy, arXiv:1502.03167."""
-
-    dims = (4,)
-
-
-class LayerNorm(Module):
+class LayerNorm(_Affine):
     """Over the last dimensions. Ba, Kiros and Hinton, arXiv:1607.06450."""
 
     def __init__(
-        self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
+        self,
+        normalized_shape: Any,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = (
-            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        )
+        self.normalized_shape = _shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.register_parameter(
-            "weight", Parameter(ones(self.normalized_shape)) if elementwise_affine else None
-        )
-        self.register_parameter(
-            "bias", Parameter(zeros(self.normalized_shape)) if elementwise_affine and bias else None
+        self._parameters_of(
+            self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype
         )
 
     def forward(self, input: Tensor) -> Tensor:
@@ -102,3 +56,71 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+
+
+class RMSNorm(_Affine):
+    """Over the last dimensions, by the root of the mean of squares. Zhang and Sennrich, arXiv:1910.07467."""
+
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self._parameters_of(self.normalized_shape, elementwise_affine, None, device, dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+def _shape(given: Any) -> tuple[int, ...]:
+    return (given,) if isinstance(given, int) else tuple(given)
+
+
+class GroupNorm(_Affine):
+    """Over groups of channels. Wu and He, arXiv:1803.08494."""
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_channels % num_groups:
+            raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self._parameters_of(num_channels, affine, affine and bias, device, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
+
+
+class LocalResponseNorm(Module):
+    """By the squares of neighbouring channels. Krizhevsky et al., NIPS 2012."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -33,7 +33,7 @@ from gradwire.backends import to_numpy
 from gradwire.functions.catalogue import Public, catalogue
 
 DTYPES = "float64 float32 float16 bfloat16 int64 int32 int8 uint8 bool"
-Refused = (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError)
+Refused = (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError, AssertionError)
 _CLOSE = {
     "float64": (1e-10, 1e-12),
     "float32": (2e-5, 2e-6),
