@@ -127,6 +127,8 @@ def frexp(input: Tensor) -> Any:
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2^other."""
     tensor_of(other, "ldexp", "other")
+    if other._array.dtype == np.bool_ and tensor_of(input, "ldexp").is_floating_point():
+        raise NotImplementedError("ldexp: not implemented for a bool exponent; convert with .int() first")
     to = common_dtype([tensor_of(input, "ldexp"), other, 2.0])
     return mul(input, pow(2.0, cast_inputs(other, to)))
 
