@@ -64,6 +64,7 @@ __all__ = [
     "isnan",
     "lcm",
     "lib",
+    "linalg",
     "log",
     "log10",
     "log1p",
@@ -641,6 +642,30 @@ def _as_strided(x: Any, shape: Any = None, strides: Any = None) -> ndarray:
     return _made(np.lib.stride_tricks.as_strided(x._host, shape, strides), x._device)
 
 
+def _factors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of numpy.linalg; several results come as a tuple."""
+
+    def run(a: Any, *args: Any, **kwargs: Any) -> Any:
+        device: list[int] = []
+        raw = [_host(x, device) for x in (a, *(b for b in args if isinstance(b, ndarray)))]
+        plain = [b for b in args if not isinstance(b, ndarray)]
+        with np.errstate(all="ignore"):
+            out = function(*raw, *plain, **kwargs)
+        return tuple(_made(o, a._device) for o in out) if isinstance(out, tuple) else _made(out, a._device)
+
+    return run
+
+
+linalg = SimpleNamespace(
+    cholesky=_factors(lambda a: np.linalg.cholesky(a)),
+    det=_factors(np.linalg.det),
+    eigh=_factors(lambda a, UPLO="L": np.linalg.eigh(a, UPLO)),
+    inv=_factors(np.linalg.inv),
+    qr=_factors(lambda a, mode="reduced": np.linalg.qr(a, mode)),
+    slogdet=_factors(np.linalg.slogdet),
+    solve=_factors(np.linalg.solve),
+    svd=_factors(lambda a, full_matrices=True, compute_uv=True: np.linalg.svd(a, full_matrices, compute_uv)),
+)
 lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 cuda = SimpleNamespace(
     Device=Device,

@@ -24,6 +24,7 @@ from .indexing import *
 from .joining import *
 from .matrix import *
 from .normalization import *
+from .of_matrices import *
 from .parts import *
 from .rearranging import *
 from .reduction import *

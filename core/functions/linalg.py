@@ -4,12 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..ops.lapack import LinAlgError
 from ..tensor import Tensor
 from .catalogue import public
-from .matrix import crossed, matmul, mm
+from .factorizations import (
+    eigh,
+    eigvalsh,
+    lstsq,
+    lu,
+    lu_factor,
+    lu_factor_ex,
+    lu_solve,
+    matrix_rank,
+    pinv,
+    qr,
+    svd,
+    svdvals,
+)  # fmt: skip
+from .matrix import crossed, mm
+from .matrix import matmul as _product
+from .matrix_functions import (
+    cond,
+    diagonal,
+    matrix_exp,
+    matrix_norm,
+    matrix_power,
+    norm,
+    vander,
+    vecdot,
+    vector_norm,
+)  # fmt: skip
+from .matrix_functions import linalg_matmul as matmul
 from .shape import squeeze, unsqueeze
+from .solvers import (
+    cholesky,
+    cholesky_ex,
+    det,
+    inv,
+    inv_ex,
+    slogdet,
+    solve,
+    solve_ex,
+    solve_triangular,
+    tensorinv,
+    tensorsolve,
+)  # fmt: skip
 
-__all__ = ["cross", "multi_dot"]
+__all__ = [
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "inv_ex", "lstsq", "lu",
+    "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm",
+    "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander",
+    "vecdot", "vector_norm",
+]  # fmt: skip
 
 
 @public(namespace="torch.linalg", out=True, exact=True)
@@ -41,7 +87,7 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
             raise RuntimeError(
                 f"multi_dot(): tensors {i} and {i + 1} with shapes {list(many[i].shape)} and {list(many[i + 1].shape)} cannot be multiplied"
             )
-    out = _multiplied(matrices, _splits(matrices), 0, n - 1) if n > 2 else matmul(*matrices)
+    out = _multiplied(matrices, _splits(matrices), 0, n - 1) if n > 2 else _product(*matrices)
     if row:
         out = squeeze(out, 0)
     return squeeze(out, -1) if column else out

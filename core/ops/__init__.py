@@ -4,6 +4,7 @@ from . import activation as activation
 from . import bessel as bessel
 from . import convolution as convolution
 from . import cumulative as cumulative
+from . import decompositions as decompositions
 from . import error_functions as error_functions
 from . import gamma as gamma
 from . import gates as gates
@@ -23,6 +24,7 @@ from . import resampling as resampling
 from . import rounding as rounding
 from . import scattering as scattering
 from . import shape as shape
+from . import solving as solving
 from . import statistics as statistics
 from . import strided as strided
 from . import transcendental as transcendental

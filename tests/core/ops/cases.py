@@ -25,7 +25,7 @@ class Case:
     """`tensors.<op>(*inputs, *attrs)` should equal `expected(*inputs)` on PyTorch's tensors.
 
     attrs: from a function that puts raw arrays on the device and the device itself. outputs: how many of several outputs
-    are looked at; the rest are kept for backward alone.
+    are looked at; the rest are kept for backward alone. symmetric: the input is (the same as) its symmetric part.
     """
 
     op: str
@@ -34,6 +34,7 @@ class Case:
     attrs: Callable[[Move, Device], tuple[Any, ...]] = lambda move, device: ()
     note: str = ""
     outputs: int | None = None
+    symmetric: bool = False
 
     def attributes(self, device: str) -> tuple[Any, ...]:
         where = Device(device)
