@@ -149,12 +149,13 @@ def batch_norm(
     if training:
         dims = (0, *range(2, x.ndim))
         if running_mean is not None and running_var is not None:
-            a, n = x._array, count(dims, shape)
-            centre = total(a, dims, True) / a.dtype.type(n)
-            away = a - centre
-            spread = total(away * away, dims, False) / a.dtype.type(max(n - 1, 0))
-            _follow(running_mean, centre.reshape(-1), momentum)
-            _follow(running_var, spread, momentum)
+            with np.errstate(all="ignore"):
+                a, n = x._array, count(dims, shape)
+                centre = total(a, dims, True) / a.dtype.type(n)
+                away = a - centre
+                spread = total(away * away, dims, False) / a.dtype.type(max(n - 1, 0))
+                _follow(running_mean, centre.reshape(-1), momentum)
+                _follow(running_var, spread, momentum)
         out = apply(_norm.Standardize, (x,), (dims, eps))
     else:
         mean, var = _known(running_mean, x, channel), _known(running_var, x, channel)
@@ -230,12 +231,13 @@ def instance_norm(
     x = _with_room_for_sums(x)
     dims = tuple(range(2, x.ndim))
     if running_mean is not None and running_var is not None:
-        a, n = x._array, count(dims, shape)
-        centre = total(a, dims, True) / a.dtype.type(n)
-        away = a - centre
-        spread = total(away * away, dims, False) / a.dtype.type(max(n - 1, 0))
-        each = a.dtype.type(shape[0])
-        _follow(running_mean, total(centre.reshape(shape[:2]), (0,), False) / each, momentum)
-        _follow(running_var, total(spread, (0,), False) / each, momentum)
+        with np.errstate(all="ignore"):
+            a, n = x._array, count(dims, shape)
+            centre = total(a, dims, True) / a.dtype.type(n)
+            away = a - centre
+            spread = total(away * away, dims, False) / a.dtype.type(max(n - 1, 0))
+            each = a.dtype.type(shape[0])
+            _follow(running_mean, total(centre.reshape(shape[:2]), (0,), False) / each, momentum)
+            _follow(running_var, total(spread, (0,), False) / each, momentum)
     out = apply(_norm.Standardize, (x,), (dims, eps))
     return cast_inputs(_scaled(out, weight, bias, (1, -1) + (1,) * (x.ndim - 2)), input.dtype)

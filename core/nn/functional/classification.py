@@ -283,7 +283,9 @@ def binary_cross_entropy(
         raise NotImplementedError(f'"binary_cross_entropy" not implemented for {input.dtype}')
     if target._array.dtype != input._array.dtype:
         raise RuntimeError(f"Found dtype {target.dtype} but expected {input.dtype}")
-    if not bool(((input._array >= 0) & (input._array <= 1)).all()):
+    with np.errstate(invalid="ignore"):  # of NaN, which ml_dtypes warns of where NumPy does not
+        within = bool(((input._array >= 0) & (input._array <= 1)).all())
+    if not within:
         raise RuntimeError(
             "all elements of input should be between 0 and 1; binary_cross_entropy_with_logits takes what no sigmoid has seen"
         )

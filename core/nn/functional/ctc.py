@@ -30,7 +30,8 @@ class CtcLoss(Function):
         lp = log_probs._array
         xp = module_of(lp)
         rows = xp.arange(lp.shape[1])
-        forward_, total = _alphas(xp, lp, states, allowed, frames, ends, rows)
+        with np.errstate(invalid="ignore"):
+            forward_, total = _alphas(xp, lp, states, allowed, frames, ends, rows)
         ctx.save_for_backward(log_probs)
         ctx.plan = (forward_, total, states, allowed, frames, ends)
         return Tensor._wrap(-total)
@@ -44,7 +45,8 @@ class CtcLoss(Function):
         xp = module_of(lp)
         n_frames, batch, classes = lp.shape
         rows = xp.arange(batch)
-        betas = _betas(xp, lp, states, allowed, frames, ends, rows)
+        with np.errstate(invalid="ignore"):
+            betas = _betas(xp, lp, states, allowed, frames, ends, rows)
         # log of the share of each class of a frame in all alignments, summed over the states in their order
         which = (xp.arange(classes)[None, None, :] == states[:, :, None]).astype(lp.dtype)
         joint = alphas + betas - lp[:, rows[:, None], states] - total[None, :, None]

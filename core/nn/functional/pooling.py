@@ -13,6 +13,7 @@ from ...dtypes import FLOATS
 from ...functions import abs as _abs
 from ...functions import relu, reshape, scatter, sign, squeeze, unsqueeze
 from ...functions.catalogue import public
+from ...grad_mode import state as grad_state
 from ...ops import pooling as _pool
 from ...ops.registry import apply
 from ...ops.windows import Ints, Windows
@@ -125,7 +126,7 @@ def _max_pool(n: int, name: str, input: Tensor, *arguments: Any) -> Tensor:
 def _max_pool_with_indices(n: int, name: str, input: Tensor, *arguments: Any) -> tuple[Tensor, Tensor]:
     windows = _windows(n, name, input, *arguments)
     image = _as_batch(input, n)
-    chosen = _pool.largest(image._array, windows)
+    chosen = grad_state.quiet(_pool.largest, image._array, windows)
     values = apply(_pool.TakeWindows, (image,), (chosen, windows))
     indices = Tensor._wrap(_pool.places(chosen, windows, image._array.shape[2:]))
     return _as_given(values, input), _as_given(indices, input)

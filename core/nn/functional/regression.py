@@ -138,7 +138,7 @@ def gaussian_nll_loss(
         if var < 0:
             raise ValueError("var has negative entry/entries")
         var = input.new_ones(input.shape) * var
-    elif bool((tensor_of(var, "gaussian_nll_loss", "var")._array < 0).any()):
+    elif bool((tensor_of(var, "gaussian_nll_loss", "var").detach() < 0).any()):
         raise ValueError("var has negative entry/entries")
     sizes, own = tuple(input.shape), tuple(var.shape)
     if own != sizes:

@@ -22,7 +22,7 @@ import itertools
 import operator
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -329,6 +329,33 @@ def wrong_gradients(c: Case, device: str) -> dict[str, str]:
             found = difference(a, b, c.tolerance)
             if found:
                 wrong[f"{dtype}, derivative {order + 1}"] = found
+    return wrong
+
+
+def warned_of(c: Case) -> dict[str, str]:
+    """NumPy's warnings that gradwire lets through where its inputs have NaN and infinities."""
+
+    def spoilt(x: Any) -> Any:
+        if isinstance(x, np.ndarray) and x.dtype == np.float64 and x.size:
+            x = x.copy()
+            x.flat[0], x.flat[-1] = np.nan, np.inf
+        return type(x)(spoilt(v) for v in x) if type(x) in (list, tuple) else x
+
+    wrong = {}
+    spoilt_case = replace(c, args=tuple(spoilt(a) for a in c.args))
+    for dtype in ("float32", "bfloat16"):
+        args, kwargs = ours("cpu").arguments(spoilt_case, dtype)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                ours("cpu").function(c.entry, c.entry.name)(*args, **kwargs)
+            except Refused:
+                pass
+        found = [
+            f"{w.filename}:{w.lineno} {w.message}" for w in told if issubclass(w.category, RuntimeWarning)
+        ]
+        if found:
+            wrong[dtype] = "\n".join(found)
     return wrong
 
 

@@ -39,6 +39,11 @@ def test_first_and_second_derivatives_are_pytorchs(c, device):
     _told(c, driver.wrong_gradients(c, device))
 
 
+@pytest.mark.parametrize("c", CASES)
+def test_nan_and_infinities_warn_nobody(c):
+    _told(c, driver.warned_of(c))
+
+
 # At kinks such as 0.3, which half precision does not have, either side is right.
 @pytest.mark.parametrize(
     "c",
