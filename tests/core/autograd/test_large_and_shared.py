@@ -11,6 +11,7 @@ import torch as theirs
 
 import gradwire as ours
 from gradwire.autograd import Function
+from tests.core.beside import assert_same, plain
 
 BOTH = pytest.mark.parametrize("t", [ours, theirs], ids=["gradwire", "torch"])
 MANY = 100_000
@@ -275,3 +276,57 @@ def test_variable_is_the_old_name_of_a_tensor(t):
     assert not t.autograd.Variable(x).requires_grad
     with pytest.raises(TypeError, match="Variable data has to be a tensor, but got int"):
         t.autograd.Variable(3)
+
+
+# The arguments of grad and backward that few use
+
+EDGES = [
+    lambda t, x, y, z, e: t.autograd.grad(e(z.sum()), e(x)),
+    lambda t, x, y, z, e: t.autograd.grad(z.sum(), (e(y), x)),
+    lambda t, x, y, z, e: t.autograd.grad(e(z), [e(y)], t.tensor([1.0, 3.0])),
+    lambda t, x, y, z, e: t.autograd.grad(e(z), e(y)),
+    lambda t, x, y, z, e: t.autograd.grad(e(z), e(y), t.ones(3)),
+    lambda t, x, y, z, e: t.autograd.grad(e(y.max(0).values), x),
+    lambda t, x, y, z, e: t.autograd.grad(y.max(0).values * 2, e(y)),
+    lambda t, x, y, z, e: t.autograd.grad(x.sum(), e(y)),
+    lambda t, x, y, z, e: t.autograd.grad(x.sum(), e(y), allow_unused=True),
+    lambda t, x, y, z, e: t.autograd.grad(x.sum(), e(y), materialize_grads=True),
+    lambda t, x, y, z, e: t.autograd.grad(z, x, t.eye(2), is_grads_batched=True),
+    lambda t, x, y, z, e: t.autograd.grad(z, x, t.eye(2), None, True, True, None, True),
+    lambda t, x, y, z, e: t.autograd.grad([z, y], [x, y], [t.eye(2), t.ones(2, 2)], is_grads_batched=True),
+    lambda t, x, y, z, e: t.autograd.grad([z, y], [x, y], [t.eye(2), t.ones(3, 2)], is_grads_batched=True),
+    lambda t, x, y, z, e: t.autograd.grad(z, x, t.ones(2), is_grads_batched=True),
+    lambda t, x, y, z, e: t.autograd.grad(z, x, is_grads_batched=True),
+    lambda t, x, y, z, e: (t.autograd.backward(e(z), t.ones(2)), x.grad),
+    lambda t, x, y, z, e: (t.autograd.backward([e(z), y.sum()], [t.ones(2), None]), x.grad),
+    lambda t, x, y, z, e: (t.autograd.backward(z, grad_variables=t.ones(2)), x.grad),
+    lambda t, x, y, z, e: t.autograd.backward(z, t.ones(2), grad_variables=t.ones(2)),
+    lambda t, x, y, z, e: t.autograd.backward(z, t.ones(2), inputs=[]),
+    lambda t, x, y, z, e: t.autograd.grad(z.sum(), {"y": y, "x": x}),
+    lambda t, x, y, z, e: t.autograd.grad(z.sum(), {}),
+    lambda t, x, y, z, e: t.autograd.grad(x.sum(), {"y": y, "x": x}, allow_unused=True),
+    lambda t, x, y, z, e: (t.autograd.backward(z.sum(), inputs={"x": x}), x.grad),
+    lambda t, x, y, z, e: t.autograd.grad(z.sum(), x, only_inputs=False),
+]
+
+
+@pytest.mark.parametrize("call", EDGES)
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_edges_and_batched_weights_are_taken_as_in_pytorch(call):
+    def outcome(t):
+        x = t.tensor([1.0, 2.0], requires_grad=True)
+        y = x * 2
+        try:
+            return plain(call(t, x, y, y * y, t.autograd.graph.get_gradient_edge))
+        except (RuntimeError, ValueError) as e:
+            return type(e).__name__, str(e)[:60]
+
+    assert_same(outcome(ours), outcome(theirs))
+
+
+def test_an_edge_takes_ones_of_its_own_device(device):
+    x = ours.tensor([1.0, 2.0], device=device, requires_grad=True)
+    (g,) = ours.autograd.grad(ours.autograd.graph.get_gradient_edge((x * x).sum()), x)
+    assert g.device.type == device and g.tolist() == [2, 4]
+    with pytest.raises(NotImplementedError, match=r"autograd\.grad takes gradient edges"):
+        ours.autograd.backward(x.sum(), inputs=ours.autograd.graph.get_gradient_edge(x))
