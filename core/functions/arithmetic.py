@@ -14,7 +14,7 @@ from ..ops import pointwise as _pw
 from ..ops import rounding as _ro
 from ..ops.registry import apply, binary, cast_inputs, operator
 from ..tensor import Tensor
-from .arguments import beside, common_dtype
+from .arguments import beside, common_dtype, tensor_of
 from .catalogue import public
 from .elementary import sqrt
 
@@ -257,9 +257,19 @@ def reciprocal(input: Tensor) -> Tensor:
     return div(1.0, input)
 
 
-@public(out=True, method=False)
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """`input` where `condition`, else `other`; the three broadcast."""
+def _takes_both(named: dict[str, Any], out: Any) -> None:
+    if named.get("other") is None:
+        raise TypeError("where(): out= is taken with input and other only")
+
+
+@public(out=True, method=False, prepare=_takes_both)
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """`input` where `condition`, else `other`; the three broadcast. Of `condition` alone: where it is not zero."""
+    tensor_of(condition, "where", "condition")
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if input is None or other is None:
+        raise TypeError("where() takes both input and other, or neither")
     if condition._array.dtype != np.bool_:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"

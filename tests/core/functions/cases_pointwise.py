@@ -38,6 +38,9 @@ CASES = [
     case("add", signed(2, 3), signed(3), note="alpha", alpha=2),
     case("sub", signed(2, 3), signed(3), note="alpha", alpha=3),
     case("where", _MASK, signed(2, 3), signed(3)),
+    case("where", _MASK, note="indices", forms=False, grad=False),
+    case("where", whole(3, 4), note="indices-of-numbers", forms=False, grad=False),
+    case("where", whole(), note="indices-0d", forms=False, grad=False),
     case("where", _MASK, signed(2, 3), 0.1, note="number", forms=False),  # 0.1 has other digits in float32
     case("where", _MASK, 1e300, signed(2, 3), note="large-number", dtypes="float64", forms=False, keywords=False, grad=False),
     case("masked_fill", signed(2, 3), _MASK, 0.1, dtypes="float64 float32 float16", forms=False),
@@ -48,4 +51,7 @@ CASES = [
 
 BAD = [
     bad("add", signed(2, 3), signed(2)),
+    bad("where", _MASK, signed(2, 3)),
+    bad("where", True, signed(2, 3), signed(2, 3)),
+    bad("where", _MASK, other=signed(2, 3)),
 ]
