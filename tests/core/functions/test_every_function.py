@@ -7,7 +7,7 @@ import pkgutil
 
 import pytest
 
-from . import driver, samples
+from . import driver, hard_numbers, samples
 
 
 def _collected(name):
@@ -41,7 +41,7 @@ def test_first_and_second_derivatives_are_pytorchs(c, device):
 
 @pytest.mark.parametrize("c", CASES)
 def test_nan_and_infinities_warn_nobody(c):
-    _told(c, driver.warned_of(c))
+    _told(c, hard_numbers.warned_of(c))
 
 
 # At kinks such as 0.3, which half precision does not have, either side is right.
@@ -54,7 +54,7 @@ def test_nan_and_infinities_warn_nobody(c):
     ],
 )
 def test_derivatives_in_half_precision_are_near_float32s(c):
-    _told(c, driver.wrong_half_gradients(c))
+    _told(c, hard_numbers.wrong_half_gradients(c))
 
 
 @pytest.mark.parametrize("c", [p for p in CASES if p.values[0].forms])
