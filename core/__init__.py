@@ -10,6 +10,7 @@ from . import (
     convert,
     cuda,
     data,
+    distributions,
     func,
     graph,
     linalg,

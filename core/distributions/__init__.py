@@ -1,0 +1,12 @@
+"""torch.distributions: sampling, densities, entropies and divergences of probability distributions."""
+
+from . import constraints as constraints
+from . import transforms as transforms
+from .composed import *
+from .continuous import *
+from .discrete import *
+from .distribution import Distribution as Distribution
+from .gamma import *
+from .kl import kl_divergence as kl_divergence
+from .kl import register_kl as register_kl
+from .transforms import *
