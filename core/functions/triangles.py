@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import Device, module_of, to_device
+from ..backends import Device, to_device
 from ..dtypes import dtype as DType
 from ..dtypes import int64
 from ..in_place import in_place
+from ..ops import solving as _so
 from ..ops import strided as _st
 from ..ops.registry import apply
 from ..tensor import Tensor
 from .arguments import one_dim, whole_number
-from .arithmetic import where
 from .catalogue import public
 from .parts import diagonal
 from .shape import clone, reshape
@@ -25,24 +25,19 @@ __all__ = ["diag", "diag_embed", "diagflat", "tril", "tril_indices", "triu", "tr
 @public(in_place=True, out=True)
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrix (or batch of matrices) with zeros above the diagonal."""
-    return _triangle(input, diagonal, "tril")
+    return _triangle(_so.Tril, input, diagonal, "tril")
 
 
 @public(in_place=True, out=True)
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrix (or batch of matrices) with zeros below the diagonal."""
-    return _triangle(input, diagonal, "triu")
+    return _triangle(_so.Triu, input, diagonal, "triu")
 
 
-def _triangle(input: Tensor, diagonal: int, name: str) -> Tensor:
+def _triangle(op: Any, input: Tensor, diagonal: int, name: str) -> Tensor:
     if input.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-    xp = module_of(input._array)
-    k = whole_number(diagonal, "diagonal")
-    whole = xp.ones(input._array.shape[-2:], bool)
-    kept = xp.tril(whole, k) if name == "tril" else xp.triu(whole, k)
-    zero = Tensor._wrap(xp.zeros((), input._array.dtype))
-    return where(Tensor._wrap(kept), input, zero)  # not a product: 0 * inf is NaN
+    return apply(op, (input,), (whole_number(diagonal, "diagonal"),))
 
 
 @public(method=False)

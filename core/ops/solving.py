@@ -22,6 +22,11 @@ class EyeLike(Op):
         return (None,)
 
 
+def _in_order(a: Any) -> Any:
+    """`a` laid out in the order of its elements, as PyTorch's result is."""
+    return a if a.flags.c_contiguous else module_of(a).ascontiguousarray(a)
+
+
 @register("tril")
 class Tril(Op):
     """tril(a, k): zeros above diagonal k."""
@@ -31,7 +36,7 @@ class Tril(Op):
 
     @staticmethod
     def forward(a: Any, k: int) -> Any:
-        return module_of(a).tril(a, k)
+        return _in_order(module_of(a).tril(a, k))
 
     def backward(self, m: Any, g: Any) -> Any:
         return (m.tril(g, self.attrs[0]),)
@@ -46,7 +51,7 @@ class Triu(Op):
 
     @staticmethod
     def forward(a: Any, k: int) -> Any:
-        return module_of(a).triu(a, k)
+        return _in_order(module_of(a).triu(a, k))
 
     def backward(self, m: Any, g: Any) -> Any:
         return (m.triu(g, self.attrs[0]),)

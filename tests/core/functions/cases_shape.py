@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .driver import D, bad, case
-from .samples import signed
+from .samples import signed, special
 
 _X = signed(2, 3, 4)
 _M = signed(2, 3)
@@ -112,6 +112,7 @@ CASES = [
     *_each("rot90", (_M,), (_M, 2), (_M, -1), (_X, 3, (0, 2)), (_X, 4), (_X, 1, (2, 1))),
     # triangles and diagonals
     *(c for name in ("tril", "triu") for c in _each(name, (signed(3, 3),), (_X, 1), (_M, -1), (_EMPTY,), (_M, 9))),
+    *(case(name, special().reshape(1, -1), note="special", grad=False) for name in ("tril", "triu")),
     *(c for name in ("tril_indices", "triu_indices") for c in _each(name, (3, 4), (4, 2, 1), (3, 3, -1), (0, 2), (2, 3, 5))),
     *(case(name, 3, 2, note="int32", dtype=D("int32")) for name in ("tril_indices", "triu_indices")),
     *_each("diag", (_V,), (_M,), (_V, 1), (_V, -2), (_M, 1), (_EMPTY,), (signed(0),)),
