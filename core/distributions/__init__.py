@@ -9,4 +9,5 @@ from .distribution import Distribution as Distribution
 from .gamma import *
 from .kl import kl_divergence as kl_divergence
 from .kl import register_kl as register_kl
+from .multivariate_normal import *
 from .transforms import *

@@ -122,11 +122,10 @@ class _PositiveDefinite(Constraint):
     event_dim = 2
 
     def check(self, value: Tensor) -> Any:
-        from .. import linalg
+        from ..linalg import cholesky_ex
 
         symmetric = ((value - value.mT).abs() <= 1e-6).flatten(-2).all(-1)
-        info = linalg.cholesky_ex(value).info  # type: ignore[attr-defined]
-        return symmetric & (info == 0)
+        return symmetric & (cholesky_ex(value).info == 0)
 
 
 class _IndependentConstraint(Constraint):

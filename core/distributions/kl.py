@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..functions import digamma, lgamma, where
+from ..functions import broadcast_shapes, broadcast_to, digamma, lgamma, where
+from ..linalg import solve_triangular
 from ..tensor import Tensor
 from .composed import Independent
 from .continuous import Exponential, Laplace, Normal, Uniform
 from .discrete import Bernoulli, Categorical, Geometric, OneHotCategorical, Poisson
 from .distribution import Distribution
 from .gamma import Beta, Dirichlet, Gamma
+from .multivariate_normal import MultivariateNormal
 from .transforms import summed
 
 __all__ = ["kl_divergence", "register_kl"]
@@ -132,6 +134,21 @@ def _(p: Dirichlet, q: Dirichlet) -> Tensor:
     t1 = lgamma(a.sum(-1)) - lgamma(b.sum(-1))
     t2 = (lgamma(a) - lgamma(b)).sum(-1)
     return t1 - t2 + ((a - b) * (digamma(a) - digamma(a.sum(-1)).unsqueeze(-1))).sum(-1)
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
+    if tuple(p.event_shape) != tuple(q.event_shape):
+        raise ValueError(
+            "KL-divergence between two Multivariate Normals with different event shapes cannot be computed"
+        )
+    shape = tuple(broadcast_shapes(tuple(p.batch_shape), tuple(q.batch_shape)))
+    k = p.event_shape[0]
+    of_p, of_q = (broadcast_to(d.scale_tril, (*shape, k, k)) for d in (p, q))
+    away = broadcast_to((q.loc - p.loc).unsqueeze(-1), (*shape, k, 1))
+    spread = solve_triangular(of_q, of_p, upper=False).pow(2).flatten(-2).sum(-1)
+    distance = solve_triangular(of_q, away, upper=False).squeeze(-1).pow(2).sum(-1)
+    return q._half_log_det() - p._half_log_det() + 0.5 * (spread + distance - k)
 
 
 @register_kl(Independent, Independent)
