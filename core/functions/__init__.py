@@ -6,6 +6,7 @@ methods, operators and in-place forms to Tensor.
 
 from . import linalg as linalg
 from . import operators as operators
+from . import polynomials as polynomials
 from . import special as special
 from .activation import *
 from .arithmetic import *

@@ -37,7 +37,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _entered(name: str, function: Callable[..., Any], out: bool = True) -> Any:
+def entered(name: str, function: Callable[..., Any], out: bool = True) -> Any:
     """`function` under a name of torch.special."""
 
     @wraps(function)
@@ -47,7 +47,7 @@ def _entered(name: str, function: Callable[..., Any], out: bool = True) -> Any:
     return public(name, namespace="torch.special", out=out)(run)
 
 
-def _full(name: str, function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def not_half(name: str, function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """A function that PyTorch has for float32 and float64 alone, as for integers, which become the default float."""
 
     def run(input: Tensor) -> Tensor:
@@ -72,48 +72,48 @@ def _without_gradient(function: Callable[[Any, Any], Any]) -> Callable[[Tensor],
     return run
 
 
-digamma = _entered("digamma", _gm.digamma)
-psi = _entered("psi", _gm.digamma)
-erf = _entered("erf", _el.erf)
-erfc = _entered("erfc", _gm.erfc)
-erfinv = _entered("erfinv", _gm.erfinv)
-erfcx = _entered("erfcx", _full("erfcx", unary(_ef.Erfcx)))
-exp2 = _entered("exp2", _tr.exp2)
-expit = _entered("expit", _el.sigmoid)
-expm1 = _entered("expm1", _el.expm1)
-gammainc = _entered("gammainc", _gm.igamma)
-gammaincc = _entered("gammaincc", _gm.igammac)
-gammaln = _entered("gammaln", _gm.lgamma)
-i0 = _entered("i0", _gm.i0)
-i0e = _entered("i0e", unary(_be.I0e))
-i1 = _entered("i1", unary(_be.I1))
-i1e = _entered("i1e", unary(_be.I1e))
-log1p = _entered("log1p", _el.log1p)
-log_ndtr = _entered("log_ndtr", _full("log_ndtr", unary(_ef.LogNdtr)))
-log_softmax = _entered("log_softmax", _ac.log_softmax, out=False)
-logit = _entered("logit", _tr.logit)
-logsumexp = _entered("logsumexp", _re.logsumexp)
-multigammaln = _entered("multigammaln", _gm.mvlgamma)
-ndtri = _entered("ndtri", _full("ndtri", unary(_ef.Ndtri)))
-polygamma = _entered("polygamma", _gm.polygamma)
-round = _entered("round", _el.round)
-sinc = _entered("sinc", _fl.sinc)
-softmax = _entered("softmax", _ac.softmax, out=False)
-xlogy = _entered("xlogy", _tr.xlogy)
+digamma = entered("digamma", _gm.digamma)
+psi = entered("psi", _gm.digamma)
+erf = entered("erf", _el.erf)
+erfc = entered("erfc", _gm.erfc)
+erfinv = entered("erfinv", _gm.erfinv)
+erfcx = entered("erfcx", not_half("erfcx", unary(_ef.Erfcx)))
+exp2 = entered("exp2", _tr.exp2)
+expit = entered("expit", _el.sigmoid)
+expm1 = entered("expm1", _el.expm1)
+gammainc = entered("gammainc", _gm.igamma)
+gammaincc = entered("gammaincc", _gm.igammac)
+gammaln = entered("gammaln", _gm.lgamma)
+i0 = entered("i0", _gm.i0)
+i0e = entered("i0e", unary(_be.I0e))
+i1 = entered("i1", unary(_be.I1))
+i1e = entered("i1e", unary(_be.I1e))
+log1p = entered("log1p", _el.log1p)
+log_ndtr = entered("log_ndtr", not_half("log_ndtr", unary(_ef.LogNdtr)))
+log_softmax = entered("log_softmax", _ac.log_softmax, out=False)
+logit = entered("logit", _tr.logit)
+logsumexp = entered("logsumexp", _re.logsumexp)
+multigammaln = entered("multigammaln", _gm.mvlgamma)
+ndtri = entered("ndtri", not_half("ndtri", unary(_ef.Ndtri)))
+polygamma = entered("polygamma", _gm.polygamma)
+round = entered("round", _el.round)
+sinc = entered("sinc", _fl.sinc)
+softmax = entered("softmax", _ac.softmax, out=False)
+xlogy = entered("xlogy", _tr.xlogy)
 
 
 def _bessel(name: str, function: Callable[[Any, Any], Any]) -> Any:
-    return _entered(name, _full(name, _without_gradient(function)))
+    return entered(name, not_half(name, _without_gradient(function)))
 
 
 def _bessel_x(name: str, function: Callable[[Any, Any], Any]) -> Any:
     """Of those whose argument PyTorch calls x."""
-    of_input = _full(name, _without_gradient(function))
+    of_input = not_half(name, _without_gradient(function))
 
     def run(x: Tensor) -> Tensor:
         return of_input(x)
 
-    return _entered(name, run)
+    return entered(name, run)
 
 
 bessel_j0 = _bessel("bessel_j0", _be.j0)
@@ -145,7 +145,7 @@ def entr(input: Tensor) -> Tensor:
     return apply(_ef.Entr, (x,))
 
 
-def _numbers(name: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
+def both_floating(name: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
     """Tensors or numbers as tensors of their common floating dtype."""
     like = input if isinstance(input, Tensor) else other
     if not isinstance(like, Tensor):
@@ -159,7 +159,7 @@ def _numbers(name: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
 @public(namespace="torch.special", out=True)
 def xlog1py(input: Any, other: Any) -> Tensor:
     """input * log1p(other); 0 where input is 0, NaN where other is NaN."""
-    a, b = _numbers("xlog1py", input, other)
+    a, b = both_floating("xlog1py", input, other)
     zero = (a == 0) & (b == b)
     return where(zero, 0.0, a * _el.log1p(where(zero, 1.0, b)))
 
@@ -167,7 +167,7 @@ def xlog1py(input: Any, other: Any) -> Tensor:
 @public(namespace="torch.special", out=True)
 def zeta(input: Any, other: Any) -> Tensor:
     """Hurwitz's zeta function: the sum of (other + k)^-input over k = 0, 1, …; differentiable in `other`."""
-    a, b = _numbers("zeta", input, other)
+    a, b = both_floating("zeta", input, other)
     if a._array.dtype in HALVES:
         raise NotImplementedError(
             f"\"zeta_cpu\" not implemented for '{SCALAR_NAMES[a.dtype.name]}'; convert with .float() first"

@@ -120,6 +120,18 @@ CASES = [
       for name in ("bessel_y0", "bessel_y1", "modified_bessel_k0", "modified_bessel_k1")),
 ]  # fmt: skip
 
+POLYNOMIALS = [
+    *("chebyshev_polynomial_" + k for k in "tuvw"), *("shifted_chebyshev_polynomial_" + k for k in "tuvw"), "hermite_polynomial_h",
+    "hermite_polynomial_he", "laguerre_polynomial_l", "legendre_polynomial_p",
+]  # fmt: skip
+CASES += [
+    *(case("special." + name, x, n, note=note, grad=False, keywords=note != "number", dtypes=FULL, tolerance=1e-9)
+      for name in POLYNOMIALS for note, x, n in (
+          ("degree-4", signed(2, 3), 4), ("degree-0", signed(3), 0), ("below", signed(3), -2), ("degrees", unit(3), np.array([1, 2, 9])),
+          ("cut", signed(3), 2.7), ("number", 0.3, np.array([1.0, 5.0])), ("edges", np.array([1.0, -1.0, 0.0]), np.array([[3], [10]])),
+          ("none", np.zeros((0,)), 3))),
+]  # fmt: skip
+
 BAD = [
     bad("bitwise_left_shift", signed(3), 1),
     bad("bitwise_left_shift", ints > 0, ints > 0),
@@ -147,4 +159,6 @@ BAD = [
     bad("special.xlog1py", 1, 2),
     bad("special.bessel_j0", signed(3).astype(np.float16)),
     bad("special.erfcx", signed(3).astype(np.float16)),
+    bad("special.legendre_polynomial_p", signed(3).astype(np.float16), 2),
+    bad("special.legendre_polynomial_p", 0.5, 2),
 ]
