@@ -6,6 +6,8 @@ The three ops are each other's gradients, so derivatives of any order close amon
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from ..backends import module_of
 from ..node import Op
 from .registry import register
+from .scratch import scratch
 from .windows import Ints, Windows
 
 __all__ = ["Convolution", "ConvolutionInput", "ConvolutionWeight", "ConvolutionWithBias"]
@@ -46,15 +49,72 @@ def _convolved(x: Any, w: Any, windows: Windows, groups: int) -> Any:
     return out
 
 
+@contextmanager
+def _columns(x: Any, windows: Windows) -> Iterator[tuple[Any, Ints]]:
+    """Matrix (C * cells, N * count of windows) of all windows, which lasts as long as the block, and the counts."""
+    lined = windows.lined(x)
+    counts = lined.shape[len(windows.kernel) + 2 :]
+    shape = (x.shape[1] * windows.cells, x.shape[0] * math.prod(counts))
+    if x.__class__ is not np.ndarray:
+        yield lined.reshape(shape), counts
+        return
+    with scratch(lined.shape, x.dtype) as copy:
+        copy[...] = lined
+        yield copy.reshape(shape), counts
+
+
 def _convolved_at_once(x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    if _is_by_channel(w, groups):
+        return _by_channel(x, w, windows)
     o = w.shape[0]
-    columns, counts = windows.columns(x)
-    if groups == 1:
-        out = w.reshape(o, columns.shape[0]).dot(columns)
-    else:
-        out = w.reshape(groups, o // groups, -1) @ columns.reshape(groups, -1, columns.shape[1])
+    with _columns(x, windows) as (columns, counts):
+        if groups == 1:
+            out = w.reshape(o, columns.shape[0]).dot(columns)
+        else:
+            lined = columns.reshape(groups, columns.shape[0] // groups, columns.shape[1])
+            out = w.reshape(groups, o // groups, lined.shape[1]) @ lined
     out = out.reshape(o, x.shape[0], *counts)
     return out.transpose(1, 0, *range(2, out.ndim))
+
+
+def _is_by_channel(w: Any, groups: int) -> bool:
+    """Whether each channel is convolved with a kernel of its own: sums over the cells need no columns then."""
+    return bool(w.shape[1] == 1 and w.shape[0] == groups and groups > 1)
+
+
+def _weight_of(w: Any, cell: Ints) -> Any:
+    return w[(slice(None), 0, *cell)].reshape(1, w.shape[0], *(1,) * len(cell))
+
+
+def _by_channel(x: Any, w: Any, windows: Windows) -> Any:
+    xp, image, counts = module_of(x), windows.padded(x), windows.counts(x.shape[2:])
+    total = xp.zeros((*x.shape[:2], *counts), x.dtype)
+    part = xp.empty(total.shape, x.dtype)
+    for cell in windows.each_cell():
+        xp.multiply(windows.under(image, cell, counts), _weight_of(w, cell), out=part)
+        total += part
+    return total
+
+
+def _by_channel_input(g: Any, w: Any, windows: Windows, shape: Ints) -> Any:
+    room = tuple(a + n + b for a, n, b in zip(windows.low, shape[2:], windows.high, strict=True))
+    xp = module_of(g)
+    out, part = xp.zeros((*shape[:2], *room), g.dtype), xp.empty(g.shape, g.dtype)
+    for cell in windows.each_cell():
+        xp.multiply(g, _weight_of(w, cell), out=part)
+        target = windows.under(out, cell, g.shape[2:])
+        target += part
+    return out if room == tuple(shape[2:]) else out[windows.inside(shape[2:])]
+
+
+def _by_channel_weight(g: Any, x: Any, windows: Windows, shape: Ints) -> Any:
+    xp, image = module_of(g), windows.padded(x)
+    out, product = xp.zeros(shape, g.dtype), xp.empty(g.shape, g.dtype)
+    rows = product.reshape(*g.shape[:2], math.prod(g.shape[2:]))
+    for cell in windows.each_cell():
+        xp.multiply(windows.under(image, cell, g.shape[2:]), g, out=product)
+        out[(slice(None), 0, *cell)] = rows.sum(axis=2).sum(axis=0)
+    return out
 
 
 def _rows(g: Any) -> Any:
@@ -133,14 +193,20 @@ class ConvolutionInput(Op):
 
     @staticmethod
     def at_once(g: Any, w: Any, windows: Windows, groups: int, shape: Ints) -> Any:
+        if _is_by_channel(w, groups):
+            return _by_channel_input(g, w, windows, shape)
         o, c, *kernel = w.shape
-        rows = _rows(g)
+        rows, cells = _rows(g), (c * groups, *kernel, g.shape[0], *g.shape[2:])
         if groups == 1:
-            columns = w.reshape(o, c * windows.cells).T.dot(rows)
+            lined, grouped = w.reshape(o, c * windows.cells).T, rows
         else:
             lined = w.reshape(groups, o // groups, c * windows.cells).swapaxes(1, 2)
-            columns = lined @ rows.reshape(groups, o // groups, rows.shape[1])
-        return windows.folded(columns.reshape(c * groups, *kernel, g.shape[0], *g.shape[2:]), shape)
+            grouped = rows.reshape(groups, o // groups, rows.shape[1])
+        if g.__class__ is not np.ndarray:
+            return windows.folded((lined @ grouped).reshape(cells), shape)
+        with scratch((*lined.shape[:-1], rows.shape[1]), g.dtype) as columns:
+            np.matmul(lined, grouped, out=columns)
+            return windows.folded(columns.reshape(cells), shape)
 
     def backward(self, m: Any, gg: Any, *saved: Any) -> Any:
         g, w = saved
@@ -172,12 +238,15 @@ class ConvolutionWeight(Op):
 
     @staticmethod
     def at_once(g: Any, x: Any, windows: Windows, groups: int, shape: Ints) -> Any:
-        columns, _ = windows.columns(x)
+        if shape[1] == 1 and shape[0] == groups and groups > 1:
+            return _by_channel_weight(g, x, windows, shape)
         rows = _rows(g)
-        if groups == 1:
-            return rows.dot(columns.T).reshape(shape)
-        columns = columns.reshape(groups, -1, columns.shape[1])
-        return (rows.reshape(groups, -1, rows.shape[1]) @ columns.swapaxes(1, 2)).reshape(shape)
+        with _columns(x, windows) as (columns, _):
+            if groups == 1:
+                return rows.dot(columns.T).reshape(shape)
+            lined = columns.reshape(groups, columns.shape[0] // groups, columns.shape[1])
+            grouped = rows.reshape(groups, rows.shape[0] // groups, rows.shape[1])
+            return (grouped @ lined.swapaxes(1, 2)).reshape(shape)
 
     def backward(self, m: Any, gg: Any, *saved: Any) -> Any:
         g, x = saved

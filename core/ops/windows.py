@@ -76,16 +76,14 @@ class Windows(NamedTuple):
             for i, d, s, n in zip(cell, self.dilation, self.stride, counts, strict=True)
         ]
 
-    def columns(self, x: Any) -> tuple[Any, Ints]:
-        """Matrix (C * cells, N * count of windows) of an image, and the counts."""
+    def lined(self, x: Any) -> Any:
+        """A view (C, *kernel, N, *counts) of all windows of an image, to be copied into the rows of a matrix."""
         v = self.view(self.padded(x))
         d = len(self.kernel)
-        counts: Ints = v.shape[2 + d :]
-        v = v.transpose(1, *range(2, 2 + d), 0, *range(2 + d, 2 + 2 * d))
-        return v.reshape(v.shape[0] * self.cells, x.shape[0] * math.prod(counts)), counts
+        return v.transpose(1, *range(2, 2 + d), 0, *range(2 + d, 2 + 2 * d))
 
     def folded(self, cells: Any, shape: Ints) -> Any:
-        """The transpose of `columns`: adds cells (C, *kernel, N, *counts) into an image of `shape`, in reading order."""
+        """The transpose of `lined`: adds cells (C, *kernel, N, *counts) into an image of `shape`, in reading order."""
         d = len(self.kernel)
         counts = cells.shape[2 + d :]
         order = (1, 0, *range(2, 2 + d))
