@@ -52,10 +52,23 @@ from .layouts import (
 from .limits import finfo, iinfo
 from .functions import *  # noqa: F403
 from .nn.functional.on_torch import *  # noqa: F403
-from .casts import is_complex, is_floating_point, is_tensor, numel, set_default_tensor_type
+from .casts import (
+    detach,
+    get_device,
+    is_same_size,
+    is_signed,
+    is_complex,
+    is_floating_point,
+    is_tensor,
+    numel,
+    set_default_tensor_type,
+)
 from .autograd.anomaly_mode import is_anomaly_enabled
 from .grad_mode import is_grad_enabled, is_inference_mode_enabled
 from .printing import set_printoptions
+from .promises import (
+    are_deterministic_algorithms_enabled, get_float32_matmul_precision, set_float32_matmul_precision, use_deterministic_algorithms,
+)  # fmt: skip
 from .random import (
     Generator,
     default_generator,
@@ -70,4 +83,7 @@ from .tensor import Size, Tensor
 from .threads import get_num_threads, set_num_threads
 from .training import Job, run
 
+from math import e, inf, nan, pi
+
+newaxis = None
 __version__ = "0.1.0"

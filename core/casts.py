@@ -19,6 +19,10 @@ from .tensor import Tensor
 from .versions import owner_of
 
 __all__ = [
+    "detach",
+    "get_device",
+    "is_same_size",
+    "is_signed",
     "is_complex",
     "is_floating_point",
     "is_tensor",
@@ -233,6 +237,21 @@ def numel(input: Tensor) -> int:
     return int(_tensor(input, "numel")._array.size)
 
 
+def is_signed(input: Tensor) -> bool:
+    """Whether the dtype has negative numbers."""
+    return _tensor(input, "is_signed").dtype.is_signed
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether the two have one shape."""
+    return _tensor(input, "is_same_size")._array.shape == _tensor(other, "is_same_size")._array.shape  # type: ignore[no-any-return]
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same storage outside of the graph."""
+    return _tensor(input, "detach").detach()
+
+
 def is_tensor(obj: Any) -> bool:
     """Whether `obj` is a Tensor."""
     return isinstance(obj, Tensor)
@@ -292,9 +311,9 @@ def _attach() -> None:
         "data_ptr": data_ptr, "storage_offset": storage_offset, "is_contiguous": is_contiguous, "is_complex": is_complex,
         "is_floating_point": is_floating_point, "numel": numel, "nelement": numel,
         "__contains__": contains, "__reversed__": reverse, "new": new, "to_dense": lambda self: self,
-        "is_same_size": lambda self, other: self._array.shape == other._array.shape,
+        "is_same_size": is_same_size,
         "output_nr": property(lambda self: self._node.index if self._node is not None and self._node.kind == KIND_SLOT else 0), "get_device": get_device,
-        "is_signed": lambda self: self.dtype.is_signed, "is_pinned": lambda self: False, "is_shared": lambda self: False,
+        "is_signed": is_signed, "is_pinned": lambda self: False, "is_shared": lambda self: False,
         "is_cpu": property(lambda self: not self.is_cuda), "layout": property(lambda self: strided),
         "itemsize": property(lambda self: int(self._array.itemsize)), "nbytes": property(lambda self: numel(self) * int(self._array.itemsize)),
         "is_sparse": property(lambda self: False), "is_quantized": property(lambda self: False), "is_meta": property(lambda self: False),
