@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..dtypes import FLOATS, HALVES, float32, limits
 from ..ops import normalization as _norm
 from ..ops.reduction import count, total
-from ..ops.registry import apply, cast_inputs
+from ..ops.registry import apply, apply_several, cast_inputs
 from ..tensor import Tensor
 from .arguments import tensor_of
 from .arithmetic import add, div, mul, sub
@@ -84,9 +85,20 @@ def layer_norm(
     """(input - mean) / sqrt(var + eps) over the last dimensions, times weight, plus bias. Ba et al., arXiv:1607.06450."""
     x = _floats("layer_norm", input, weight=weight, bias=bias)
     n = _check_shapes(input, normalized_shape, weight=weight, bias=bias)
-    x = _with_room_for_sums(x)
-    out = apply(_norm.Standardize, (x,), (tuple(range(x.ndim - n, x.ndim)), eps))
-    return cast_inputs(_scaled(out, weight, bias, None), input.dtype)
+    x, dims = _with_room_for_sums(x), tuple(range(x.ndim - n, x.ndim))
+    if weight is not None and bias is not None and x._array.size:
+        out, *_ = _affine(x, weight, bias, dims, eps, weight._array.shape)
+    else:
+        out = _scaled(apply(_norm.Standardize, (x,), (dims, eps)), weight, bias, None)
+    return cast_inputs(out, input.dtype)
+
+
+def _affine(
+    x: Tensor, weight: Tensor, bias: Tensor, dims: tuple[int, ...], eps: float, shape: tuple[int, ...]
+) -> tuple[Tensor, ...]:
+    """The standardized x times weight plus bias; three more; its mean and variance."""
+    inputs = (x, cast_inputs(weight, x.dtype), cast_inputs(bias, x.dtype))
+    return apply_several(_norm.StandardizeAffine, inputs, (dims, eps, shape))
 
 
 @public(method=False)
@@ -146,21 +158,31 @@ def batch_norm(
     channel = (1, -1) + (1,) * (x.ndim - 2)
     _check_channels(shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     x = _with_room_for_sums(x)
-    if training:
-        dims = (0, *range(2, x.ndim))
-        if running_mean is not None and running_var is not None:
-            with np.errstate(all="ignore"):
-                a, n = x._array, count(dims, shape)
-                centre = total(a, dims, True) / a.dtype.type(n)
-                away = a - centre
-                spread = total(away * away, dims, False) / a.dtype.type(max(n - 1, 0))
-                _follow(running_mean, centre.reshape(-1), momentum)
-                _follow(running_var, spread, momentum)
-        out = apply(_norm.Standardize, (x,), (dims, eps))
-    else:
+    if not training:
         mean, var = _known(running_mean, x, channel), _known(running_var, x, channel)
         out = mul(sub(x, mean), div(1.0, sqrt(add(var, eps))))
-    return cast_inputs(_scaled(out, weight, bias, channel), input.dtype)
+        return cast_inputs(_scaled(out, weight, bias, channel), input.dtype)
+    dims, n = (0, *range(2, x.ndim)), count((0, *range(2, x.ndim)), shape)
+    if weight is not None and bias is not None and x._array.size:
+        wide = (1, shape[1], *channel[2:])
+        out, _, _, found_mean, found_var = _affine(x, weight, bias, dims, eps, wide)
+        statistics: Any = found_mean._array, found_var._array
+    else:
+        out = _scaled(apply(_norm.Standardize, (x,), (dims, eps)), weight, bias, channel)
+        statistics = None
+    if running_mean is not None and running_var is not None:
+        with np.errstate(all="ignore"):
+            mean_, var_ = statistics or _moments(x._array, dims, n)
+            with_bessel = x._array.dtype.type(n / (n - 1) if n > 1 else math.inf)
+            _follow(running_mean, mean_.reshape(-1), momentum)
+            _follow(running_var, var_.reshape(-1) * with_bessel, momentum)
+    return cast_inputs(out, input.dtype)
+
+
+def _moments(a: Any, dims: tuple[int, ...], n: int) -> tuple[Any, Any]:
+    centre = total(a, dims, True) / a.dtype.type(n)
+    away = a - centre
+    return centre, total(away * away, dims, True) / a.dtype.type(n)
 
 
 def _known(running: Any, x: Tensor, channel: tuple[int, ...]) -> Tensor:
