@@ -26,12 +26,13 @@ __all__ = ["Cold", "RemovableHandle", "Size", "Tensor"]
 class Cold:
     """What most tensors never have: hooks, a retained gradient. Made at the first use."""
 
-    __slots__ = ("detached", "hooks", "post_accumulate_hooks", "retains_grad")
+    __slots__ = ("detached", "hooks", "post_accumulate_hooks", "retained_by", "retains_grad")
 
     def __init__(self) -> None:
         self.hooks: list[Any] = []
         self.post_accumulate_hooks: list[Any] = []
         self.retains_grad = False
+        self.retained_by: RemovableHandle | None = None
         self.detached = False  # by detach_(): views of it may have a graph that it has not
 
 
@@ -351,6 +352,13 @@ class Tensor:
         if self._node is None or cold.retains_grad:
             return
         cold.retains_grad = True
+        self._retain_here()
+
+    def _retain_here(self) -> None:
+        """Has the gradient kept that arrives at this tensor's place in the graph, and none at a place it had before."""
+        cold = self._make_cold()
+        if cold.retained_by is not None:
+            cold.retained_by.remove()
         import weakref
 
         me = weakref.ref(self)
@@ -361,7 +369,7 @@ class Tensor:
                 kept = g if g._requires_grad else g.detach().clone()
                 t.grad = kept if t.grad is None else t.grad + g
 
-        self._hook_at("retained", keep)
+        cold.retained_by = None if self._node is None else self._hook_at("retained", keep)
 
     @property
     def retains_grad(self) -> bool:

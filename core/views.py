@@ -102,7 +102,14 @@ def refresh(t: Any) -> None:
         node.edges, node.saved, node.attrs, node.hooks = (place,), (), attrs, None
         node.seq, node.shape, node.dtype = next_seq(), array.shape, array.dtype
         place = node
+    _put(t, place)
+
+
+def _put(t: Any, place: Any) -> None:
+    """Gives `t` its new place in the graph; the gradient that it retains is the one that arrives there."""
     t._node, t._requires_grad = place, True
+    if t._cold is not None and t._cold.retains_grad:
+        t._retain_here()
 
 
 def rebase(t: Any, place: Any) -> None:
@@ -111,14 +118,14 @@ def rebase(t: Any, place: Any) -> None:
 
     view = t._view
     if view is None:
-        t._node, t._requires_grad = place, True
+        _put(t, place)
         return
     base = view.base
     node: Any = _new(index["copy_slices"])
     node.edges = ((base._node or base) if base._requires_grad else None, place)
     node.saved, node.attrs, node.hooks = (), (view.chain,), None
     node.seq, node.shape, node.dtype = next_seq(), base._array.shape, base._array.dtype
-    base._node, base._requires_grad = node, True
+    _put(base, node)
     refresh(t)
 
 

@@ -158,7 +158,7 @@ def backward(
     if not all(t.requires_grad for t in wanted):
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     for t, g in zip(wanted, _captured(edges, values, wanted, keep, create_graph), strict=True):
-        if g is not None:
+        if g is not None and not t.retains_grad:  # what is retained has been put there on the way
             t.grad = g if t.grad is None else t.grad + g
 
 

@@ -27,6 +27,8 @@ def _become(t: Tensor, view: Callable[[Tensor], Tensor]) -> Tensor:
     versions.note_change(t._array)
     t._array, t._node, t._requires_grad = new._array, new._node, t._requires_grad
     t._view = None if t._view is None else new._view
+    if t.retains_grad:
+        t._retain_here()
     return t
 
 

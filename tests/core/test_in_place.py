@@ -429,3 +429,34 @@ def test_windows_that_overlap_are_not_written_and_those_that_do_not_are(device):
     x.unfold(0, 2, 2).add_(1)
     x.as_strided((2, 3), (1, 2)).mul_(2)
     assert x.tolist() == [2, 4, 6, 8, 10, 12]
+
+
+def _retained(t, case):
+    x = leaf(t, 1.25, 2.0)
+    y = x * 1
+    if case == "the tensor":
+        y.retain_grad()
+        y.mul_(3)
+    elif case == "through a view":
+        y.retain_grad()
+        y[:1].mul_(3)
+    elif case == "a view":
+        kept = y[:1]
+        kept.retain_grad()
+        y.mul_(3)
+        ((y * y).sum() + (kept * 5).sum()).backward()
+        return kept.grad.tolist()
+    elif case == "by name":
+        y.retain_grad()
+        (y * y).sum().backward(inputs=[y])
+        return y.grad.tolist()
+    else:
+        y.retain_grad()
+        y = y.t_()
+    (y * y).sum().backward()
+    return y.grad.tolist(), x.grad.tolist()
+
+
+@pytest.mark.parametrize("case", ["the tensor", "through a view", "a view", "by name", "another shape"])
+def test_a_retained_gradient_is_that_of_the_tensor_as_it_is_now(case):
+    assert _retained(torch, case) == _retained(real, case)

@@ -366,6 +366,13 @@ def _hooked(m, x, y, p, q):
     return x
 
 
+def _retained(m, x, y, p, q):
+    """Not of a view, whose place PyTorch looks for only when it is asked."""
+    if x.requires_grad and not x.is_leaf and not x._is_view():
+        x.retain_grad()
+    return x
+
+
 def _doubling(t):
     class Doubling(t.autograd.Function):
         @staticmethod
@@ -440,7 +447,7 @@ STEPS = [
     ("sum", _sum), ("stack", _stack), ("cat", _cat), ("matmul", _matmul),
     ("as_strided", _as_strided), ("unfold", _unfold), ("movedim", _movedim), ("flatten", _flatten),
     ("unflatten", _unflatten), ("x[mask]", _where_index), ("index_fill_", _index_fill), ("index_add_", _index_add),
-    ("index_copy_", _index_copy), ("scatter_", _scatter), ("masked_fill_", _masked_fill), ("hook", _hooked),
+    ("index_copy_", _index_copy), ("scatter_", _scatter), ("masked_fill_", _masked_fill), ("hook", _hooked), ("retain_grad", _retained),
     ("masked_scatter_", _masked_scatter), ("lerp_", _lerp), ("addcmul_", _addcmul),
     ("a Function", _function), ("a Function that writes_", lambda m, x, y, p, q: _FUNCTIONS[m.t][1].apply(x)),
     ("a checkpoint", _checkpointed), ("exp of tanh", lambda m, x, y, p, q: x.tanh().exp()),
@@ -535,6 +542,7 @@ def run_both(shapes: list[int], program: list[tuple[int, int, int, int, int]], d
         if not _readable(other):
             return
         _compare_pools(mine, other, where, tolerance)
+    told.append("then")
     for second in (False, True):
         got, expected = (
             _outcome(lambda s=second: _gradients(mine, s)),
@@ -554,6 +562,15 @@ def run_both(shapes: list[int], program: list[tuple[int, int, int, int, int]], d
             continue
         for i, (g, e) in enumerate(zip(got, expected, strict=True)):
             _assert_equal(g, e, f"{where}, gradient {i}", tolerance)
+        for i, (x, y) in enumerate(zip(mine.pool, other.pool, strict=True)):
+            if not second and x.retains_grad:
+                _assert_equal(_retained_grad(x), _retained_grad(y), f"{where}, retained by {i}", tolerance)
+
+
+def _retained_grad(x: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return x.grad
 
 
 def _readable(other: Machine) -> bool:
