@@ -19,7 +19,7 @@ def main() -> int:
     failed = []
     for name in options.programs or names():
         outcome = run(name, options.steps)
-        _show(outcome, options.every or bool(options.programs))
+        _show(outcome, options.every)
         if not (outcome.differences <= outcome.tolerance).all():
             failed.append(name)
     ran = len(options.programs or names())

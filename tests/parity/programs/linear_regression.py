@@ -6,7 +6,7 @@ def program(torch, data):
     x = data.uniform(60, 1) * 10 - 5
     y = 3 * x - 2 + 0.3 * data.normal(60, 1)
     model = data.start(nn.Linear(1, 1))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.8, nesterov=True, weight_decay=1e-3)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.3, patience=1)
     criterion = nn.MSELoss()
     while True:

@@ -1,4 +1,4 @@
-"""Which of three made-up tongues a word belongs to, read letter by letter by an RNN cell, one word at a time."""
+"""Which of three made-up tongues a word belongs to, read letter by letter by an RNN cell, one word at a time; Rprop."""
 
 TONGUES = ("bdgmn aou", "ptksh eiy", "lrwvz aei")
 
@@ -24,21 +24,21 @@ def program(torch, data):
             hidden = torch.zeros(1, 16)
             for letter in letters_read:
                 hidden = self.cell(letter, hidden)
-            return F.log_softmax(self.out(hidden), dim=-1)
+            return self.out(hidden)
 
     model = data.start(Reader())
-    criterion = nn.NLLLoss()
+    criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
     optimizer = torch.optim.Rprop(model.parameters(), lr=0.01)
+    spelt = []
+    for i in range(18):
+        read = torch.tensor([letters.index(letter) for letter in word(data.random, i % 3)])
+        spelt.append((F.one_hot(read, len(letters)).float().unsqueeze(1), torch.tensor([i % 3])))
     while True:
         total = 0.0
         optimizer.zero_grad()
-        for _ in range(8):
-            tongue = int(data.random.integers(len(TONGUES)))
-            spelt = torch.tensor([letters.index(letter) for letter in word(data.random, tongue)])
-            loss = criterion(
-                model(F.one_hot(spelt, len(letters)).float().unsqueeze(1)), torch.tensor([tongue])
-            )
+        for read, tongue in spelt:
+            loss = criterion(model(read), tongue)
             loss.backward()
             total += loss.item()
         optimizer.step()
-        yield total / 8
+        yield total / len(spelt)
