@@ -127,14 +127,14 @@ def multi_head_attention_forward(
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     length, batch, embed = query._array.shape
     source = key._array.shape[0]
-    padding = _as_numbers(key_padding_mask, "key_padding_mask", query, attn_mask)
+    padding = mask_as_numbers(key_padding_mask, "key_padding_mask", query, attn_mask)
     if is_causal and attn_mask is None:
         raise RuntimeError(
             "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
             "`generate_square_subsequent_mask` to create this mask."
         )
     by_hint = is_causal and padding is None and not need_weights
-    mask = None if by_hint else _as_numbers(attn_mask, "attn_mask", query)
+    mask = None if by_hint else mask_as_numbers(attn_mask, "attn_mask", query)
     if embed != embed_dim_to_check:
         raise AssertionError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {embed}")
     size = embed // num_heads
@@ -232,7 +232,9 @@ def _check_shapes(
     return batched
 
 
-def _as_numbers(mask: Tensor | None, name: str, query: Tensor, other: Tensor | None = None) -> Tensor | None:
+def mask_as_numbers(
+    mask: Tensor | None, name: str, query: Tensor, other: Tensor | None = None, other_name: str = "attn_mask"
+) -> Tensor | None:
     """-inf where a bool mask is True; a mask of numbers as it is."""
     if mask is None:
         return None
@@ -241,7 +243,7 @@ def _as_numbers(mask: Tensor | None, name: str, query: Tensor, other: Tensor | N
         raise AssertionError(f"only bool and floating types of {name} are supported")
     if other is not None and other._array.dtype != dtype:
         warnings.warn(
-            f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.",
+            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.",
             stacklevel=4,
         )
     if dtype != _BOOL:

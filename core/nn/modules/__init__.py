@@ -16,3 +16,4 @@ from .pooling import *
 from .resampling import *
 from .rnn import *
 from .shape import *
+from .transformer import *
