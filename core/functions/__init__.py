@@ -29,6 +29,7 @@ from .of_matrices import *
 from .parts import *
 from .rearranging import *
 from .reduction import *
+from .reflections import *
 from .replacing import *
 from .rounding import *
 from .scattering import *

@@ -79,10 +79,10 @@ def matrix_norm(
     input: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
     """Norms of matrices: "fro", "nuc" (sum of singular values), 2 and -2 (largest, smallest), 1, -1, inf, -inf (of sums)."""
-    return _matrix_norm(input, ord, dim, keepdim, dtype)
+    return matrix_norm_of(input, ord, dim, keepdim, dtype)
 
 
-def _matrix_norm(A: Tensor, ord: Any, dim: Any, keepdim: bool, dtype: DType | None) -> Tensor:
+def matrix_norm_of(A: Tensor, ord: Any, dim: Any, keepdim: bool, dtype: DType | None) -> Tensor:
     name = "linalg.matrix_norm"
     t = tensor_of(A, name, "A")
     if t.ndim < 2:
@@ -118,7 +118,7 @@ def norm(
     input: Tensor, ord: Any = None, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
     """vector_norm of everything where ord is None, else of vectors; matrix_norm of matrices."""
-    t = tensor_of(input, "linalg.norm", "A")
+    t = tensor_of(input, "linalg.norm")
     dims = None if dim is None else [dim] if isinstance(dim, int) else list(dim)
     if ord is not None:
         if dims is not None and len(dims) not in (1, 2):
@@ -128,9 +128,9 @@ def norm(
                 f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {t.ndim}D."
             )
         if isinstance(ord, str):
-            return _matrix_norm(t, ord, (-2, -1) if dims is None else dims, keepdim, dtype)
+            return matrix_norm_of(t, ord, (-2, -1) if dims is None else dims, keepdim, dtype)
         if (dims is None and t.ndim == 2) or (dims is not None and len(dims) == 2):
-            return _matrix_norm(t, ord, (0, 1) if dims is None else dims, keepdim, dtype)
+            return matrix_norm_of(t, ord, (0, 1) if dims is None else dims, keepdim, dtype)
     return _vector_norm(t, 2 if ord is None else ord, dims, keepdim, dtype)
 
 
@@ -140,6 +140,8 @@ def cond(input: Tensor, p: Any = None) -> Tensor:
     t = floating_matrix("linalg.cond", input)
     if p is None or (not isinstance(p, str) and abs(p) == 2):
         s = _fa.svdvals(t)
+        if not s._array.shape[-1]:
+            return sum(s, -1)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     if p not in ("fro", "nuc", 1, -1, _INF, -_INF):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
@@ -148,7 +150,7 @@ def cond(input: Tensor, p: Any = None) -> Tensor:
     singular = inverse.isnan().any(-1).any(-1).detach()
     if p == "nuc":
         inverse = where(unsqueeze(unsqueeze(singular, -1), -1), 0.0, inverse)
-    product = _matrix_norm(t, p, (-2, -1), False, None) * _matrix_norm(inverse, p, (-2, -1), False, None)
+    product = matrix_norm_of(t, p, (-2, -1), False, None) * matrix_norm_of(inverse, p, (-2, -1), False, None)
     return where(singular, _INF, product)
 
 

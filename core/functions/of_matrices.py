@@ -23,7 +23,7 @@ from .rearranging import flip
 from .shape import unsqueeze
 
 __all__ = [
-    "cdist", "cholesky", "cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "lu_solve", "lu_unpack", "matrix_exp",
+    "cdist", "cholesky", "cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "lu", "lu_solve", "lu_unpack", "matrix_exp",
     "matrix_power", "pinverse", "qr", "slogdet", "svd", "vander",
 ]  # fmt: skip
 Slogdet = named("slogdet", "sign logabsdet")
@@ -135,6 +135,13 @@ def matrix_exp(input: Tensor) -> Tensor:
 def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """The solution of A @ X = input, given the factors and pivots of torch.linalg.lu_factor(A)."""
     return _fa.lu_solved(LU_data, LU_pivots, input)
+
+
+@public()
+def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+    """The packed LU factors, the pivots and, where asked for, the number of the first pivot that is 0."""
+    factors, pivots, info = _fa.lu_factor_ex(A, pivot=pivot)
+    return (factors, pivots, info) if get_infos else (factors, pivots)
 
 
 @public(method=False, out=True)

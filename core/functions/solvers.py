@@ -50,11 +50,6 @@ def _sides(name: str, A: Any, B: Any, left: bool) -> tuple[Tensor, Tensor, bool]
     one_dtype(name, a, b)
     vector = b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
     if vector:
-        if not left:
-            raise RuntimeError(
-                f"{name}: Vector broadcasting of the left hand side is not supported for left=False. In this case "
-                f"{name} is equivalent to B / A.squeeze(-1)"
-            )
         b = unsqueeze(b, -1)
     n, k = a._array.shape[-1], b._array.shape[-2 if left else -1]
     if n != k:

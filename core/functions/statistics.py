@@ -108,9 +108,9 @@ def norm(
         )
     if isinstance(p, str):
         if p == "nuc":
-            raise RuntimeError(
-                "norm: the nuclear norm is not here; torch.linalg.svdvals(t).sum() is the same"
-            )
+            from .matrix_functions import matrix_norm_of
+
+            return matrix_norm_of(t, "nuc", range(t.ndim) if dim is None else dim, bool(keepdim), None)
         if p != "fro":
             raise RuntimeError(f"norm: 'fro', 'nuc' or a number is supported as p, got {p!r}")
         p = 2.0

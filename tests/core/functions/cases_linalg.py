@@ -124,6 +124,14 @@ CASES = [
     *(c("linalg.norm", regular(3, 4), *p, note=f"{p}") for p in ((), (2,), ("nuc",), (1,), (INF,), ("fro",))),
     c("linalg.norm", signed(2, 3, 2), note="3d"), c("linalg.norm", signed(4), 3, note="vector"), c("linalg.norm", signed(2, 3), 3, 1, note="dim"),
     c("linalg.norm", signed(2, 3, 2), 1, (0, 2), True, note="dims"),
+    *(c(name, regular(*s), signed(*t), note=note) for name in ("linalg.householder_product", "orgqr")
+      for note, s, t in (("tall", (4, 2), (2,)), ("fewer", (3, 3), (2,)), ("batch", (2, 3, 2), (2, 2)))),
+    *(c("ormqr", regular(4, 2), signed(2), signed(*x), left, transpose, note=f"left-{left}-transpose-{transpose}")
+      for left, transpose, x in ((True, False, (4, 3)), (True, True, (4, 3)), (False, False, (3, 4)), (False, True, (3, 4)))),
+    c("lu", regular(3, 3)), c("lu", regular(2, 3, 2), True, True, note="infos"),
+    c("norm", regular(3, 4), "nuc", note="nuclear"), c("norm", regular(2, 3, 4), "nuc", (0, 2), True, note="nuclear-dims"),
+    c("linalg.cond", np.zeros((2, 0, 0)), note="empty", grad=False),
+    c("linalg.solve", regular(3, 3), signed(1, 3), left=False, note="row"),
     *(c("cdist", signed(*a), signed(*b), p, note=f"{len(a)}d-{p}", twice=False, **LOOSE) for a, b in (((3, 2), (4, 2)), ((2, 1, 3, 2), (4, 2, 2))) for p in (2.0, 1.0, 3.0, INF, 0.0)),
     c("cdist", signed(2, 3), signed(0, 3), note="empty", twice=False),
 ]  # fmt: skip
@@ -138,6 +146,9 @@ BAD = [
     bad("linalg.solve", SINGULAR, signed(2)), bad("linalg.solve", PART_SINGULAR, signed(2, 2, 1)), bad("linalg.solve", regular(3, 3), signed(2, 2)),
     bad("linalg.solve", regular(3, 3), signed(3).astype(np.float32)), bad("linalg.solve_triangular", regular(3, 3), signed(3), upper=True),
     bad("linalg.solve_triangular", regular(3, 3), signed(3, 3)), bad("linalg.solve_ex", SINGULAR, signed(2, 1), check_errors=True),
+    bad("linalg.householder_product", regular(2, 3), signed(2)), bad("linalg.householder_product", regular(3, 2), signed(3)),
+    bad("orgqr", regular(3, 2), signed(1, 2)), bad("ormqr", regular(3, 2), signed(2), signed(2, 2)), bad("linalg.solve", regular(3, 3), signed(3), left=False),
+    bad("norm", signed(2, 2, 2), "nuc"),
     bad("linalg.cholesky", NEVER), bad("cholesky", NEVER), bad("linalg.cholesky", np.stack([np.eye(2), NEVER])),
     bad("linalg.cholesky_ex", NEVER, check_errors=True), bad("linalg.qr", regular(2, 2), "x"), bad("linalg.qr", signed(2)),
     bad("linalg.svd", np.array([[np.nan, 1.0], [1.0, 1.0]])), bad("linalg.svd", signed(3)), bad("linalg.svd", regular(2, 2), driver="gesvd"),
