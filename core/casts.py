@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from . import dtypes
-from .backends import Device
+from .backends import Device, module_of
 from .default_device import set_default_device
 from .dtypes import as_dtype
 from .dtypes import dtype as DType
@@ -14,7 +14,7 @@ from .layouts import is_in_format, memory_format, preserve_format, strided
 from .node import KIND_SLOT
 from .ops.registry import apply, index
 from .ops.shape import InFormat
-from .size import size_of
+from .size import Size, size_of
 from .tensor import Tensor
 from .versions import owner_of
 
@@ -280,6 +280,37 @@ def new(self: Tensor, *args: Any) -> Tensor:
     return made.to(self.device)
 
 
+def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
+    """Has this tensor show the first elements of its storage in another shape. Raises RuntimeError for more than there are
+    (but of a storage of none), and for a tensor that requires grad."""
+    if memory_format is not None:
+        raise RuntimeError("resize_: memory_format is not supported; use empty(…, memory_format=…)")
+    if self.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    shape = Size(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes)
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"resize_: expected sizes of at least 0, got {list(shape)}")
+    array = self._array
+    owner = owner_of(array)
+    place = storage_offset(self)
+    if not owner.size:
+        self._array = module_of(array).empty(shape, array.dtype)
+    elif not owner.flags.c_contiguous or owner.dtype != array.dtype or place + shape.numel() > owner.size:
+        raise RuntimeError(
+            f"resize_: a storage of {owner.size} elements can't grow to shape {list(shape)} where other tensors may share it; "
+            "make a new tensor, or resize to 0 elements what is given as out="
+        )
+    else:
+        self._array = owner.reshape(-1)[place : place + shape.numel()].reshape(shape)
+    self._view = None
+    return self
+
+
+def resize_as_(self: Tensor, other: Tensor) -> Tensor:
+    """resize_ to other's shape."""
+    return resize_(self, _tensor(other, "resize_as_").shape)
+
+
 def reverse(self: Tensor) -> Tensor:
     """This tensor from its end to its beginning, along its first dimension."""
     return self.flip(0) if self._array.ndim else self
@@ -310,7 +341,7 @@ def _attach() -> None:
         "to": to, "cpu": cpu, "cuda": cuda, "type": type_, "type_as": type_as, "size": size, "stride": stride,
         "data_ptr": data_ptr, "storage_offset": storage_offset, "is_contiguous": is_contiguous, "is_complex": is_complex,
         "is_floating_point": is_floating_point, "numel": numel, "nelement": numel,
-        "__contains__": contains, "__reversed__": reverse, "new": new, "to_dense": lambda self: self,
+        "__contains__": contains, "__reversed__": reverse, "new": new, "resize_": resize_, "resize_as_": resize_as_, "to_dense": lambda self: self,
         "is_same_size": is_same_size,
         "output_nr": property(lambda self: self._node.index if self._node is not None and self._node.kind == KIND_SLOT else 0), "get_device": get_device,
         "is_signed": is_signed, "is_pinned": lambda self: False, "is_shared": lambda self: False,

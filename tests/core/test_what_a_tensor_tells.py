@@ -139,3 +139,36 @@ def test_another_default_dtype_is_that_of_new_tensors(name):
         finally:
             lib.set_default_dtype(lib.float32)
     assert made[0] == made[1]
+
+
+RESIZED = [
+    lambda t: t.arange(6).resize_(2, 3),
+    lambda t: t.arange(6).resize_((3,)),
+    lambda t: t.arange(6).resize_(2, 2),
+    lambda t: t.arange(6)[2:].resize_(2),
+    lambda t: t.arange(6).resize_(0).resize_(6),
+    lambda t: t.arange(6).resize_as_(t.ones(3, 1)),
+    lambda t: t.arange(6).reshape(2, 3).resize_(5),
+    lambda t: t.empty(0).resize_(2, 3).shape,
+    lambda t: t.arange(6)[1:3].resize_(5),
+    lambda t: t.add(t.ones(3), 1, out=t.ones(2, 2).resize_(0)),
+]
+
+
+@pytest.mark.parametrize("resize", RESIZED)
+def test_a_resized_tensor_shows_its_storage_as_pytorchs_does(resize):
+    assert described(outcome(resize, torch)) == described(outcome(resize, real))
+
+
+def test_resizing_shares_and_refuses():
+    for lib in (torch, real):
+        x = lib.zeros(4)
+        y = x.detach()
+        y.resize_(2, 2).add_(1)
+        assert x.tolist() == [1.0] * 4
+        with pytest.raises(RuntimeError, match="cannot resize variables that require grad"):
+            lib.ones(2, requires_grad=True).resize_(1)
+        with pytest.raises(RuntimeError):
+            lib.ones(2).resize_(-1)
+    with pytest.raises(RuntimeError, match="can't grow to shape"):
+        torch.ones(2).resize_(3)
