@@ -15,6 +15,7 @@ from .functions.polynomials import (
     shifted_chebyshev_polynomial_w,
 )
 from .functions.special import (
+    airy_ai,
     bessel_j0,
     bessel_j1,
     bessel_y0,
@@ -61,6 +62,7 @@ from .functions.special import (
 )
 
 __all__ = [
+    "airy_ai",
     "bessel_j0",
     "bessel_j1",
     "bessel_y0",

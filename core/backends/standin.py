@@ -242,6 +242,8 @@ class ndarray:
     strides = property(lambda self: self._host.strides)
     flags = property(lambda self: _Flags(self._host.flags, self.base is None))
     T = property(lambda self: self._view(self._host.T))
+    real = property(lambda self: self._view(self._host.real))
+    imag = property(lambda self: self._view(self._host.imag))
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from ..backends import module_of
 from ..dtypes import FLOATS, HALVES, get_default_dtype
 from ..grad_mode import state as grad_state
+from ..ops import airy as _ai
 from ..ops import bessel as _be
 from ..ops import error_functions as _ef
 from ..ops import gamma as _ga
@@ -29,6 +30,7 @@ from .catalogue import public
 from .matrix import SCALAR_NAMES
 
 __all__ = [
+    "airy_ai",
     "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1",
     "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e", "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp",
     "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1", "multigammaln", "ndtr", "ndtri",
@@ -116,6 +118,7 @@ def _bessel_x(name: str, function: Callable[[Any, Any], Any]) -> Any:
     return entered(name, run)
 
 
+airy_ai = _bessel_x("airy_ai", _ai.airy_ai)
 bessel_j0 = _bessel("bessel_j0", _be.j0)
 bessel_j1 = _bessel("bessel_j1", _be.j1)
 bessel_y0 = _bessel("bessel_y0", _be.y0)

@@ -116,6 +116,8 @@ CASES = [
       for name in ("modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1", "scaled_modified_bessel_k0",
                    "scaled_modified_bessel_k1", "spherical_bessel_j0")
       for note, make in (("near", positive), ("far", lambda n: positive(n) * 20))),
+    case("special.airy_ai", np.array([-60.0, -11.3, -4.01, -3.9, -1.0, 0.0, 1.9, 2.1, 9.0, 30.0, np.nan]), grad=False,
+         dtypes="float64 float32", tolerance=1e-9),
     *(case("special." + name, np.array([0.0, -1.0, np.nan]), note="special", grad=False, dtypes="float64")
       for name in ("bessel_y0", "bessel_y1", "modified_bessel_k0", "modified_bessel_k1")),
 ]  # fmt: skip
