@@ -67,10 +67,10 @@ class Sigmoid(Op):
 
 
 def stable_sigmoid(a: Any) -> Any:
-    """1 / (1 + exp(-a)) of a raw array, by the exponential of what is never positive: no overflow on either side."""
-    xp = module_of(a)
-    e = xp.exp(-abs(a))
-    return xp.where(a >= 0, a.dtype.type(1), e) / (1 + e)
+    """1 / (1 + exp(-a)) of a raw array; where exp overflows, 0 is right."""
+    e = module_of(a).exp(-a)
+    e += 1
+    return 1 / e
 
 
 @register("softmax")

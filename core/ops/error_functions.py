@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..node import Op
+from .blocks import backward_in_blocks, in_blocks
 from .pointwise import floating
 from .registry import register
 
@@ -85,6 +86,28 @@ def erf(xp: Any, x: Any) -> Any:
     return xp.where(y <= 0.46875, small, xp.sign(x) * (1 - _gauss(xp, bounded) * _scaled_tail(xp, bounded)))
 
 
+# erf(x) / x by powers of x^2 up to 3.93^2, fitted by least squares for the smallest relative error, which is 1.9e-9.
+_SINGLE: _Rational = (
+    (1.128379169171881, 0.18514898494044993, 0.054254834550667604, 0.003840337812718699, 0.0003771653412580735, 4.619965646774756e-06,
+     -1.2857583376185961e-08),
+    (1.0, 0.49741742281473894, 0.11388741765011101, 0.015434919424988468, 0.001302415812821615, 6.250000097835858e-05),
+)  # fmt: skip
+
+
+def _erf_to_single(xp: Any, a: Any) -> Any:
+    """erf of float32, to the last bit or the one before; a fourth of the steps that float64 takes."""
+    x = xp.minimum(xp.maximum(a.astype(np.float64), -3.93), 3.93)
+    square, out = x * x, x
+    for coefficients, last in ((_SINGLE[0], False), (_SINGLE[1], True)):
+        power = square * coefficients[-1]
+        for c in coefficients[-2:0:-1]:
+            power += c
+            power *= square
+        power += coefficients[0]
+        out = out / power if last else out * power
+    return out.astype(a.dtype)
+
+
 def erfc(xp: Any, x: Any) -> Any:
     y = abs(x)
     bounded = xp.minimum(y, 30.0)
@@ -144,8 +167,14 @@ class Erf(Op):
 
     __slots__ = ()
     save = (0,)
-    forward = in_float64(erf)
 
+    @staticmethod
+    @in_blocks
+    def forward(a: Any) -> Any:
+        a = floating(a)
+        return erf(module_of(a), a) if a.dtype == np.float64 else _erf_to_single(module_of(a), a)
+
+    @backward_in_blocks
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         return (g * (m.exp(-(a * a)) * (2 / _ROOT_PI)),)
 

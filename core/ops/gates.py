@@ -8,6 +8,7 @@ from typing import Any
 from ..backends import module_of
 from ..node import Op
 from .activation import stable_sigmoid
+from .blocks import backward_in_blocks, in_blocks
 from .error_functions import Erf
 from .registry import register
 
@@ -31,10 +32,12 @@ class Softplus(Op):
     save = (0,)
 
     @staticmethod
+    @in_blocks
     def forward(a: Any, beta: float, threshold: float) -> Any:
         z = a * beta
         return module_of(a).where(z > threshold, a, _log1p_exp(z) / beta)
 
+    @backward_in_blocks
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         beta, threshold = self.attrs
         z = a * beta
@@ -49,9 +52,11 @@ class Logsigmoid(Op):
     save = (0,)
 
     @staticmethod
+    @in_blocks
     def forward(a: Any) -> Any:
         return -_log1p_exp(-a)
 
+    @backward_in_blocks
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         return (g * m.sigmoid(-a),)
 
@@ -67,9 +72,11 @@ class Silu(Op):
     save = (0,)
 
     @staticmethod
+    @in_blocks
     def forward(a: Any) -> Any:
         return a * stable_sigmoid(a)
 
+    @backward_in_blocks
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         s = m.sigmoid(a)
         return (g * (s * (a * (1 - s) + 1)),)
@@ -83,9 +90,11 @@ class Mish(Op):
     save = (0,)
 
     @staticmethod
+    @in_blocks
     def forward(a: Any) -> Any:
         return a * module_of(a).tanh(_log1p_exp(a))
 
+    @backward_in_blocks
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         t = m.tanh(m.softplus(a, 1.0, 1e9))
         return (g * (t + a * m.sigmoid(a) * (1 - t * t)),)
@@ -99,9 +108,11 @@ class Gelu(Op):
     save = (0,)
 
     @staticmethod
+    @in_blocks
     def forward(a: Any) -> Any:
         return a * 0.5 * (Erf.forward(a * _ROOT_HALF) + 1)
 
+    @backward_in_blocks
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         share = (m.erf(a * _ROOT_HALF) + 1) * 0.5
         return (g * (share + a * m.exp(a * a * -0.5) * _NORMAL),)
@@ -115,9 +126,11 @@ class GeluTanh(Op):
     save = (0,)
 
     @staticmethod
+    @in_blocks
     def forward(a: Any) -> Any:
         return a * 0.5 * (module_of(a).tanh((a + a * a * a * _CUBE) * _ROOT_2_OVER_PI) + 1)
 
+    @backward_in_blocks
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         square = a * a
         t = m.tanh((a + square * a * _CUBE) * _ROOT_2_OVER_PI)
