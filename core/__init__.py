@@ -82,7 +82,7 @@ from .serialization import load, save
 from .tensor import Size, Tensor
 from .threads import get_num_threads, set_num_threads
 from .training import Job, run
-
+from .func import vmap
 from math import e, inf, nan, pi
 
 newaxis = None

@@ -59,7 +59,11 @@ class Remainder(Op):
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
         _check_divisor("remainder", a, b)
-        return a % b
+        rest = a % b
+        if rest.dtype.kind in "iub":
+            return rest
+        xp = module_of(rest)  # zero has the sign of a, as in C, where Python gives it the divisor's
+        return xp.where(rest == 0, xp.copysign(rest, a), rest)
 
     def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
         return g, -g * m.floor(a / b) if self.edges[1] is not None else None
