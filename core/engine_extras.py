@@ -132,12 +132,13 @@ def values(node: Any, saved: tuple[Any, ...], create_graph: bool) -> list[Any]:
     if node.saves_output and node.n_outputs == 1:
         result[-1] = Tensor._recorded(result[-1], node)
     elif node.saves_output:
-        first = len(result) - node.n_outputs
-        for i, value in enumerate(result[first:]):
+        shift = len(result) - node.n_outputs  # from the number of an output to its place
+        for i in range(node.first_saved, node.n_outputs):
+            value = result[shift + i]
             if value.dtype in FLOATS:
-                result[first + i] = Tensor._recorded(value, OutputSlot(node, i, value.shape, value.dtype))
+                result[shift + i] = Tensor._recorded(value, OutputSlot(node, i, value.shape, value.dtype))
             else:
-                result[first + i] = Tensor._wrap(value)
+                result[shift + i] = Tensor._wrap(value)
     return result
 
 

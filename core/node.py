@@ -108,6 +108,7 @@ class Node:
         True  # backward returns arrays that nobody else holds (but for views and the incoming gradient)
     )
     n_outputs: ClassVar[int] = 1
+    first_saved: ClassVar[int] = 0  # of several outputs, the first that "out" in save stands for
 
     edges: tuple[Any, ...]
     seq: int

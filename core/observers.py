@@ -62,7 +62,7 @@ def pack_saved(node: Any) -> None:
     if isinstance(pair, str):
         raise RuntimeError(pair)
     pack, unpack = pair
-    first_output = len(node.saved) - (node.n_outputs if node.saves_output else 0)
+    first_output = len(node.saved) - (node.n_outputs - node.first_saved if node.saves_output else 0)
     packed = []
     for i, s in enumerate(node.saved):
         if isinstance(s, Tensor):

@@ -77,6 +77,7 @@ class StandardizeAffine(Op):
 
     __slots__ = ()
     save = (0, 1, "out")
+    first_saved = 1  # the first is the caller's, who may write to it: relu_() after a batch norm
 
     @staticmethod
     def forward(x: Any, w: Any, b: Any, dims: tuple[int, ...], eps: float, shape: tuple[int, ...]) -> Any:
@@ -96,7 +97,7 @@ class StandardizeAffine(Op):
         ex, ew, eb = self.edges
         if hasattr(g, "_array"):
             return self._again(m, g, x, w)
-        normal, scale = outs[1], outs[2]
+        normal, scale = outs[0], outs[1]
         others = tuple(i for i, k in enumerate((1,) * (x.ndim - len(shape)) + shape) if k == 1)
         gb = total(g, others, False).reshape(w.shape) if eb is not None else None
         gw = _product_sum(g, normal, others).reshape(w.shape) if ew is not None else None

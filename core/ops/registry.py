@@ -123,7 +123,7 @@ def apply_several(op: type[Op], inputs: tuple[Any, ...], attrs: tuple[Any, ...] 
     """`apply` for an operation whose forward returns several arrays.
 
     Its backward gets a list with one gradient for each output, None where nothing has arrived; a save of "out" stands
-    for all outputs, as the last arguments.
+    for all outputs from `first_saved` on, as the last arguments.
     """
     arrays_ = [t._array for t in inputs]
     forward = in_float32(op) if has_halves(arrays_) else op.forward
@@ -147,7 +147,8 @@ def _recorded_several(
     node: Any = _new(node_class(op) if has_halves(out._array for out in outs) else op)
     node.edges = tuple([(t._node or t) if t._requires_grad else None for t in inputs])
     plain = tuple(out._array for out in outs)
-    node.saved = tuple([inputs[s] for s in op.save if s != "out"]) + (plain if op.saves_output else ())  # type: ignore[index]
+    kept = plain[op.first_saved :] if op.saves_output else ()
+    node.saved = tuple([inputs[s] for s in op.save if s != "out"]) + kept  # type: ignore[index]
     node.attrs, node.seq, node.hooks = attrs, next_seq(), None
     node.shape, node.dtype = plain[0].shape, plain[0].dtype
     for i, out in enumerate(outs):
