@@ -41,6 +41,19 @@ APART = {
     "linalg.norm": "prints a singular value that is zero but for the last bits",
     "torch.gradient": "prints -3.0000 where the exact answer, which gradwire gives, prints -3.",
 }
+# Examples of hundreds of megabytes.
+HEAVY = {
+    f"nn.{n}"
+    for n in (
+        "ReplicationPad3d",
+        "ConvTranspose3d",
+        "CircularPad3d",
+        "Conv3d",
+        "Transformer",
+        "TransformerDecoder",
+        "TransformerEncoder",
+    )
+}
 NAMESPACES = (
     "torch",
     "Tensor",
@@ -63,7 +76,7 @@ def _examples():
             if ">>>" not in text or OUTSIDE.search(text[text.index(">>>") :]) or not names.has(path, name):
                 continue
             found = doctest.DocTestParser().get_examples(text)
-            if f"{path}.{name}" not in APART and found:
+            if f"{path}.{name}" not in {*APART, *HEAVY} and found:
                 yield pytest.param(found, id=f"{path}.{name}")
 
 
