@@ -222,8 +222,6 @@ def _accumulate(leaf: Any, g: Any, fresh: bool, create_graph: bool) -> None:
         leaf._grad = g if before is None else before + g
     elif before is None:
         leaf._grad = Tensor._wrap(g if fresh else g.copy())
-    elif before._requires_grad:
-        leaf._grad = Tensor._wrap(before._array + g)
     else:
         versions.note_change(before._array)
         array = before._array

@@ -59,10 +59,15 @@ def run_hooks(hooks: Iterable[Any], g: Any, create_graph: bool) -> Any:
         if replaced is None:
             continue
         if not isinstance(replaced, Tensor):
-            raise TypeError(f"hook: expected a tensor or None to be returned, got {type(replaced).__name__}")
-        if replaced._array.shape != t._array.shape or replaced._array.dtype != t._array.dtype:
+            raise TypeError(f"expected Variable, but hook returned '{type(replaced).__name__}'")
+        name = getattr(hook, "__name__", type(hook).__name__)
+        if replaced._array.dtype != t._array.dtype:
             raise RuntimeError(
-                f"hook: expected a gradient of shape {list(t.shape)} and {t.dtype}, got {list(replaced.shape)} and {replaced.dtype}"
+                f"hook '{name}' has changed the type of value (was {t.dtype} got {replaced.dtype})"
+            )
+        if replaced._array.shape != t._array.shape:
+            raise RuntimeError(
+                f"hook '{name}' has changed the size of value (was {list(t.shape)} got {list(replaced.shape)})"
             )
         t = replaced
     return t if create_graph else t._array

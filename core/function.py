@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any
 
 from . import versions
@@ -28,6 +29,7 @@ class _Context(Node):
         "_not_differentiable",
         "_own_outputs",
         "_places",
+        "_tensors",
         "needs_input_grad",
     )
     fresh = False
@@ -38,6 +40,7 @@ class _Context(Node):
         self.saved: Any = ()
         self._function, self._none_as_zeros = function, True
         self._places: tuple[Any, ...] = ()  # of the saved tensors in the graph
+        self._tensors: tuple[bool, ...] = ()  # which of the arguments are tensors
         self._not_differentiable: tuple[Tensor, ...] = ()
         self._dirty: tuple[Tensor, ...] = ()
         self._own_outputs: dict[
@@ -78,6 +81,12 @@ class _Context(Node):
         return self._function.__name__ + "Backward"
 
     @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """As for every node, but for those arguments alone that are tensors."""
+        every = super().next_functions
+        return tuple(f for f, is_tensor in zip(every, self._tensors, strict=True) if is_tensor)
+
+    @property
     def n_outputs(self) -> int:  # type: ignore[override]
         return len(self.attrs)
 
@@ -111,7 +120,9 @@ class _Context(Node):
                 )
         self.__dict__["_given"] = tuple(given)
         try:
-            result = self._function.backward(self, *grads)
+            own = self._function
+            run = own.vjp if own.backward is Function.backward else own.backward
+            result = run(self, *grads)
         finally:
             del self.__dict__["_given"]
         results = result if isinstance(result, tuple) else (result,)
@@ -151,18 +162,47 @@ class Function:
         )
 
     @staticmethod
+    def vjp(ctx: Any, *grad_outputs: Any) -> Any:
+        """Another name for backward."""
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function."
+        )
+
+    @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         raise NotImplementedError("setup_context is not defined")
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with "
+            "static forward method: call apply() of the class."
+        )
+
     @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Runs forward and records it."""
+    def _node_type(cls) -> type[_Context]:
+        """The type of this Function's nodes, which has its name."""
+        found = cls.__dict__.get("_nodes")
+        if found is None:
+            if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
+                raise RuntimeError(
+                    "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one "
+                    "of them."
+                )
+            found = type(cls.__name__ + "Backward", (_Context,), {"__slots__": ()})
+            cls._nodes = found  # type: ignore[attr-defined]
+        return found
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Runs forward and records it. Keywords are put at their places among the arguments."""
+        if kwargs or (cls.forward.__defaults__ and cls.setup_context is not Function.setup_context):
+            args = _bound(cls, args, kwargs)
         if versions.watch:
             for a in args:
                 if isinstance(a, Tensor):
                     refresh(a)
-        needs = tuple(isinstance(a, Tensor) and a._requires_grad and grad_state.enabled for a in args)
-        ctx = _Context(cls, needs)
+        needs = tuple([isinstance(a, Tensor) and a._requires_grad for a in args])
+        ctx = cls._node_type()(cls, needs)
         before, grad_state.enabled = grad_state.enabled, False
         try:
             if cls.setup_context is not Function.setup_context:
@@ -173,16 +213,19 @@ class Function:
         finally:
             grad_state.enabled = before
         outputs = output if isinstance(output, tuple) else (output,)
+        recorded = before and any(needs)
         for d in ctx._dirty:
             if not any(o is d for o in outputs):
                 raise RuntimeError(
-                    f"{cls.__name__}: a tensor that mark_dirty() was given must be returned by forward"
+                    "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+                    f"modified inplace must all be outputs of the Function. ({cls.__name__})"
                 )
-            if any(needs):
-                check_writable(d)  # which brings a view up to date: the write is to be noted after that
-            versions.note_change(d._array, rewrites=any(needs))
-        if not any(needs):
+            if recorded:
+                check_writable(d, "has been")  # brings a view up to date: the write is to be noted after that
+            versions.note_change(d._array, rewrites=recorded)
+        if not recorded:
             return output
+        ctx._tensors = tuple([isinstance(a, Tensor) for a in args])
         ctx.edges = tuple((a._node or a) if need else None for a, need in zip(args, needs, strict=True))
         ctx.seq = next_seq()
         ctx.attrs = tuple(_zeros_like(o) for o in outputs)
@@ -193,6 +236,18 @@ class Function:
         if versions.watch:
             observe(ctx)
         return tuple(results) if isinstance(output, tuple) else results[0]
+
+
+def _bound(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments of forward in order, keywords among them, and with setup_context the defaults too."""
+    signature = inspect.signature(cls.forward)
+    if any(p.kind is p.KEYWORD_ONLY and n in kwargs for n, p in signature.parameters.items()):
+        raise TypeError("forward() got an unexpected keyword argument (keyword-only arguments are not taken)")
+    if cls.setup_context is Function.setup_context:
+        return signature.bind(None, *args, **kwargs).args[1:]
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args
 
 
 def _zeros_like(o: Any) -> tuple[Any, Any]:

@@ -68,8 +68,8 @@ def check_overlap(t: Tensor, name: str) -> None:
         return
     if _overlaps(array):
         raise RuntimeError(
-            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please clone() the tensor before performing the operation."
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            f"Please clone() the tensor before performing the operation. ({name})"
         )
 
 

@@ -34,9 +34,10 @@ class _Freed:
 FREED: Any = _Freed()
 
 SECOND_TIME = (
-    "Trying to backward through the graph a second time, but the buffers have already been freed: the saved "
-    "intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-    "retain_graph=True when calling backward the first time."
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+    "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
+    "after calling backward."
 )
 
 # What an edge leads to; a class attribute, so that the engine asks with one load.

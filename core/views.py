@@ -60,7 +60,7 @@ def attach_returned(out: Any, source: Any, made_by: str) -> None:
 
 def _of_a_function(view: View) -> RuntimeError:
     return RuntimeError(
-        f"Output of {view.made_by} is a view and is being modified inplace, or its base was. This view was created inside a "
+        f"Output 0 of {view.made_by} is a view and is being modified inplace. This view (or its base) was created inside a "
         "custom Function (or because an input was returned as-is), and the autograd logic to handle view+inplace would "
         "override its backward, leading to incorrect gradients. clone() what the Function returns."
     )
@@ -129,14 +129,14 @@ def rebase(t: Any, place: Any) -> None:
     refresh(t)
 
 
-def check_writable(t: Any) -> None:
+def check_writable(t: Any, is_being: str = "is being") -> None:
     """Raises RuntimeError for a leaf that requires grad, or a view of one, in an in-place operation that is recorded."""
     if versions.watch:
         refresh(t)
     if not t._requires_grad:
         return
     if t._node is None:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        raise RuntimeError(f"a leaf Variable that requires grad {is_being} used in an in-place operation.")
     if t._view is not None and t._view.made_by:
         raise _of_a_function(t._view)
     if t._view is not None and t._view.base._node is None:

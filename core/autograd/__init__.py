@@ -104,8 +104,6 @@ def _roots(outputs: list[Tensor], grads: list[Any], create_graph: bool) -> tuple
             if t._array.size != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             g = Tensor._wrap(module_of(t._array).ones(t._array.shape, t._array.dtype))
-        elif isinstance(g, (int, float)) and t._array.size == 1:
-            g = Tensor._wrap(module_of(t._array).full(t._array.shape, g, t._array.dtype))
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         if g._array.shape != t._array.shape:

@@ -14,7 +14,7 @@ from gradwire.nn import functional as F
 def test_a_hook_that_returns_another_shape_is_refused():
     w = torch.ones(3, requires_grad=True)
     w.register_hook(lambda g: g.sum())
-    with pytest.raises(RuntimeError, match=r"hook: expected a gradient of shape \[3\]"):
+    with pytest.raises(RuntimeError, match="has changed the size of value"):
         (w * 2).sum().backward()
 
 
