@@ -39,6 +39,29 @@ class Bce(Op):
         return "BinaryCrossEntropyBackward0"
 
 
+@register("bce_logits", inputs=2)
+class BceLogits(Op):
+    """bce_logits(x, t): bce(sigmoid(x), t), by logarithms that don't overflow."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(x: Any, t: Any) -> Any:
+        xp = module_of(x)
+        return (1 - t) * x + xp.maximum(-x, x.dtype.type(0)) + xp.log1p(xp.exp(-abs(x)))
+
+    def backward(self, m: Any, g: Any, x: Any, t: Any) -> Any:
+        ex, et = self.edges
+        return (
+            g * (m.sigmoid(x) - t) if ex is not None else None,
+            -g * x if et is not None else None,
+        )
+
+    def name(self) -> str:
+        return "BinaryCrossEntropyWithLogitsBackward0"
+
+
 @register("cross_entropy", outputs=2)
 class CrossEntropy(Op):
     """cross_entropy(x, target, mean) -> (loss, shares): x (N, C), target a raw int64 array (N,) of classes.

@@ -255,6 +255,8 @@ def binary_cross_entropy_with_logits(
     if target._array.shape != input._array.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     given = [t for t in (weight, pos_weight) if t is not None]
+    if not given and input._array.dtype == target._array.dtype and input._array.dtype in FLOATS:
+        return reduced(apply(_losses.BceLogits, (input, target)), reduction)
 
     def loss(x: Tensor, t: Tensor, *more: Tensor) -> Tensor:
         log_p = logsigmoid(x)

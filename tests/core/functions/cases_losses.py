@@ -104,6 +104,7 @@ CASES = [
     *_each("binary_cross_entropy", np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0, 0.0]), note="extremes", twice=False, tolerance=1e-7),
     *_each("binary_cross_entropy", unit(), unit(), note="0d"),
     *_each("binary_cross_entropy_with_logits", signed(2, 3), unit(2, 3), dtypes=_FLOATS),
+    *_each("binary_cross_entropy_with_logits", np.array([1e4, -1e4, np.inf, -np.inf, np.nan, 0.0]), np.array([0.0, 1.0, 0.5, 0.5, 1.0, 1.0]), note="special", grad=False),
     *_each("binary_cross_entropy_with_logits", signed(2, 3) * 30, unit(2, 3), note="large"),
     *_each("binary_cross_entropy_with_logits", signed(2, 3), unit(2, 3), note="weights", weight=Constant(positive(3)), pos_weight=Constant(positive(3))),
     *_each("binary_cross_entropy_with_logits", signed(2, 3), unit(2, 3), note="pos_weight", pos_weight=Constant(positive(2, 1))),

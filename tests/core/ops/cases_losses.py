@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .cases import Case
+from .cases import Case, signed
 
 _SCORES = np.array([[0.3, -1.2, 2.0], [50.0, -50.0, 0.1], [1.0, 1.0, 1.0], [-3.0, 0.5, 0.2]])
 _CLASSES = np.array([2, 1, 0, 1])
@@ -14,6 +14,7 @@ _PROBABILITIES = np.linspace(0.1, 0.9, 6).reshape(2, 3)
 
 
 CASES: list[Case] = [
+    Case("bce_logits", (signed(2, 3), _PROBABILITIES), lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none")),
     *(
         Case(
             "cross_entropy",
