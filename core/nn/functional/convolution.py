@@ -223,14 +223,17 @@ def _transposed(
             "Output size is too small"
         )
     x = input if len(shape) == n + 2 else unsqueeze(input, 0)
-    # What output_padding adds beyond a whole step no window reaches: zeros, which the op's windows must not count.
-    beyond = tuple(max(e - s + 1, 0) for e, s in zip(extra, step, strict=True))
+    # Of the end that padding cuts off, output_padding takes back what it can; beyond lies what no window reaches, zeros. Less
+    # than a step of it may stay in the room that windows are counted in.
+    within = [e < s for e, s in zip(extra, step, strict=True)]
+    high = tuple(p if w else max(p - e, 0) for p, e, w in zip(margin, extra, within, strict=True))
+    beyond = tuple(0 if w else max(e - p, 0) for p, e, w in zip(margin, extra, within, strict=True))
     reached = tuple(n - e for n, e in zip(sizes, beyond, strict=True))
     if min(reached) < 1:
         raise NotImplementedError(
             f"{name}: an output of which output_padding alone makes up a whole dimension is not supported, got {sizes}"
         )
-    windows = Windows(kernel, step, spread, margin, margin)
+    windows = Windows(kernel, step, spread, margin, high)
     out = apply(
         _conv.ConvolutionInput, (x, weight), (windows, groups, (x._array.shape[0], channels, *reached))
     )

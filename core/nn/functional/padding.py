@@ -115,6 +115,11 @@ def _table(size: int, before: int, after: int, mode: str) -> _rs.Table:
         at = np.where(at >= size, 2 * (size - 1) - at, at)
     elif mode == "replicate":
         at = np.clip(at, 0, size - 1)
-    else:
-        at = at % size
+    else:  # what is cut off is no part of the circle
+        start, rest = max(-before, 0), size - max(-before, 0) - max(-after, 0)
+        if max(before, after) > rest:
+            raise RuntimeError(
+                f"Padding value causes wrapping around more than once: padding ({before}, {after}) leaves {max(rest, 0)} of {size}"
+            )
+        at = start + np.arange(-max(before, 0), rest + max(after, 0)) % rest if rest else at[:0]
     return _rs.Table(at[None], None, size)

@@ -103,11 +103,22 @@ def _windows(
             f"Given input size: {joined((c, *sizes), 'x')}. Calculated output size: {joined((c, *counts), 'x')}. "
             "Output size is too small"
         )
+    if max(spread) > 1 and max(margin) and "max" in name:
+        _refuse_windows_of_margin(name, sizes, counts, kernel, step, margin, spread)
     high = tuple(
         max((c - 1) * t + d * (k - 1) + 1 - s - p, 0)
         for c, s, k, t, p, d in zip(counts, sizes, kernel, step, margin, spread, strict=True)
     )
     return Windows(kernel, step, spread, margin, high)
+
+
+def _refuse_windows_of_margin(name: str, sizes: Ints, counts: Any, *of: Ints) -> None:
+    for size, count, k, t, p, d in zip(sizes, counts, *of, strict=True):
+        at = np.arange(count)[:, None] * t - p + np.arange(k) * d
+        if not ((at >= 0) & (at < size)).any(axis=1).all():
+            raise RuntimeError(
+                f"{name}: with padding {p} and dilation {d} a window of size {k} has no cell in {size} elements"
+            )
 
 
 def _as_batch(input: Tensor, n: int) -> Tensor:
@@ -210,6 +221,10 @@ def _avg_pool(
     windows = _windows(n, name, input, kernel_size, stride, padding, 1, ceil_mode)
     image = _as_batch(input, n)
     shape = image._array.shape
+    if n == 3 and any(size < k for size, k in zip(shape[2:], windows.kernel, strict=True)):
+        pairs = [" ".join(f"{a}: {i}" for a, i in zip(names, ints_, strict=True)) for names, ints_ in
+                 ((("T", "H", "W"), shape[2:]), (("kT", "kH", "kW"), windows.kernel))]  # fmt: skip
+        raise RuntimeError(f"input image ({pairs[0]}) smaller than kernel size ({pairs[1]})")
     divisor: Any = (
         windows.cells if divisor_override is None else integer(divisor_override, name, "divisor_override")
     )

@@ -72,7 +72,7 @@ def interpolate(
     real = np.float64 if x._array.dtype == np.float64 else np.float32
     for d in range(n):
         factor = None if factors is None else factors[d]
-        table = _table(image[d], out[d], factor, mode, bool(align_corners), real)
+        table = _table(image[d], out[d], factor, mode, bool(align_corners), real, n == 2)
         if table is not None:
             x = apply(_rs.Resample, (x,), (table, 2 + d))
     return x.clone() if x is input else x
@@ -125,10 +125,14 @@ def _target(
 
 @lru_cache(256)
 def _table(
-    rows: int, out: int, factor: float | None, mode: str, aligned: bool, real: Any
+    rows: int, out: int, factor: float | None, mode: str, aligned: bool, real: Any, planar: bool
 ) -> _rs.Table | None:
     """Which rows each row of a resized dimension reads, with weights; None where it stays as it is."""
     if mode in _NEAREST:
+        if (
+            mode == "nearest" and planar and out in (rows, 2 * rows)
+        ):  # for images PyTorch looks at no factor then
+            return None if out == rows else _rs.Table((np.arange(out) // 2)[None], None, rows)
         # in float32, as PyTorch computes the places whatever the dtype
         scale = np.float32(1.0 / factor) if factor else np.float32(rows) / np.float32(out)
         at = np.arange(out, dtype=np.float32) + np.float32(0.5 if mode == "nearest-exact" else 0)

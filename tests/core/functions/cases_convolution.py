@@ -52,6 +52,8 @@ CASES = [
     *(c for n in (1, 2, 3) for c in _cases(n)),
     case(_F + "conv2d", signed(2, 3, 5, 6), signed(4, 3, 2, 3), None, (1, 2), (0, 1), (2, 1), note="uneven", dtypes="float64"),
     case(_F + "conv2d", signed(1, 3, 4, 4), signed(2, 3, 1, 1), note="one-by-one", dtypes="float64 float32"),
+    *(case(_F + "conv_transpose2d", signed(2, 4, 2, 3), signed(4, 1, 3, 2), None, (3, 1), p, (2, 1), 4, (2, 2), note=f"taken-back-{p}",
+           dtypes="float64") for p in (0, 1, 2)),
     case(_F + "conv2d", signed(1, 2, 4, 5), signed(2, 2, 2, 4), padding="same", note="same-even", dtypes="float64"),
 ]  # fmt: skip
 

@@ -102,6 +102,8 @@ CASES = [
     case(F + "adaptive_max_pool2d", distinct(2, 2, 5, 3), (0, 2), return_indices=True, note="nothing", dtypes=FLOATS, grad=False),
     case(F + "adaptive_max_pool2d", distinct(0, 2, 5, 3), 2, return_indices=True, note="no-images", dtypes=FLOATS),
     case(F + "adaptive_avg_pool2d", distinct(0, 2, 5, 3), (2, 0), note="no-images", dtypes=FLOATS, grad=False),
+    *(case(F + "pad", signed(1, 2, 5), p, "circular", note=f"cut-{p}", dtypes=FLOATS) for p in ((-1, 2), (-3, 2), (1, -2))),
+    case(F + "interpolate", signed(2, 2, 3, 2), scale_factor=(2.2, 1.3), note="nearest-doubled", dtypes=FLOATS),
     case("constant_pad_nd", signed(2, 3), (1, -1), 2),
     case("conv_tbc", signed(5, 2, 3), signed(2, 3, 4), signed(4), 1, dtypes=FLOATS, tolerance=1e-5),
     case("convolution", signed(2, 2, 5, 4), signed(3, 2, 2, 2), signed(3), [2, 1], [1], [1, 1], False, [0, 0], 1, dtypes=FLOATS, tolerance=1e-5),
@@ -125,6 +127,7 @@ CASES = [
 ]  # fmt: skip
 
 BAD = [
+    bad(F + "avg_pool3d", signed(1, 1, 6, 1, 1), (1, 2, 2), ceil_mode=True),
     *(
         bad(F + "pad", signed(1, 2, 5), *a)
         for a in (((-6, 2),), ((-3, -3),), (1,), ("ab",), ((1, 1), "constant", "a"), ((1.5, 1),))

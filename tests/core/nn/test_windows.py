@@ -1,4 +1,4 @@
-"""Convolutions whose columns go beyond a core's cache are made part by part: the same values, and the same bits every time."""
+"""Convolutions made part by part, windows without a cell in the image, and circles of which nothing is left."""
 
 from __future__ import annotations
 
@@ -35,3 +35,15 @@ def test_a_pool_of_nothing_but_minus_infinity_gives_its_gradient_to_the_image_no
     y = theirs.full((1, 1, 3, 3), -float("inf"), dtype=theirs.float64, requires_grad=True)
     theirs.nn.functional.max_pool2d(y, 3, 3, 1).sum().backward()
     assert x.grad.tolist() == y.grad.tolist() and x.grad.sum().item() == 1
+
+
+@pytest.mark.parametrize("padding", [(-3, 3), (2, -4), (-5, 1)])
+def test_a_circle_is_not_wrapped_more_than_once_around_what_is_left_of_it(padding, device):
+    x = ours.ones(1, 2, 5, device=device)
+    with pytest.raises(RuntimeError, match="wrapping around more than once"):
+        ours.nn.functional.pad(x, padding, mode="circular")
+
+
+def test_a_window_that_lies_in_the_margin_alone_is_refused(device):
+    with pytest.raises(RuntimeError, match="has no cell in 1 elements"):
+        ours.nn.functional.max_pool1d(ours.ones(1, 1, 1, device=device), 2, 1, padding=1, dilation=2)
