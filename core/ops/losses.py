@@ -62,6 +62,27 @@ class BceLogits(Op):
         return "BinaryCrossEntropyWithLogitsBackward0"
 
 
+@register("squared_error", inputs=2)
+class SquaredError(Op):
+    """squared_error(x, t): (x - t)^2; the two broadcast."""
+
+    __slots__ = ()
+    save = (0, 1)
+
+    @staticmethod
+    def forward(x: Any, t: Any) -> Any:
+        d = x - t
+        return d * d
+
+    def backward(self, m: Any, g: Any, x: Any, t: Any) -> Any:
+        ex, et = self.edges
+        slope = (x - t) * g * 2
+        return slope if ex is not None else None, -slope if et is not None else None
+
+    def name(self) -> str:
+        return "MseLossBackward0"
+
+
 @register("cross_entropy", outputs=2)
 class CrossEntropy(Op):
     """cross_entropy(x, target, mean) -> (loss, shares): x (N, C), target a raw int64 array (N,) of classes.

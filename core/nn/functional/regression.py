@@ -13,6 +13,8 @@ from ...functions import clamp, exp, log, where
 from ...functions import sum as _sum
 from ...functions.arguments import tensor_of
 from ...grad_mode import no_grad
+from ...ops import losses as _losses
+from ...ops.registry import apply
 from ...tensor import Tensor
 from .arguments import entered, in_full, reduced, reduction_of
 
@@ -37,6 +39,14 @@ def _apart(
     return in_full(lambda x, y: loss(x - y), input, target)
 
 
+def _alike(input: Any, target: Any) -> bool:
+    """Whether the two are tensors of one shape and one floating-point dtype."""
+    if not isinstance(input, Tensor) or not isinstance(target, Tensor):
+        return False
+    a, b = input._array, target._array
+    return a.shape == b.shape and a.dtype == b.dtype and a.dtype in FLOATS
+
+
 def _weighted(loss: Tensor, input: Tensor, weight: Tensor) -> Tensor:
     if weight._array.shape != input._array.shape:
         raise ValueError("Weights and input must have the same size.")
@@ -57,7 +67,10 @@ def mse_loss(
     weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The squares of input - target."""
-    loss = _apart("mse_loss", input, target, lambda d: d * d)
+    if _alike(input, target):
+        loss = apply(_losses.SquaredError, (input, target))
+    else:
+        loss = _apart("mse_loss", input, target, lambda d: d * d)
     return _with_weight(loss, input, weight, reduction_of(size_average, reduce, reduction))
 
 

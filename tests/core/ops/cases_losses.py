@@ -14,6 +14,8 @@ _PROBABILITIES = np.linspace(0.1, 0.9, 6).reshape(2, 3)
 
 
 CASES: list[Case] = [
+    Case("squared_error", (signed(2, 3), signed(2, 3)), lambda x, t: (x - t) ** 2),
+    Case("squared_error", (signed(2, 3), signed(3)), lambda x, t: (x - t) ** 2, note="broadcast"),
     Case("bce_logits", (signed(2, 3), _PROBABILITIES), lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none")),
     *(
         Case(
