@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import to_device
+from ..creation import full_like
 from ..data import fetch
 from ..data.collate import takes_many
 from ..grad_mode import no_grad
@@ -83,7 +84,7 @@ class ShardStep:
                 raise LossError(
                     f"{type(self.job).__name__}.loss() returned a tensor that does not depend on the model's parameters"
                 )
-            loss.backward(gradient=weight)
+            loss.backward(gradient=full_like(loss, weight))
         with layout.device.context():
             vector = layout.device.module.empty(layout.size, layout.dtype)
         for start, stop in layout.gaps:
