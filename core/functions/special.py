@@ -16,6 +16,7 @@ from ..ops import airy as _ai
 from ..ops import bessel as _be
 from ..ops import error_functions as _ef
 from ..ops import gamma as _ga
+from ..ops import transcendental as _ops
 from ..ops.registry import apply, cast_inputs, unary
 from ..tensor import Tensor
 from . import activation as _ac
@@ -25,7 +26,6 @@ from . import gammas as _gm
 from . import reduction as _re
 from . import transcendental as _tr
 from .arguments import beside, common_dtype, tensor_of
-from .arithmetic import where
 from .catalogue import public
 from .matrix import SCALAR_NAMES
 
@@ -163,8 +163,7 @@ def both_floating(name: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
 def xlog1py(input: Any, other: Any) -> Tensor:
     """input * log1p(other); 0 where input is 0, NaN where other is NaN."""
     a, b = both_floating("xlog1py", input, other)
-    zero = (a == 0) & (b == b)
-    return where(zero, 0.0, a * _el.log1p(where(zero, 1.0, b)))
+    return apply(_ops.Xlog1py, (a, b))
 
 
 @public(namespace="torch.special", out=True)

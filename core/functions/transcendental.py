@@ -11,9 +11,8 @@ from ..ops import transcendental as _tr
 from ..ops.registry import apply, cast_inputs, unary
 from ..tensor import Tensor
 from .arguments import beside, common_dtype, tensor_of
-from .arithmetic import clamp, mul, where
+from .arithmetic import mul, where
 from .catalogue import public
-from .elementary import log
 
 __all__ = [
     "acos",
@@ -100,19 +99,16 @@ def xlogy(input: Any, other: Any) -> Tensor:
     if not to.is_floating_point:
         to = get_default_dtype()
     a, b = beside(input, like, to), beside(other, like, to)
-    zero = (a == 0) & (b == b)
-    safe = where(zero, 1.0, b)
-    product = a * log(safe)
-    return where(zero, 0.0, product)
+    return apply(_tr.Xlogy, (a, b))
 
 
 @public(in_place=True, out=True)
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(input / (1 - input)), of input clamped to [eps, 1 - eps] where eps is given."""
+    tensor_of(input, "logit")
     x = input if input._array.dtype in FLOATS else cast_inputs(input, get_default_dtype())
-    if eps is not None:
-        x = clamp(x, eps, 1 - eps)
-    return log(x / (1 - x))
+    kind = x._array.dtype.type
+    return apply(_tr.Logit, (x,), (None if eps is None else (float(kind(eps)), float(kind(1 - eps))),))
 
 
 @public(in_place=True, out=True)

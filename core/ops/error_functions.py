@@ -236,7 +236,12 @@ class LogNdtr(Op):
     forward = in_float64(log_ndtr)
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
-        return (g / m.erfcx(a * (-1 / _ROOT_2)) * math.sqrt(2 / math.pi),)
+        t = a * (1 / _ROOT_2)
+        right = t > 0  # where erfcx(-t) overflows
+        zero = m.zeros_like(t)
+        left_part = 1 / m.erfcx(m.where(right, zero, -t))
+        right_part = m.exp(-t * t) / m.erfc(m.where(right, -t, zero))
+        return (g * m.where(right, right_part, left_part) * math.sqrt(2 / math.pi),)
 
 
 @register("entr")

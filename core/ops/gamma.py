@@ -113,9 +113,8 @@ def zeta(xp: Any, s: Any, q: Any) -> Any:
     part = xp.where(negative, q - floor, 0.5)
     value = _zeta_positive(xp, inside, xp.where(negative, part, xp.where(q > 0, q, 1.0)))
     if bool(negative.any()):
-        back = _zeta_positive(xp, inside, 1 - part) - _zeta_positive(
-            xp, inside, xp.where(negative, 1 - q, 1.0)
-        )
+        rest = xp.where(negative & (q != floor), xp.ceil(q) - q, 0.5)  # exact, where 1 - part is not
+        back = _zeta_positive(xp, inside, rest) - _zeta_positive(xp, inside, xp.where(negative, 1 - q, 1.0))
         value = xp.where(negative, value + xp.where(inside % 2 == 0, back, -back), value)
     below = xp.where(q == floor, _INF, xp.where(s == xp.floor(s), value, _NAN))
     value = xp.where(q <= 0, below, value)

@@ -43,3 +43,16 @@ def test_incomplete_gamma_functions_of_whole_parameters_are_sums_of_poisson_prob
         both = [gradwire.tensor(float(v), dtype=gradwire.float64, device=device) for v in (a, x)]
         assert math.isclose(gradwire.igammac(*both).item(), tail, rel_tol=1e-13)
         assert math.isclose(gradwire.igamma(*both).item(), 1 - tail, rel_tol=1e-9)
+
+
+def test_the_second_derivative_of_sinc_at_0_is_that_of_its_series(device):
+    x = gradwire.tensor([0.0, 1e-9], dtype=gradwire.float64, device=device, requires_grad=True)
+    (first,) = gradwire.autograd.grad(gradwire.sinc(x).sum(), x, create_graph=True)
+    (second,) = gradwire.autograd.grad(first.sum(), x)
+    assert gradwire.allclose(second, gradwire.full_like(second, -(math.pi**2) / 3), rtol=1e-12)
+
+
+def test_digamma_and_its_derivative_keep_their_digits_beside_a_pole(device):
+    x = gradwire.tensor(-1.0, dtype=gradwire.float64, device=device) + 2.0**-30
+    assert math.isclose(gradwire.digamma(x).item(), -(2.0**30), rel_tol=1e-9)  # -1 / distance + 0.42
+    assert math.isclose(gradwire.polygamma(1, x).item(), 2.0**60, rel_tol=1e-13)

@@ -29,7 +29,17 @@ def _no_poles(*shape):
     return np.asarray(np.floor(signed(*shape) * 3) + unit(*shape) * 0.8 + 0.1)
 
 
+edges = np.array([-0.5, 0.0, 0.3, 1.0, 1.5])
 POINTWISE = [
+    *(case(name, edges, note="edges-of-the-domain", twice=False, dtypes=FLOATS) for name in ("logit", "special.logit")),
+    case("logit", edges, 0.1, note="clamped", twice=False, dtypes=FLOATS),
+    *(case(name, np.array([0.0, 0.0, 2.0, -1.0]), np.array([2.0, 0.3, 0.4, 1.5]), note="zeros", twice=False, dtypes=FLOATS)
+      for name in ("xlogy", "special.xlogy", "special.xlog1py")),
+    *(case(name, np.array([0.0, 0.0]), np.array([-2.0, -1.0]), note="zeros-below", twice=False, dtypes=FLOATS, forms=False)
+      for name in ("xlogy", "special.xlog1py")),
+    case("sinc", np.array([0.0, 1e-3, -0.02, 0.05]), note="near-0", twice=False, tolerance=1e-4),
+    *(case(name, np.array([-1e-8, -7.3, 1e-6]), note="near-poles", dtypes="float64", twice=False, tolerance=1e-6) for name in ("lgamma", "digamma")),
+    case("special.log_ndtr", np.array([-40.0, -5.0, 5.0, 40.0, 800.0]), note="tails", dtypes="float64", twice=False),
     *(case(name, a, b, note=note) for name in ("bitwise_left_shift", "bitwise_right_shift") for note, a, b in (
         ("matrix", ints, np.array([1, 2, 62])), ("number", ints, 3), ("beyond", ints, np.array([64, -1, 100])),
         ("narrow", ints.astype(np.int8), np.array([[1], [7]], np.int8)), ("wide-beside-narrow", ints.astype(np.int32), ints),

@@ -32,6 +32,9 @@ CASES: list[Case] = [
     *_unary("ndtri", S.ndtri, _unit),
     *_unary("entr", S.entr, positive),
     *_binary("logaddexp2", torch.logaddexp2),
+    *(c for op, f in (("xlogy", torch.xlogy), ("xlog1py", S.xlog1py)) for c in _same(op, f, signed, positive)),
+    Case("logit", (_unit(2, 3),), torch.logit, given(None)),
+    Case("logit", (_unit(2, 3),), lambda a: torch.logit(a, 1e-3), given((1e-3, 1 - 1e-3)), note="eps"),
     *(Case("polygamma", (positive(2, 3),), lambda a, n=n: torch.polygamma(n, a), given(n), note=str(n)) for n in (2, 4)),
     # whole parameters, to which no gradient flows
     Case("zeta", (np.array([2, 3, 5]), positive(2, 3)), lambda s, q: S.zeta(s.double(), q)),
