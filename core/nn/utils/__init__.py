@@ -5,3 +5,5 @@ from . import parametrize as parametrize
 from . import rnn as rnn
 from .clip_grad import *
 from .convert_parameters import *
+from .fusion import *
+from .normed_weights import *

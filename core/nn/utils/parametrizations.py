@@ -10,14 +10,14 @@ from .parametrize import register_parametrization, type_before_parametrizations
 __all__ = ["spectral_norm", "weight_norm"]
 
 
-def _norm_except(v: Tensor, dim: int) -> Tensor:
+def norm_except(v: Tensor, dim: int) -> Tensor:
     """The 2-norm over all dimensions but `dim` (-1: over all), kept as sizes of 1."""
     squares = v * v
     dims = list(range(v.ndim)) if dim == -1 else [d for d in range(v.ndim) if d != dim % v.ndim]
     return squares.sum(dims, keepdim=True).sqrt() if dims else squares.sqrt()
 
 
-def _unit(v: Tensor, eps: float) -> Tensor:
+def unit(v: Tensor, eps: float) -> Tensor:
     """`v` (n,) divided by its 2-norm, or by eps where that is smaller."""
     return v / (v * v).sum().sqrt().clamp(min=eps)  # type: ignore[no-any-return]
 
@@ -29,10 +29,10 @@ class _WeightNorm(Module):
 
     def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
         g = weight_g if self.dim != -1 else weight_g.reshape((1,) * weight_v.ndim)
-        return weight_v * (g / _norm_except(weight_v, self.dim))
+        return weight_v * (g / norm_except(weight_v, self.dim))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        norm = _norm_except(weight, self.dim)
+        norm = norm_except(weight, self.dim)
         return norm if self.dim != -1 else norm.reshape(()), weight
 
 
@@ -61,8 +61,8 @@ class _SpectralNorm(Module):
         if n > 1:
             matrix = self._matrix(weight).detach()
             rows, columns = matrix.shape
-            self.register_buffer("_u", _unit(matrix.new_zeros(rows).normal_(0, 1), eps))
-            self.register_buffer("_v", _unit(matrix.new_zeros(columns).normal_(0, 1), eps))
+            self.register_buffer("_u", unit(matrix.new_zeros(rows).normal_(0, 1), eps))
+            self.register_buffer("_v", unit(matrix.new_zeros(columns).normal_(0, 1), eps))
             self._iterate(matrix, 15)
 
     def _matrix(self, weight: Tensor) -> Tensor:
@@ -73,12 +73,12 @@ class _SpectralNorm(Module):
     @no_grad()
     def _iterate(self, matrix: Tensor, times: int) -> None:
         for _ in range(times):
-            self._u = _unit(matrix @ self._v, self.eps)
-            self._v = _unit(matrix.t() @ self._u, self.eps)
+            self._u = unit(matrix @ self._v, self.eps)
+            self._v = unit(matrix.t() @ self._u, self.eps)
 
     def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
-            return _unit(weight, self.eps)
+            return unit(weight, self.eps)
         matrix = self._matrix(weight)
         if self.training:
             self._iterate(matrix.detach(), self.n_power_iterations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -197,6 +198,69 @@ def test_a_spectral_norm_is_one_and_gradients_flow_through_it(t, make):
     m.weight.sum().backward()
     assert m.parametrizations.weight.original.grad is not None
     assert {n.rpartition(".")[2] for n, _ in m.named_buffers()} == {"_u", "_v"}
+
+
+OLDER = {
+    "weight": lambda t, U, m: U.weight_norm(m),
+    "whole": lambda t, U, m: U.weight_norm(m, dim=None),
+    "dim": lambda t, U, m: U.weight_norm(m, dim=1),
+    "twice": lambda t, U, m: U.weight_norm(U.weight_norm(m)),
+    "removed": lambda t, U, m: U.remove_weight_norm(U.weight_norm(m)),
+    "not-there": lambda t, U, m: U.remove_weight_norm(m),
+    "no-spectral": lambda t, U, m: U.remove_spectral_norm(m),
+    "spectral-twice": lambda t, U, m: U.spectral_norm(U.spectral_norm(m)),
+    "no-iterations": lambda t, U, m: U.spectral_norm(m, n_power_iterations=0),
+}
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_the_older_norms_of_weights_do_what_torchs_do(name):
+    def story(t):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            m = OLDER[name](t, t.nn.utils, linear(t, 3, 2))
+        m(t.ones(2, 3, dtype=t.float64)).sum().backward()
+        return (
+            list(m.state_dict()),
+            rounded(m.weight),
+            {n: rounded(p.grad) for n, p in m.named_parameters()},
+            repr(m),
+        )
+
+    same(story)
+
+
+@pytest.mark.parametrize("t", [ours, theirs])
+def test_the_older_spectral_norm_is_one_after_some_calls(t):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        m = t.nn.utils.spectral_norm(t.nn.Linear(5, 4))
+    assert list(m.state_dict()) == ["bias", "weight_orig", "weight_u", "weight_v"]
+    for _ in range(40):
+        m(t.ones(1, 5))
+    assert np.linalg.svd(np.asarray(m.weight.tolist()), compute_uv=False)[0] == pytest.approx(1, abs=1e-3)
+    m(t.ones(1, 5)).sum().backward()
+    assert m.weight_orig.grad is not None
+    t.nn.utils.remove_spectral_norm(m)
+    assert set(m.state_dict()) == {"bias", "weight"}
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("kind", ["conv", "transposed", "linear"])
+def test_a_layer_and_its_batch_norm_are_fused(kind, affine):
+    t = ours
+    layer = {
+        "conv": lambda: t.nn.Conv2d(2, 3, 2), "transposed": lambda: t.nn.ConvTranspose2d(2, 3, 2, bias=False), "linear": lambda: t.nn.Linear(2, 3)
+    }[kind]().double()  # fmt: skip
+    bn = (t.nn.BatchNorm1d if kind == "linear" else t.nn.BatchNorm2d)(3, affine=affine).double()
+    x = t.randn(6, 2, dtype=t.float64) if kind == "linear" else t.randn(6, 2, 4, 4, dtype=t.float64)
+    bn(layer(x))
+    fuse = t.nn.utils.fuse_linear_bn_eval if kind == "linear" else t.nn.utils.fuse_conv_bn_eval
+    with pytest.raises(AssertionError, match="eval"):
+        fuse(layer, bn)
+    layer.eval(), bn.eval()
+    fused = fuse(layer, bn, transpose=True) if kind == "transposed" else fuse(layer, bn)
+    assert t.allclose(fused(x), bn(layer(x)), atol=1e-12) and isinstance(fused.weight, t.nn.Parameter)
 
 
 # Initial values: what is random is checked by its moments and bounds, the rest by torch.
