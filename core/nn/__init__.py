@@ -8,3 +8,4 @@ from .module import Module as Module
 from .modules import *
 from .parameter import Buffer as Buffer
 from .parameter import Parameter as Parameter
+from .parameter import UninitializedParameter as UninitializedParameter

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..creation import empty
 from ..tensor import Tensor
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedParameter"]
 
 
 class Parameter(Tensor):
@@ -45,3 +46,51 @@ class Buffer(Tensor):
 
     def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
         super().__init__()
+
+
+class UninitializedParameter(Parameter):
+    """A parameter whose shape its module will know at the first input; until then it has a dtype and a device only."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
+    ) -> UninitializedParameter:
+        parameter: UninitializedParameter = cls._from_array(
+            empty(0, device=device, dtype=dtype)._array, requires_grad
+        )
+        return parameter
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when "
+            "trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before "
+            "accessing their attributes."
+        )
+
+    def numel(self) -> int:
+        raise ValueError(
+            "Attempted to use an uninitialized parameter in numel. This error happens when you are using a `LazyModule` or "
+            "explicitly manipulating `UninitializedParameter` objects. Call `forward` to initialize the parameters first."
+        )
+
+    def detach(self) -> Tensor:
+        """Itself: there are no values to share."""
+        return self
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Makes this a Parameter of `shape`, with values yet to be filled in."""
+        found = empty(
+            *shape,
+            device=self.device if device is None else device,
+            dtype=self.dtype if dtype is None else dtype,
+        )
+        self._array = found._array
+        self.__class__ = Parameter  # type: ignore[assignment]
+
+    def __repr__(self, *args: Any) -> str:
+        return "<UninitializedParameter>"

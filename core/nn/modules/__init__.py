@@ -8,6 +8,7 @@ from .convolution import *
 from .distance import *
 from .dropout import *
 from .embedding import *
+from .lazy import *
 from .linear import *
 from .losses import *
 from .normalization import *
