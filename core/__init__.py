@@ -66,9 +66,7 @@ from .casts import (
 from .autograd.anomaly_mode import is_anomaly_enabled
 from .grad_mode import is_grad_enabled, is_inference_mode_enabled
 from .printing import set_printoptions
-from .promises import (
-    are_deterministic_algorithms_enabled, get_float32_matmul_precision, set_float32_matmul_precision, use_deterministic_algorithms,
-)  # fmt: skip
+from .promises import *  # noqa: F403
 from .random import (
     Generator,
     default_generator,

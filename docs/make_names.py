@@ -75,7 +75,7 @@ REASONS = [
     (r"(untyped_|typed_)?storage(_type)?|set_|is_set_to|is_storage|share_memory_|is_shared|from_file|const_data_ptr|module_load|as_subclass",
      "storages are arrays of NumPy or CuPy here"),
     (r"(get|set|is)_\w*(deterministic|warn_always|float32_matmul_precision|flush_denormal|interop)\w*|are_deterministic_algorithms_enabled|use_deterministic_algorithms",
-     "every algorithm is deterministic; there is nothing to set"),
+     "nothing here has such a switch"),
     (r"set_default_tensor_type", "deprecated; set_default_dtype"),
     (r"DataParallel|SyncBatchNorm|DistributedSampler", "jobs are data-parallel by themselves (docs/job-file.md)"),
     (r"(Iter|Map)DataPipe", "left PyTorch's own recommendation"),

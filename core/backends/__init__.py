@@ -13,7 +13,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Device", "check_carried", "device_of", "module_of", "to_device", "to_numpy", "use_cuda_module"]
+from .flags import cpu, cuda, cudnn, mkl, mkldnn, mps, openmp
+
+__all__ = [
+    "cpu",
+    "cuda",
+    "cudnn",
+    "mkl",
+    "mkldnn",
+    "mps",
+    "openmp",
+    "Device",
+    "check_carried",
+    "device_of",
+    "module_of",
+    "to_device",
+    "to_numpy",
+    "use_cuda_module",
+]
 
 Array = Any
 _cuda_module: Any = None  # CuPy once a cuda device is first used, or the module a test put in its place
