@@ -45,6 +45,7 @@ __all__ = [
     "cosh",
     "cuda",
     "cumsum",
+    "einsum",
     "empty",
     "exp",
     "exp2",
@@ -554,6 +555,10 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> nd
 
 def where(condition: Any, x: Any = None, y: Any = None) -> ndarray:
     return _called(np.where, condition, x, y)
+
+
+def einsum(subscripts: str, *operands: Any) -> ndarray:
+    return _called(lambda *arrays: np.einsum(subscripts, *arrays), *operands)
 
 
 def concatenate(tup: Sequence[Any], axis: Any = 0) -> ndarray:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..backends import module_of
 from ..node import Op
 from .reduction import count, total
@@ -135,18 +133,18 @@ def _product_sum(a: Any, b: Any, dims: tuple[int, ...]) -> Any:
 
     At most 1024 numbers are added in a row.
     """
-    if a.__class__ is np.ndarray and a.dtype.kind == "f" and a.flags.c_contiguous and b.flags.c_contiguous:
-        shape = a.shape
+    if a.flags.c_contiguous and b.flags.c_contiguous:
+        shape, xp = a.shape, module_of(a)
         if a.ndim == 2 and dims == (1,) and shape[1] <= 1024:
-            return np.einsum("ij,ij->i", a, b)[:, None]
+            return xp.einsum("ij,ij->i", a, b)[:, None]
         if a.ndim == 2 and dims == (0,):
             folds = 64 if shape[0] % 64 == 0 and shape[0] > 256 else 1
             if shape[0] <= 1024 * folds:
                 folded = (folds, shape[0] // folds, shape[1])
-                return np.einsum("kij,kij->kj", a.reshape(folded), b.reshape(folded)).sum(axis=0)[None]
+                return xp.einsum("kij,kij->kj", a.reshape(folded), b.reshape(folded)).sum(axis=0)[None]
         inner = count(dims[1:], shape)
         if a.ndim > 2 and dims == (0, *range(2, a.ndim)) and inner <= 1024 >= shape[0]:
             flat = (*shape[:2], inner)
-            found = np.einsum("nci,nci->nc", a.reshape(flat), b.reshape(flat)).sum(axis=0)
+            found = xp.einsum("nci,nci->nc", a.reshape(flat), b.reshape(flat)).sum(axis=0)
             return found.reshape((1, -1) + (1,) * (a.ndim - 2))
     return total(a * b, dims, True)
