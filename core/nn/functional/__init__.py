@@ -9,6 +9,7 @@ from .ctc import *
 from .distances import *
 from .dropouts import *
 from .embeddings import *
+from .fractional_pooling import *
 from .margins import *
 from .normalization import *
 from .padding import *

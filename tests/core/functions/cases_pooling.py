@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .driver import bad, case
-from .samples import distinct, positive, signed
+from .samples import distinct, positive, signed, unit
 
 FLOATS = "float64 float32 float16"
 WHOLE = "int64 int32 int8 uint8 bool"
@@ -58,8 +58,29 @@ def _unpool(n: int) -> list:
     ]
 
 
+def _fractional(n: int) -> list:
+    name, x, samples = f"{_F}fractional_max_pool{n}d", distinct(2, 2, *_SIZES[:n]), unit(2, 2, n)
+    given = {"_random_samples": samples, "dtypes": "float64"}
+    return [
+        case(name, x, 2, 3, **given),
+        case(
+            name,
+            x,
+            (2, 1, 3)[:n],
+            output_ratio=(0.5, 0.7, 0.4)[:n],
+            return_indices=True,
+            note="ratio",
+            **given,
+        ),
+        case(name, x[0], 2, (3, 2, 1)[:n], note="unbatched", **{**given, "_random_samples": samples[:1]}),
+        case(name + "_with_indices", x, 2, (1, 4, 3)[:n], note="indices", **given),
+        case(name, x, 2, 3, note="drawn", compare=False, grad=False, dtypes="float64 float32"),
+    ]
+
+
 _NAN = np.array([[[1.0, np.nan, 2.0, 3.0, np.nan, np.nan, -np.inf, -np.inf]]])
 CASES = [
+    *(c for n in (2, 3) for c in _fractional(n)),
     *(c for n in (1, 2, 3) for c in (*_max(n), *_avg(n), *_unpool(n))),
     case("avg_pool1d", signed(2, 2, 6), 2, dtypes=FLOATS),
     case(_F + "max_pool1d", _NAN, 2, 2, 1, return_indices=True, note="nan", dtypes="float64", twice=False),
@@ -72,6 +93,8 @@ CASES = [
 _X = signed(1, 2, 5, 5)
 _SMALL, _PLACES = signed(1, 2, 2, 2), np.zeros((1, 2, 2, 2), np.int64)
 BAD = [
+    *(bad(_F + "fractional_max_pool2d", _X, *a) for a in ((2,), (2, 5), (2, (1, 2, 3)), (2.5, 2))),
+    *(bad(_F + "fractional_max_pool2d", x, 2, 2) for x in (signed(5, 5), signed(1, 2, 0, 5))),
     *(bad(f"{_F}{kind}_pool2d", _X, *a) for kind in ("max", "avg") for a in (
         (2, 1, 2), (2, 1, -1), (2, 0), (0,), ((1, 2, 3),), (2, (1, 2, 3)), (6,), (2.5,),
     )),

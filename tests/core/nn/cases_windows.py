@@ -55,6 +55,8 @@ def _modules(n: int) -> list[Layer]:
 
 MODULES = [
     *(c for n in (1, 2, 3) for c in _modules(n)),
+    layer("FractionalMaxPool2d", 2, output_ratio=0.5, on=_forms(2), random=True, modes=(True,), half=False),
+    layer("FractionalMaxPool3d", (2, 1, 2), 3, return_indices=True, on=_forms(3), random=True, modes=(True,), half=False),
     layer("AvgPool2d", 2, divisor_override=3, on=_image(2)),
     layer("AdaptiveAvgPool2d", (None, 3), on=_image(2), half=False),
     layer("Upsample", scale_factor=(2.0, 1.5), mode="bicubic", align_corners=True, on=_image(2), half=False),
@@ -79,6 +81,9 @@ MODULES = [
 
 _ONE = rows(1, 3, 5, 5)
 BAD = [
+    layer("FractionalMaxPool2d", 2),
+    layer("FractionalMaxPool2d", 2, 3, 0.5),
+    layer("FractionalMaxPool2d", 2, output_ratio=1.5, words=False),
     layer("Conv2d", 4, 6, 3, groups=3),
     layer("Conv2d", 3, 4, 3, groups=3),
     layer("Conv2d", 3, 4, 3, groups=0),

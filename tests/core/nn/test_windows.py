@@ -47,3 +47,31 @@ def test_a_circle_is_not_wrapped_more_than_once_around_what_is_left_of_it(paddin
 def test_a_window_that_lies_in_the_margin_alone_is_refused(device):
     with pytest.raises(RuntimeError, match="has no cell in 1 elements"):
         ours.nn.functional.max_pool1d(ours.ones(1, 1, 1, device=device), 2, 1, padding=1, dilation=2)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_fractional_pooling_with_given_draws_has_pytorchs_values_and_gradients(n, device):
+    draw = np.random.default_rng(8)
+    x, samples = draw.standard_normal((2, 3, *(7, 6, 5)[:n])), draw.random((2, 3, n))
+    found = []
+    for t, where in ((ours, device), (theirs, "cpu")):
+        layer = getattr(t.nn, f"FractionalMaxPool{n}d")(
+            2, 3, return_indices=True, _random_samples=t.tensor(samples)
+        )
+        inputs = t.tensor(x, device=where, requires_grad=True)
+        out, places = layer.to(where)(inputs)
+        (out * out).sum().backward()
+        found.append([a.cpu().numpy() for a in (out.detach(), places, inputs.grad)])
+    for mine, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-12)
+
+
+def test_drawn_windows_repeat_under_the_seed_and_differ_without(device):
+    x = ours.randn(1, 8, 20, 20, device=device)
+    layer = ours.nn.FractionalMaxPool2d(3, output_ratio=0.4)
+    ours.manual_seed(1)
+    first, second = layer(x), layer(x)
+    ours.manual_seed(1)
+    assert (
+        ours.equal(layer(x), first) and not ours.equal(first, second) and tuple(first.shape) == (1, 8, 8, 8)
+    )
