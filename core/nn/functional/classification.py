@@ -254,6 +254,9 @@ def binary_cross_entropy_with_logits(
     reduction = reduction_of(size_average, reduce, reduction)
     if target._array.shape != input._array.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    if target._array.dtype not in FLOATS and target._array.dtype.kind != "b":
+        kinds = f"result type {input.dtype} can't be cast to the desired output type {target.dtype}"
+        raise RuntimeError(f"{kinds}: give the targets as floats")
     given = [t for t in (weight, pos_weight) if t is not None]
     if not given and input._array.dtype == target._array.dtype and input._array.dtype in FLOATS:
         return reduced(apply(_losses.BceLogits, (input, target)), reduction)
@@ -265,7 +268,8 @@ def binary_cross_entropy_with_logits(
         each = (1 - t) * x - log_p
         return each if weight is None else each * more[0]
 
-    return reduced(in_full(loss, input, target, *given), reduction)
+    # PyTorch writes into 1 - target: the loss has the target's dtype, whatever the scores are.
+    return reduced(in_full(loss, input, target, *given).to(target.dtype), reduction)
 
 
 @entered

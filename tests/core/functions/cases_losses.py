@@ -106,6 +106,7 @@ CASES = [
     *_each("binary_cross_entropy_with_logits", signed(2, 3), unit(2, 3), dtypes=_FLOATS),
     *_each("binary_cross_entropy_with_logits", np.array([1e4, -1e4, np.inf, -np.inf, np.nan, 0.0]), np.array([0.0, 1.0, 0.5, 0.5, 1.0, 1.0]), note="special", grad=False),
     *_each("binary_cross_entropy_with_logits", signed(2, 3) * 30, unit(2, 3), note="large"),
+    *_each("binary_cross_entropy_with_logits", signed(2, 3), unit(2, 3).astype(np.float32), note="float32-targets", dtypes=_FLOATS, grad=False),
     *_each("binary_cross_entropy_with_logits", signed(2, 3), unit(2, 3), note="weights", weight=Constant(positive(3)), pos_weight=Constant(positive(3))),
     *_each("binary_cross_entropy_with_logits", signed(2, 3), unit(2, 3), note="pos_weight", pos_weight=Constant(positive(2, 1))),
     *_each("kl_div", _log_softmax(signed(2, 3)), unit(2, 3)),
@@ -170,6 +171,7 @@ CASES = [
 BAD = [
     *(bad(_F + name, signed(2, 3), signed(2, 3), reduction="most") for name in ("mse_loss", "l1_loss", "huber_loss", "kl_div", "poisson_nll_loss")),
     *(bad(_F + name, signed(2, 3), signed(2, 4)) for name in ("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits")),
+    *(bad(_F + "binary_cross_entropy_with_logits", signed(2, 3), np.ones((2, 3), kind), reduction="none") for kind in (np.int64, np.uint8, np.bool_)),
     bad(_F + "mse_loss", signed(2, 3), signed(3), weight=signed(3)),
     bad(_F + "smooth_l1_loss", signed(2, 3), signed(2, 3), beta=-1.0),
     bad(_F + "huber_loss", signed(2, 3), signed(2, 3), delta=0.0),
