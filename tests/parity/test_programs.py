@@ -9,6 +9,9 @@ import pytest
 
 from .runner import STEPS, names, run
 
+# PyTorch's own, of what it calls: torch.func.hessian scripts its decompositions.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
 
 @pytest.mark.parametrize("name", names())
 def test_a_program_gives_the_losses_that_it_gives_under_pytorch(name):

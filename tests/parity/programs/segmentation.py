@@ -8,10 +8,10 @@ def program(torch, data):
         return nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate", bias=False),
             nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
+            nn.SiLU(inplace=True),
             nn.Conv2d(outputs, outputs, 3, padding="same", bias=False),
             nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
+            nn.SiLU(inplace=True),
         )
 
     class UNet(nn.Module):
