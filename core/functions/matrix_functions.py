@@ -82,6 +82,11 @@ def matrix_norm(
     return matrix_norm_of(input, ord, dim, keepdim, dtype)
 
 
+def _largest(x: Tensor, dim: int, keepdim: bool) -> Tensor:
+    """The largest of numbers that are not negative: 0 of none."""
+    return amax(x, dim, keepdim) if x._array.shape[dim] else sum(x, dim, keepdim)
+
+
 def matrix_norm_of(A: Tensor, ord: Any, dim: Any, keepdim: bool, dtype: DType | None) -> Tensor:
     name = "linalg.matrix_norm"
     t = tensor_of(A, name, "A")
@@ -102,14 +107,14 @@ def matrix_norm_of(A: Tensor, ord: Any, dim: Any, keepdim: bool, dtype: DType | 
     if ord == "nuc" or abs(ord) == 2:
         floating(name, t)
         s = _fa.svdvals(movedim(t, (rows, columns), (-2, -1)))
-        out = sum(s, -1) if ord == "nuc" else amax(s, -1) if ord > 0 else amin(s, -1)
+        out = sum(s, -1) if ord == "nuc" else _largest(s, -1, False) if ord > 0 else amin(s, -1)
         if keepdim:
             for d in sorted((rows, columns)):
                 out = unsqueeze(out, d)
         return out
     along, over = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = _vector_norm(t, 1, along, True, None)
-    out = amax(sums, over, True) if ord > 0 else amin(sums, over, True)
+    out = _largest(sums, over, True) if ord > 0 else amin(sums, over, True)
     return out if keepdim else out.squeeze((rows, columns))
 
 

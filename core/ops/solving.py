@@ -66,6 +66,14 @@ def _one_by_one(a: Any, out: Any, fill: Any) -> Any:
     return flat.reshape(out.shape)
 
 
+def _spoiled(a: Any, out: Any, dims: int = 2, value: float = float("nan")) -> Any:
+    """`out` with `value` for the matrices that hold NaN: LAPACK's pivoting passes over it, and may give a number."""
+    bad = (a != a).any(axis=(-2, -1))
+    if not bool(bad.any()):
+        return out
+    return module_of(a).where(bad.reshape(bad.shape + (1,) * dims), a.dtype.type(value), out)
+
+
 @register("inv")
 class Inv(Op):
     """inv(a, name): inverses; a singular matrix raises LinAlgError for the function `name`, or gives NaN where it is None."""
@@ -79,7 +87,7 @@ class Inv(Op):
             return a.copy()
         out = called("inv", a)
         if out is not None:
-            return out
+            return _spoiled(a, out)
         info = info_of_lu(factored(a)[0])
         if name is not None and bool((info > 0).any()):
             raise raised(
@@ -112,7 +120,7 @@ class Solve(Op):
             return xp.zeros(b.shape, b.dtype)
         out = called("solve", a, b)
         if out is not None:
-            return out
+            return _spoiled(a, out)
         info = info_of_lu(factored(a)[0])
         if name is not None and bool((info > 0).any()):
             raise raised(name, info, "The solver failed because the input matrix is singular.")
@@ -228,7 +236,7 @@ class Det(Op):
     @staticmethod
     def forward(a: Any) -> Any:
         xp = module_of(a)
-        return xp.linalg.det(a) if a.size else xp.ones(a.shape[:-2], a.dtype)
+        return _spoiled(a, xp.linalg.det(a), 0) if a.size else xp.ones(a.shape[:-2], a.dtype)
 
     def backward(self, m: Any, g: Any, a: Any, out: Any) -> Any:
         batch = tuple(out.shape)
@@ -258,7 +266,7 @@ class Slogdet(Op):
         if not a.size:
             return xp.ones(a.shape[:-2], a.dtype), xp.zeros(a.shape[:-2], a.dtype)
         sign, logarithm = xp.linalg.slogdet(a)
-        return xp.asarray(sign), xp.asarray(logarithm)
+        return _spoiled(a, xp.asarray(sign), 0, 0.0), _spoiled(a, xp.asarray(logarithm), 0)
 
     def backward(self, m: Any, g: Any, a: Any) -> Any:
         if g[1] is None:

@@ -179,15 +179,17 @@ class Logaddexp(Op):
     """logaddexp(a, b): log(exp(a) + exp(b)) without overflow."""
 
     __slots__ = ()
-    save = (0, 1, "out")
+    save = (0, 1)
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
         return module_of(a).logaddexp(a, b)
 
-    def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:
+    def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
         ea, eb = self.edges
-        return g * m.exp(a - out) if ea is not None else None, g * m.exp(b - out) if eb is not None else None
+        return g * m.sigmoid(a - b) if ea is not None else None, g * m.sigmoid(
+            b - a
+        ) if eb is not None else None
 
 
 @register("logaddexp2", inputs=2, promotes=True)
@@ -195,16 +197,17 @@ class Logaddexp2(Op):
     """logaddexp2(a, b): log2(2^a + 2^b) without overflow."""
 
     __slots__ = ()
-    save = (0, 1, "out")
+    save = (0, 1)
 
     @staticmethod
     def forward(a: Any, b: Any) -> Any:
         return module_of(a).logaddexp2(a, b)
 
-    def backward(self, m: Any, g: Any, a: Any, b: Any, out: Any) -> Any:
+    def backward(self, m: Any, g: Any, a: Any, b: Any) -> Any:
         ea, eb = self.edges
-        return g * m.exp2(a - out) if ea is not None else None, g * m.exp2(
-            b - out
+        apart = (a - b) * math.log(2)
+        return g * m.sigmoid(apart) if ea is not None else None, g * m.sigmoid(
+            -apart
         ) if eb is not None else None
 
 

@@ -54,6 +54,8 @@ POINTWISE = [
     case("nextafter", special(), special()[::-1].copy(), note="special", grad=False, dtypes=FLOATS),
     *elementwise("logaddexp2", signed, signed, dtypes=FLOATS),
     case("logaddexp2", np.array([1e4, -1e4]), np.array([1e4, -1e3]), note="large", grad=False, dtypes="float64 float32"),
+    *(case(name, np.array([np.inf, 0.0, -np.inf, 800.0]), np.array([0.0, np.inf, 1.0, -800.0]), note="infinite", twice=False,
+           dtypes="float64 float32") for name in ("logaddexp", "logaddexp2")),
     *elementwise("heaviside", signed, signed, grad=False),
     case("heaviside", special(), np.array(0.5), note="special", grad=False, dtypes=FLOATS),
     *elementwise("float_power", positive, signed, dtypes="float64 float32 float16 int64 bool"),
