@@ -207,12 +207,14 @@ def _per_class(weight: Tensor, input: Tensor, d: int) -> Tensor:
 @entered
 def linear_cross_entropy(
     input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None, weight: Tensor | None = None,
-    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0,
+    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None,
 ) -> Tensor:  # fmt: skip
     """cross_entropy of linear(input, linear_weight, linear_bias).
 
     input: (in) or (N, in). linear_weight: (C, in), or (C, …, in) for a target of (N, …).
     """
+    if options is not None:
+        raise NotImplementedError("linear_cross_entropy: chunks are not supported; leave options=None")
     if input.ndim not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
     if linear_weight.ndim < 2:

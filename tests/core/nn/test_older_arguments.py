@@ -107,3 +107,9 @@ def test_layers_are_made_in_the_dtype_that_is_asked_for(t):
     for layer in made:
         for key, value in layer.state_dict().items():
             assert str(value.dtype) == ("torch.int64" if "tracked" in key else "torch.float64"), (layer, key)
+
+
+def test_chunks_of_linear_cross_entropy_are_refused():
+    layer = ours.nn.LinearCrossEntropyLoss(2, 3, options=object())
+    with pytest.raises(NotImplementedError, match="leave options=None"):
+        layer(ours.ones(4, 2), ours.tensor([0, 1, 2, 0]))
