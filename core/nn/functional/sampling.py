@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ...backends import module_of, to_device
-from ...functions import abs as _abs
 from ...functions import clamp, floor, matmul, reshape, where
 from ...functions.catalogue import public
 from ...functions.indexing import getitem
@@ -148,19 +147,25 @@ def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, aligned:
 
 
 def _within(at: Tensor, size: int, padding_mode: str, aligned: bool) -> Tensor:
-    """A place beyond the image where padding_mode takes it."""
+    """A place beyond the image where padding_mode takes it. At the ends themselves no gradient flows, as in PyTorch."""
     if padding_mode == "border":
-        return clamp(at, 0, size - 1)
+        return _clipped(at, size)
     if padding_mode == "reflection":
         low, span = (0.0, float(size - 1)) if aligned else (-0.5, float(size))
         if span == 0:
             return at * 0
-        away = _abs(at - low)
+        distance = at - low
+        away = where(distance.detach() < 0, -distance, distance)
         flips = floor(away.detach() / span)
         rest = away - flips * span
         odd = flips - floor(flips / 2) * 2
-        return clamp(where(odd == 0, rest + low, span - rest + low), 0, size - 1)
+        return _clipped(where(odd == 0, rest + low, span - rest + low), size)
     return at
+
+
+def _clipped(at: Tensor, size: int) -> Tensor:
+    fixed = at.detach()
+    return where((fixed > 0) & (fixed < size - 1), at, clamp(fixed, 0, size - 1))
 
 
 def _pixels(input: Tensor, at: list[Tensor], padding_mode: str, aligned: bool) -> Tensor:

@@ -74,6 +74,11 @@ def _sampled():
                     F + "grid_sample", signed(2, 2, 4, 5), within_one(2, 3, 3, 2) * 1.6, note=f"{mode}-{padding}-{aligned}", mode=mode,
                     padding_mode=padding, align_corners=aligned, dtypes=FLOATS, tolerance=5e-5, twice=False,
                 )  # fmt: skip
+    ends = np.array([-1.0, 1.0, 0.0, -2.0, 3.0, 0.5, 1.5, -1.5]).reshape(1, 2, 2, 2)
+    for padding in ("border", "reflection"):
+        for aligned in (False, True):
+            yield case(F + "grid_sample", signed(1, 2, 3, 5), ends, note=f"ends-{padding}-{aligned}", padding_mode=padding,
+                       align_corners=aligned, dtypes="float64", twice=False)  # fmt: skip
     yield case(F + "grid_sample", signed(1, 2, 3, 4, 2), within_one(1, 2, 2, 3, 3) * 1.3, note="3d", align_corners=False, dtypes=FLOATS,
                tolerance=5e-5, twice=False)  # fmt: skip
     yield case(F + "affine_grid", signed(2, 2, 3), (2, 1, 3, 4), align_corners=False, dtypes=FLOATS)
