@@ -186,6 +186,8 @@ def run_backward(
                 if captures is not None:
                     captured[captures[id(leaf)]] = g  # type: ignore[index]
                     continue
+                if not leaf._requires_grad:  # frozen since forward
+                    continue
                 with _writing_grad:
                     _accumulate(leaf, g, fresh, create_graph)
                 if cold is not None and cold.post_accumulate_hooks:

@@ -67,13 +67,24 @@ def pack_saved(node: Any) -> None:
     for i, s in enumerate(node.saved):
         if isinstance(s, Tensor):
             place = (s._node or s) if s._requires_grad else None
-            packed.append(Packed(pack(s.detach()), unpack, place))
+            packed.append(Packed(_packed(pack, s.detach()), unpack, place))
         elif hasattr(s, "dtype"):
-            packed.append(Packed(pack(Tensor._wrap(s)), unpack, i - first_output))
+            packed.append(Packed(_packed(pack, Tensor._wrap(s)), unpack, i - first_output))
         else:
             packed.append(s)
     node.saved = tuple(packed)
     node.extras.packed = True
+
+
+def _packed(pack: Callable[[Any], Any], t: Any) -> Any:
+    before = versions.version_of(t._array)
+    value = pack(t)
+    if versions.version_of(t._array) != before:
+        raise RuntimeError(
+            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be modified "
+            "by in-place operations as this can lead to unexpected side-effects."
+        )
+    return value
 
 
 def unpacked(node: Any, create_graph: bool) -> tuple[Any, ...]:
@@ -89,7 +100,7 @@ def unpacked(node: Any, create_graph: bool) -> tuple[Any, ...]:
         t = s.unpack(s.value)
         if not isinstance(t, Tensor):
             raise TypeError(
-                f"saved_tensors_hooks: the unpack hook must return a tensor, got {type(t).__name__}"
+                f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(t).__name__}"
             )
         if isinstance(s.place, int):
             values.append(t._array)

@@ -355,10 +355,10 @@ class Tensor:
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Calls `hook(tensor)` after this leaf's `.grad` was updated."""
-        if not self.requires_grad or self._node is not None:
-            raise RuntimeError(
-                "post accumulate grad hooks can only be registered on leaf tensors that require grad"
-            )
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._node is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         return hooked(self._make_cold().post_accumulate_hooks, hook)
 
     def retain_grad(self) -> None:

@@ -200,6 +200,8 @@ def grad(
         if isinstance(t, GradientEdge):
             if materialize_grads:
                 raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
+        elif not isinstance(t, Tensor):
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
         elif not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     if is_grads_batched:

@@ -628,6 +628,201 @@ def _(t):
     return x.grad.tolist()
 
 
+@case("acc node hooks")
+def _(t):
+    x = leaf(t, 1.0)
+    s = []
+    n = t.autograd.graph.get_gradient_edge(x).node
+    n.register_hook(lambda i, o: s.append((len(i), o[0].tolist())))
+    n.register_prehook(lambda g: s.append(g[0].tolist()))
+    (x * 2).sum().backward()
+    return s
+
+
+@case("multi grad all")
+def _(t):
+    x = leaf(t, 1.0)
+    a, b, c = x * 2, x * 3, x * 4
+    s = []
+    t.autograd.graph.register_multi_grad_hook(
+        [a, b, c], lambda gs: s.append([None if g is None else g.tolist() for g in gs])
+    )
+    (a + b).sum().backward()
+    return s
+
+
+@case("multi grad any")
+def _(t):
+    x = leaf(t, 1.0)
+    a, b = x * 2, x * 3
+    s = []
+    t.autograd.graph.register_multi_grad_hook([a, b], lambda g: s.append(g.tolist()), mode="any")
+    (a + b).sum().backward()
+    return s
+
+
+@case("saved hooks unpack wrong")
+def _(t):
+    x = leaf(t, 2.0)
+    with t.autograd.graph.saved_tensors_hooks(lambda s_: s_, lambda s_: 3):
+        y = x.exp()
+    y.sum().backward()
+
+
+@case("saved hooks in place in pack")
+def _(t):
+    x = leaf(t, 2.0)
+    with t.autograd.graph.saved_tensors_hooks(lambda s_: s_.mul_(2), lambda s_: s_):
+        y = (x * 1).exp()
+    y.sum().backward()
+    return x.grad.tolist()
+
+
+@case("disable hooks")
+def _(t):
+    with t.autograd.graph.disable_saved_tensors_hooks("no!"):
+        with t.autograd.graph.saved_tensors_hooks(lambda s_: s_, lambda s_: s_):
+            pass
+
+
+@case("anomaly nan2")
+def _(t):
+    x = leaf(t, -1.0)
+    with t.autograd.detect_anomaly():
+        y = x.sqrt().sum()
+        y.backward()
+
+
+@case("grad non tensor input")
+def _(t):
+    return t.autograd.grad(leaf(t, 1.0).sum(), [3])
+
+
+@case("backward inputs nonleaf")
+def _(t):
+    x = leaf(t, 1.0)
+    y = x * 2
+    (y * 3).sum().backward(inputs=[y])
+    return y.grad.tolist(), x.grad
+
+
+@case("retain graph grad then backward")
+def _(t):
+    x = leaf(t, 2.0)
+    y = (x * x).sum()
+    t.autograd.grad(y, x)
+    y.backward()
+
+
+@case("create graph keeps")
+def _(t):
+    x = leaf(t, 2.0)
+    y = (x * x).sum()
+    t.autograd.grad(y, x, create_graph=True)
+    y.backward()
+    return x.grad.tolist()
+
+
+@case("create graph retain False")
+def _(t):
+    x = leaf(t, 2.0)
+    y = (x * x).sum()
+    t.autograd.grad(y, x, create_graph=True, retain_graph=False)
+    y.backward()
+    return x.grad.tolist()
+
+
+@case("grad of grad mixed")
+def _(t):
+    x = leaf(t, 2.0)
+    w = leaf(t, 3.0)
+    y = (w * x**2).sum()
+    (g,) = t.autograd.grad(y, x, create_graph=True)
+    return [a.tolist() for a in t.autograd.grad(g.sum(), [x, w])]
+
+
+@case("no_grad class")
+def _(t):
+    @t.no_grad()
+    class A:
+        def __init__(self):
+            self.e = t.is_grad_enabled()
+
+    return A().e
+
+
+@case("data set")
+def _(t):
+    x = leaf(t, 1.0)
+    x.data = t.tensor([5.0, 6.0], dtype=t.float64)
+    (x * 2).sum().backward()
+    return x.tolist(), x.grad.tolist()
+
+
+@case("swap leaf flags")
+def _(t):
+    x = leaf(t, 1.0)
+    y = x * 2
+    x.requires_grad_(False)
+    y.sum().backward()
+    return x.grad
+
+
+@case("grad is not aliased")
+def _(t):
+    x = leaf(t, 1.0, 2.0)
+    g = t.ones(2, dtype=t.float64)
+    x.backward(g)
+    x.grad.mul_(5)
+    return g.tolist()
+
+
+@case("expand grad")
+def _(t):
+    x = leaf(t, 1.0, 2.0)
+    (x.sum()).backward()
+    x.grad[0] = 7
+    return x.grad.tolist()
+
+
+@case("hook on leaf w grad()")
+def _(t):
+    x = leaf(t, 1.0)
+    s = []
+    x.register_hook(lambda g: s.append(1))
+    t.autograd.grad((x * 2).sum(), x)
+    return s
+
+
+@case("post hook with grad()")
+def _(t):
+    x = leaf(t, 1.0)
+    s = []
+    x.register_post_accumulate_grad_hook(lambda s_: s.append(1))
+    t.autograd.grad((x * 2).sum(), x)
+    return s
+
+
+@case("grad fn none under no_grad inplace")
+def _(t):
+    x = leaf(t, 1.0)
+    y = x * 2
+    with t.no_grad():
+        y.mul_(3)
+    y.sum().backward()
+    return x.grad.tolist(), y.tolist()
+
+
+@case("register hook on no grad")
+def _(t):
+    t.ones(1).register_hook(print)
+
+
+@case("post on nonleaf")
+def _(t):
+    (leaf(t, 1.0) * 2).register_post_accumulate_grad_hook(print)
+
+
 @pytest.mark.parametrize("name", list(CASES))
 def test_it_is_as_in_pytorch(name):
     assert outcome(ours, CASES[name]) == outcome(theirs, CASES[name])
