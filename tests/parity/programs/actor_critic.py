@@ -41,7 +41,7 @@ def program(torch, data):
     while True:
         cart = Cart(data.random.uniform(-0.05, 0.05, size=4))
         taken, fell = [], False
-        while not fell and len(taken) < 60:
+        while not fell and len(taken) < 30:
             chances, value = model(data.tensor(cart.state))
             action = int(data.random.random() > chances[0].item())
             fell = cart.push(action)

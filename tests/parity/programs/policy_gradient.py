@@ -1,5 +1,8 @@
 """A way through a small grid learned by REINFORCE, its draws by torch.distributions' log_prob and entropy."""
 
+# The loss is a sum of terms of both signs, that cancel to a hundredth of their size at some steps; 3e-5 was measured.
+TOLERANCE = 2e-4
+
 
 def program(torch, data):
     nn = torch.nn
@@ -9,9 +12,9 @@ def program(torch, data):
     optimizer = torch.optim.Adam(policy.parameters(), lr=2e-2)
     while True:
         lost = []
-        for _ in range(4):
+        for _ in range(2):
             place, taken, rewards = (0, 0), [], []
-            while place != (3, 3) and len(taken) < 20:
+            while place != (3, 3) and len(taken) < 12:
                 chances = Categorical(logits=policy(torch.tensor(place).float()))
                 action = (chances.probs.cumsum(0) < data.random.random()).sum().clamp(max=3)
                 step = moves[int(action)]

@@ -3,7 +3,7 @@
 
 def tree(random, depth=0):
     """A digit, or an operator with two trees below it; with its value."""
-    if depth == 4 or (depth > 1 and random.random() < 0.4):
+    if depth == 3 or (depth > 0 and random.random() < 0.4):
         digit = int(random.integers(-3, 4))
         return digit, digit
     (left, a), (right, b) = tree(random, depth + 1), tree(random, depth + 1)
@@ -42,7 +42,7 @@ def program(torch, data):
     model = data.start(TreeNet())
     optimizer = torch.optim.RAdam(model.parameters(), lr=2e-2)
     while True:
-        batch = [tree(data.random) for _ in range(6)]
+        batch = [tree(data.random) for _ in range(5)]
         judged = torch.stack([model(node) for node, _ in batch])
         answers = torch.tensor([float(value > 0) for _, value in batch])
         optimizer.zero_grad()
