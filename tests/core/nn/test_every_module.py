@@ -15,6 +15,7 @@ __path__ = importlib.import_module(__package__).__path__
 def _collected(name):
     found = []
     for module in sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name.startswith("cases_")):
+        driver.begin(module)
         family = importlib.import_module(f"{__package__}.{module}")
         for i, c in enumerate(getattr(family, name, [])):
             found.append(pytest.param(c, id=f"{module.removeprefix('cases_')}-{i}-{c}"))
