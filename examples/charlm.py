@@ -4,6 +4,7 @@ python examples/charlm.py                           # trains, then shows what it
 gradwire train examples/charlm.py --workers 2       # the same bits, data-parallel, through the service
 """
 
+import functools
 import sysconfig
 from pathlib import Path
 
@@ -82,6 +83,7 @@ class CharLM(Job):
         return F.cross_entropy(model(read).flatten(0, 1), following.flatten())
 
 
+@functools.cache
 def source():
     """The modules' text, one after another, as numbers: four spaces are one letter, those outside ASCII are left out."""
     folder = Path(sysconfig.get_path("stdlib"))
@@ -97,7 +99,7 @@ def windows(text):
 
 
 @torch.no_grad()
-def written(model, beginning, letters, warmth=0.6, seed=0):
+def written(model, beginning, letters, warmth=0.5, seed=0):
     """`beginning` and what the model writes after it; at `warmth` 0 it would always take the likeliest letter."""
     model.eval()
     random = torch.Generator().manual_seed(seed)

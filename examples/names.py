@@ -19,7 +19,6 @@ SCRIPTS = {
     "Yi": "YI SYLLABLE ", "Cuneiform": "CUNEIFORM SIGN ", "Bamum": "BAMUM LETTER ", "Canadian": "CANADIAN SYLLABICS ",
 }  # fmt: skip
 LETTERS = " abcdefghijklmnopqrstuvwxyz0123456789-"
-MOST = 400  # names of one script
 
 
 class Reader(nn.Module):
@@ -44,15 +43,16 @@ class Names(Job):
     batch_size = 64
     lr = 1e-2
     width = 32
+    most = 400  # names of one script
 
     def model(self):
         return Reader(self.width)
 
     def train_data(self):
-        return [pair for i, pair in enumerate(names()) if i % 5]
+        return [pair for i, pair in enumerate(names(self.most)) if i % 5]
 
     def eval_data(self):
-        return [pair for i, pair in enumerate(names()) if i % 5 == 0]
+        return [pair for i, pair in enumerate(names(self.most)) if i % 5 == 0]
 
     def collate(self, samples):
         words = [spelt(word) for word, _ in samples]
@@ -73,7 +73,7 @@ class Names(Job):
 
 
 @functools.cache
-def names():
+def names(most):
     """(name, number of its script) in a fixed order; names that two scripts share are left out."""
     found = {}
     for i in range(sys.maxunicode + 1):
@@ -87,7 +87,7 @@ def names():
     random.Random(0).shuffle(shuffled)
     kept = []
     for script in range(len(SCRIPTS)):
-        kept += [pair for pair in shuffled if pair[1] == script][:MOST]
+        kept += [pair for pair in shuffled if pair[1] == script][:most]
     random.Random(1).shuffle(kept)
     return kept
 

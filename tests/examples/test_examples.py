@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 
 from gradwire.training import load_job, train_solo
+from tests.workers.groups import form_group
+from tests.workers.ranks import run_ranks, spec_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 # The arguments of a short run, and what the text that it prints must hold.
 SHORT = {
-    "digits": ("--set epochs=1 --set batch_size=256", r"parameters sha256 [0-9a-f]{64}"),
+    "digits": ("--set epochs=1 --set batch_size=512", r"parameters sha256 [0-9a-f]{64}"),
     "charlm": (
-        "--set letters=8000 --set width=16 --set layers=1 --set heads=2 --set batch_size=64",
+        "--set letters=3000 --set width=16 --set layers=1 --set heads=2 --set batch_size=64",
         r"-{80}\nclass [\x20-\x7e\n]{800,}\n$",
     ),
     "vae": ("--set epochs=1 --set width=16", r"invented\n([ .:\-=+*#%@]{106}\n){8}"),
-    "names": ("--set epochs=1 --set width=8", r"held-out names.*\n.*Korean.*\n *Cherokee"),
+    "names": ("--set epochs=1 --set width=8 --set most=40", r"held-out names.*\n.*Korean.*\n *Cherokee"),
     "tree": ("--set epochs=1 --set samples=32", r"4    *\d+ of 100   \(not seen in training\)"),
     "lbfgs": ("--steps 3", r"turns    4\.1000"),
     "reinforce": ("--updates 2", r"after\n([\^>v<#OG](?= |\n)[ \n]?)+$"),
@@ -52,7 +54,7 @@ def test_an_example_shows_what_it_says_and_twice_the_same(name, monkeypatch, cap
 LEARNING = {
     "charlm": ({"letters": "20000", "width": "32", "layers": "1", "epochs": "2"}, 0.8),
     "vae": ({"epochs": "3"}, 0.75),
-    "names": ({"epochs": "2"}, 0.6),
+    "names": ({"epochs": "4", "most": "60"}, 0.6),
     "tree": ({"samples": "200", "epochs": "2"}, 0.9),
 }
 
@@ -63,6 +65,14 @@ def test_a_job_learns(name):
     history = train_solo(load_job(EXAMPLES / f"{name}.py", settings)).history
     ends = [np.mean([m["loss"] for m in part]) for part in (history[:1], history[-5:])]
     assert ends[1] < share * ends[0], ends
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_three_workers_end_with_the_bits_of_one(name, tmp_path):
+    job = EXAMPLES / f"{name}.py"
+    settings = dict(re.findall(r"--set (\w+)=(\w+)", SHORT[name][0]))
+    ran = run_ranks(spec_of(job, tmp_path, settings), form_group("in_process", 3))
+    assert ran.sha256 == train_solo(load_job(job, settings)).parameters_sha256
 
 
 def test_the_curve_that_lbfgs_finds_is_as_near_as_the_noise_lets_it():
