@@ -6,7 +6,6 @@ gradwire train examples/names.py --workers 2       # the same bits, data-paralle
 
 import functools
 import random
-import sys
 import unicodedata
 
 import gradwire as torch
@@ -15,8 +14,8 @@ from gradwire.nn import functional as F
 from gradwire.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
 SCRIPTS = {
-    "Cherokee": "CHEROKEE LETTER ", "Ethiopic": "ETHIOPIC SYLLABLE ", "Korean": "HANGUL SYLLABLE ", "Vai": "VAI SYLLABLE ",
-    "Yi": "YI SYLLABLE ", "Cuneiform": "CUNEIFORM SIGN ", "Bamum": "BAMUM LETTER ", "Canadian": "CANADIAN SYLLABICS ",
+    "Cherokee": "cherokee letter", "Ethiopic": "ethiopic syllable", "Korean": "hangul syllable", "Vai": "vai syllable",
+    "Yi": "yi syllable", "Cuneiform": "cuneiform sign", "Bamum": "bamum letter", "Canadian": "canadian syllabics",
 }  # fmt: skip
 LETTERS = " abcdefghijklmnopqrstuvwxyz0123456789-"
 
@@ -75,14 +74,13 @@ class Names(Job):
 @functools.cache
 def names(most):
     """(name, number of its script) in a fixed order; names that two scripts share are left out."""
+    numbers = {beginning: i for i, beginning in enumerate(SCRIPTS.values())}
     found = {}
-    for i in range(sys.maxunicode + 1):
-        name = unicodedata.name(chr(i), "")
-        for script, beginning in enumerate(SCRIPTS.values()):
-            if name.startswith(beginning):
-                word = name.removeprefix(beginning).lower()
-                if set(word) <= set(LETTERS):
-                    found.setdefault(word, set()).add(script)
+    for i in range(0x20000):  # above, there are no scripts that are spelt out
+        *beginning, word = unicodedata.name(chr(i), "").lower().split(" ", 2)
+        script = numbers.get(" ".join(beginning))
+        if script is not None and set(word) <= set(LETTERS):
+            found.setdefault(word, set()).add(script)
     shuffled = sorted((word, scripts.pop()) for word, scripts in found.items() if len(scripts) == 1)
     random.Random(0).shuffle(shuffled)
     kept = []

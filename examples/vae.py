@@ -35,7 +35,7 @@ class VAE(nn.Module):
 class Inventor(Job):
     """Eight numbers for each picture, and the way back."""
 
-    epochs = 60
+    epochs = 40
     batch_size = 64
     lr = 3e-3
     width = 128
