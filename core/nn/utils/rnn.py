@@ -126,7 +126,7 @@ def pack_padded_sequence(
         indices = tensor(order, device=input.device)
         rows = rows.index_select(1, indices)
     data = cat([rows[t, : int(n)] for t, n in enumerate(per_step)])
-    return PackedSequence(data, tensor(per_step), None if order is None else indices)
+    return PackedSequence(data, tensor(per_step, device="cpu"), None if order is None else indices)
 
 
 def pad_packed_sequence(
@@ -154,7 +154,7 @@ def pad_packed_sequence(
         parts.append(part)
     parts += [full((batch, *rest), padding_value, dtype=data.dtype, device=data.device)] * (total - steps)
     padded = stack(parts, 1 if batch_first else 0)
-    lengths = tensor([sum(n > b for n in sizes) for b in range(batch)])
+    lengths = tensor([sum(n > b for n in sizes) for b in range(batch)], device="cpu")
     if sequence.unsorted_indices is not None:
         padded = padded.index_select(0 if batch_first else 1, sequence.unsorted_indices)
         lengths = lengths[sequence.unsorted_indices.cpu()]

@@ -220,6 +220,20 @@ def test_padding_and_packing_go_there_and_back(batch_first):
     same(story)
 
 
+def test_sizes_and_lengths_of_packed_sequences_stay_on_the_cpu_whatever_device_is_the_default(device):
+    before = ours.get_default_device()
+    ours.set_default_device(device)
+    try:
+        U = ours.nn.utils.rnn
+        packed = U.pack_padded_sequence(ours.arange(6.0).reshape(3, 2, 1), [1, 3], enforce_sorted=False)
+        padded, lengths = U.pad_packed_sequence(ours.nn.RNN(1, 4)(packed)[0])
+        devices = [packed.data, packed.batch_sizes, packed.sorted_indices, padded, lengths]
+        assert [t.device.type for t in devices] == [device, "cpu", device, device, "cpu"]
+        assert (packed.batch_sizes.tolist(), lengths.tolist()) == ([2, 1, 1], [1, 3])
+    finally:
+        ours.set_default_device(before)
+
+
 def test_lengths_that_do_not_fall_are_refused_with_the_way_out():
     with pytest.raises(RuntimeError, match="enforce_sorted=False"):
         ours.nn.utils.rnn.pack_padded_sequence(ours.ones(3, 2, 1), [1, 3])
