@@ -43,7 +43,8 @@ def module_of(name: str) -> ModuleType:
     return importlib.import_module(f"{programs.__name__}.{name}")
 
 
-def run(name: str, steps: int = STEPS) -> Outcome:
+def run(name: str, steps: int = STEPS, device: str = "cpu") -> Outcome:
+    """device: gradwire's default device meanwhile; PyTorch runs on the CPU."""
     import torch
 
     import gradwire
@@ -51,7 +52,12 @@ def run(name: str, steps: int = STEPS) -> Outcome:
     module = module_of(name)
     weights: list[dict[str, np.ndarray]] = []
     pytorch = _losses(module, torch, weights, steps, first=True)
-    ours = _losses(module, gradwire, weights, steps, first=False)
+    before = gradwire.get_default_device()
+    gradwire.set_default_device(device)
+    try:
+        ours = _losses(module, gradwire, weights, steps, first=False)
+    finally:
+        gradwire.set_default_device(before)
     return Outcome(name, ours, pytorch, getattr(module, "TOLERANCE", TOLERANCE))
 
 
