@@ -53,12 +53,12 @@ class CharLM(Job):
     """Which letter comes next?"""
 
     epochs = 1
-    batch_size = 32
-    lr = 5e-3
+    batch_size = 16
+    lr = 6e-3
     width = 64
     layers = 2
     heads = 4
-    letters = 800_000  # how much is read in an epoch
+    letters = 1_000_000  # how much is read in an epoch
     clip_grad_norm = 1.0
     schedule_every = "step"
 
