@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from .products import host_product
+
 __all__ = [
     "add",
     "allclose",
@@ -304,6 +306,10 @@ class ndarray:
         return _called(lambda a, i: a.take(i, axis=axis, mode="wrap"), self, indices)
 
     def dot(self, b: Any, out: Any = None) -> ndarray:
+        if (
+            self.ndim == 2 == b.ndim
+        ):  # as the host's products go, so that the same job has the same bits on both
+            return _called(host_product, self, b)
         return _called(lambda x, y: x.dot(y), self, b)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ndarray:

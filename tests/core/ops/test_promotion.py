@@ -74,7 +74,10 @@ def _compared(function, theirs, ours_operands, their_operands):
     ours, expected = _outcome(function, *ours_operands), _outcome(theirs, *their_operands)
     if expected is None or ours is None:
         return None if ours == expected else f"gradwire {ours}, PyTorch {expected}"
-    same = ours[:2] == expected[:2] and np.allclose(ours[2], expected[2], rtol=2e-3, equal_nan=True)
+    tolerance = (
+        1e-2 if "bfloat16" in ours[0] else 2e-3
+    )  # PyTorch rounds some logarithms before a product, we once
+    same = ours[:2] == expected[:2] and np.allclose(ours[2], expected[2], rtol=tolerance, equal_nan=True)
     return None if same else f"gradwire {ours}, PyTorch {expected}"
 
 
