@@ -44,6 +44,8 @@ NAMESPACES = {
     "optim.lr_scheduler": "learning rate schedules",
     "optim.swa_utils": "averages of weights",
     "utils.data": "data",
+    "distributions": "probability distributions",
+    "amp": "mixed precision",
 }
 
 # Names that other libraries' machinery left in PyTorch's namespaces.
@@ -76,6 +78,9 @@ REASONS = [
      "storages are arrays of NumPy or CuPy here"),
     (r"(get|set|is)_\w*(deterministic|warn_always|float32_matmul_precision|flush_denormal|interop)\w*|are_deterministic_algorithms_enabled|use_deterministic_algorithms",
      "nothing here has such a switch"),
+    (r"is_inference|is_inference_\w+", "what inference_mode makes is an ordinary tensor here"),
+    (r"pin_memory|OutOfMemoryError", "pinned memory and its errors are CuPy's"),
+    (r"cond", "belongs to PyTorch's tracing and compilation"),
     (r"set_default_tensor_type", "deprecated; set_default_dtype"),
     (r"DataParallel|SyncBatchNorm|DistributedSampler", "jobs are data-parallel by themselves (docs/job-file.md)"),
     (r"(Iter|Map)DataPipe", "left PyTorch's own recommendation"),
