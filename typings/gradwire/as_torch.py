@@ -1,0 +1,1 @@
+../../core/as_torch.py
