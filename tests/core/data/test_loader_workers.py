@@ -186,8 +186,7 @@ def test_forks_are_left_to_processes_without_ray_or_grpc(monkeypatch):
 
 
 PROGRAM = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background has it ignored
+import sys
 from tests.core.data.loading import Hanging, Squares, plain
 from gradwire.utils.data import DataLoader
 if __name__ == "__main__":
