@@ -32,7 +32,9 @@ class _Lazy(Module):
 
     def initialize_parameters(self, input: Tensor) -> None:
         """Gives the parameters the shapes that `input` asks for, and their initial values."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how its parameters get their shapes: write initialize_parameters"
+        )
 
     def reset_parameters(self) -> None:
         if not self.has_uninitialized_params():
