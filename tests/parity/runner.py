@@ -44,14 +44,19 @@ def module_of(name: str) -> ModuleType:
 
 
 def run(name: str, steps: int = STEPS, device: str = "cpu") -> Outcome:
-    """device: gradwire's default device meanwhile; PyTorch runs on the CPU."""
+    """device: gradwire's default device meanwhile; PyTorch runs on the CPU, on one thread: its bits hang on their number."""
     import torch
 
     import gradwire
 
     module = module_of(name)
     weights: list[dict[str, np.ndarray]] = []
-    pytorch = _losses(module, torch, weights, steps, first=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        pytorch = _losses(module, torch, weights, steps, first=True)
+    finally:
+        torch.set_num_threads(threads)
     before = gradwire.get_default_device()
     gradwire.set_default_device(device)
     try:
