@@ -17,11 +17,14 @@ _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         reports.Started,
+        reports.Formed,
         reports.StepFinished,
         reports.EvaluationFinished,
+        reports.OptionsChanged,
         reports.CheckpointWritten,
         reports.LogLine,
         reports.Warned,
+        reports.Paused,
         reports.Finished,
         reports.Failed,
     )

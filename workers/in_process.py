@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
 
 from gradwire.workers.mailbox import Mailbox
-from gradwire.workers.transport import Buffer, ExchangeAborted, PeerLost, as_bytes
+from gradwire.workers.transport import Buffer, ExchangeAborted, ExchangeTimeout, PeerLost, as_bytes
 
-__all__ = ["InProcessNetwork", "InProcessTransport"]
+__all__ = ["InProcessListener", "InProcessNetwork", "InProcessTransport"]
 
 
 class InProcessNetwork:
@@ -18,6 +19,7 @@ class InProcessNetwork:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._came = threading.Condition(self._lock)
         self._mailboxes: dict[int, Mailbox] = {}
 
     def form(
@@ -30,6 +32,24 @@ class InProcessNetwork:
             self._mailboxes = {r: Mailbox(r, generation, deadline_s) for r in range(world_size)}
             return [InProcessTransport(self, self._mailboxes[r], world_size) for r in range(world_size)]
 
+    def join(self, rank: int, generation: int, deadline_s: float) -> Mailbox:
+        """The mailbox of a rank of a group that forms one by one."""
+        with self._came:
+            mailbox = self._mailboxes[rank] = Mailbox(rank, generation, deadline_s)
+            self._came.notify_all()
+            return mailbox
+
+    def wait_for(self, mailbox: Mailbox, world_size: int, deadline_s: float) -> None:
+        """Returns when all ranks have joined. Raises ExchangeTimeout, and what ended the exchange meanwhile."""
+        end = time.monotonic() + deadline_s
+        with self._came:
+            while len(self._mailboxes) < world_size:
+                mailbox.check()
+                if time.monotonic() >= end:
+                    missing = next(r for r in range(world_size) if r not in self._mailboxes)
+                    raise ExchangeTimeout(mailbox.rank, missing, 0, deadline_s)
+                self._came.wait(0.05)
+
     def mailbox(self, rank: int) -> Mailbox | None:
         """Where messages to `rank` go at present."""
         with self._lock:
@@ -40,6 +60,56 @@ class InProcessNetwork:
         with self._lock:
             boxes = list(self._mailboxes.values())
         return [b for b in boxes if b is not mailbox and b.generation == mailbox.generation]
+
+
+class InProcessListener:
+    """The end of a rank whose group forms as its ranks come, one by one. Its address is itself."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Lock()
+        self._network: InProcessNetwork | None = None
+        self._mailbox: Mailbox | None = None
+        self._closed = False
+
+    @property
+    def address(self) -> InProcessListener:
+        return self
+
+    def form(
+        self,
+        rank: int,
+        addresses: Sequence[InProcessListener],
+        *,
+        generation: int,
+        secret: bytes,
+        deadline_s: float,
+        connect_deadline_s: float = 30.0,
+    ) -> InProcessTransport:
+        """See transport.Listener."""
+        # The network of a group is made by whoever comes first, and kept by the end of rank 0.
+        first = addresses[0]
+        with first._changed:
+            if first._closed:
+                raise PeerLost(rank, 0, "it does not listen any more")
+            if first._network is None:
+                first._network = InProcessNetwork()
+            network = first._network
+        mailbox = network.join(rank, generation, deadline_s)
+        with self._changed:
+            self._mailbox = mailbox
+            if self._closed:
+                mailbox.fail(ExchangeAborted(rank, "its listener was closed"))
+        network.wait_for(mailbox, len(addresses), connect_deadline_s)
+        with self._changed:
+            self._mailbox = None  # the group is whole: closing the listener does not end it any more
+        return InProcessTransport(network, mailbox, len(addresses))
+
+    def close(self) -> None:
+        """See transport.Listener."""
+        with self._changed:
+            self._closed = True
+            if self._mailbox is not None:
+                self._mailbox.fail(ExchangeAborted(self._mailbox.rank, "its listener was closed"))
 
 
 class InProcessTransport:

@@ -26,6 +26,35 @@ class StepFinished:
     metrics: Mapping[str, float]
     samples: int
     seconds: float
+    workers: int = 1
+    chain: str = ""
+    """Hash chain over the parameters after every step so far, hex; '' where the job does not keep one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formed:
+    """A group of `workers` ranks, the `generation`-th of its attempt, goes on after `step` finished steps."""
+
+    generation: int
+    workers: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsChanged:
+    """From the step after `step` finished ones on, all parameter groups have these options (such as lr)."""
+
+    step: int
+    options: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The last report of an attempt that was paused after `step` finished steps; its checkpoint lies at `checkpoint`."""
+
+    step: int
+    checkpoint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +111,17 @@ class Failed:
 
 
 Report = (
-    Started | StepFinished | EvaluationFinished | CheckpointWritten | LogLine | Warned | Finished | Failed
+    Started
+    | Formed
+    | StepFinished
+    | EvaluationFinished
+    | OptionsChanged
+    | CheckpointWritten
+    | LogLine
+    | Warned
+    | Paused
+    | Finished
+    | Failed
 )
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "ExchangeError",
     "ExchangeTimeout",
     "HandshakeRefused",
+    "Listener",
     "PeerLost",
     "Phase",
     "Transport",
@@ -161,6 +162,29 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Leaves the group in order. May be called more than once."""
+
+
+class Listener(Protocol):
+    """A rank's end before its group is formed: it has an address that can be told to the others."""
+
+    @property
+    def address(self) -> Any:
+        """What the others need to find this rank; can be pickled."""
+
+    def form(
+        self,
+        rank: int,
+        addresses: Sequence[Any],
+        *,
+        generation: int,
+        secret: bytes,
+        deadline_s: float,
+        connect_deadline_s: float = 30.0,
+    ) -> Transport:
+        """Joins the group of all `addresses`, in rank order, and stops listening; nothing stays open where it raises."""
+
+    def close(self) -> None:
+        """Stops listening; a `form` that waits in another thread raises. May be called more than once."""
 
 
 def as_bytes(buffer: Buffer) -> memoryview:
