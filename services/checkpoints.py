@@ -1,19 +1,15 @@
 """The checkpoints of a job that are whole on storage, as the service shows and hands them out. Used by front_end.py.
 
-They are written by gradwire.workers.checkpoint; here only manifests are read: `manifest.json` names each file
-with its size and sha256.
+They are written by gradwire.workers.checkpoint; here only manifests and sizes are looked at, and whoever fetches a file
+checks its sum.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from gradwire.services.records import Checkpoint, CheckpointFile
-
-MANIFEST = "manifest.json"
+from gradwire.workers.checkpoint import MANIFEST, parsed_manifest, step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +42,20 @@ def find_file(folder: Path, sha256: str) -> FoundFile | None:
 def _read(path: Path) -> Checkpoint | None:
     try:
         body = (path / MANIFEST).read_bytes()
-        manifest = json.loads(body)
-        listed = [_file(entry) for entry in _entries(manifest["files"])]
-        if any((path / file.name).stat().st_size != file.size for file in listed):
+        manifest = parsed_manifest(body)
+        if manifest.step != step_of(path.name):
             return None
-        own = CheckpointFile(MANIFEST, len(body), hashlib.sha256(body).hexdigest())
-        return Checkpoint(
-            step=int(manifest["step"]),
-            path=str(path),
-            parameters_sha256=str(manifest.get("parameters_sha256", "")),
-            files=(own, *listed),
-            create_time=datetime.fromtimestamp((path / MANIFEST).stat().st_mtime, UTC),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        listed = [CheckpointFile(f.name, f.size, f.sha256) for f in manifest.files.values()]
+        for file in listed:
+            found = path / file.name
+            if found.is_symlink() or found.stat().st_size != file.size:
+                return None
+    except (OSError, ValueError):
         return None
-
-
-def _entries(files: Any) -> list[dict[str, Any]]:
-    """The manifest's files, as a list of {"name", "size", "sha256"} or a mapping of names to the rest."""
-    if isinstance(files, dict):
-        return [{"name": name, **rest} for name, rest in files.items()]
-    return list(files)
-
-
-def _file(entry: dict[str, Any]) -> CheckpointFile:
-    name = str(entry["name"])
-    if Path(name).name != name or name in ("", ".", ".."):
-        raise ValueError(f"a checkpoint names a file outside itself: {name!r}")
-    return CheckpointFile(name, int(entry["size"]), str(entry["sha256"]))
+    return Checkpoint(
+        step=manifest.step,
+        path=str(path),
+        parameters_sha256=manifest.parameters_sha256,
+        files=(CheckpointFile(MANIFEST, len(body), hashlib.sha256(body).hexdigest()), *listed),
+        create_time=manifest.created,
+    )

@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
+from safetensors.numpy import load_file
 from serving_harness import code, scripted
 
 from gradwire.proto.v1 import jobs_pb2 as pb
@@ -188,14 +189,15 @@ def test_a_checkpoint_is_downloaded_whole_and_checked(client: Client, tmp_path: 
     assert [checkpoint.step for checkpoint in job.checkpoints()] == [3, 2]
     got = job.download(tmp_path / "newest")
     assert got.parameters_sha256 == job.get().parameters_sha256
-    assert (tmp_path / "newest" / "model.safetensors").read_bytes() == b"parameters of step 3"
+    assert load_file(tmp_path / "newest" / "model.safetensors")["w"].tolist() == [3.0, 3.0, 3.0]
     assert (tmp_path / "newest" / "manifest.json").exists()
     assert job.download(tmp_path / "older", step=2).step == 2
     with pytest.raises(DownloadError, match="exists already"):
         job.download(tmp_path / "newest")
     with pytest.raises(DownloadError, match="has those of steps 3, 2"):
         job.download(tmp_path / "other", step=9)
-    (Path(got.path) / "model.safetensors").write_bytes(b"parameters of step X")
+    damaged = Path(got.path) / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"X")
     with pytest.raises(DownloadError, match="damaged"):
         job.download(tmp_path / "damaged")
     assert not (tmp_path / "damaged").exists()

