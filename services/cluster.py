@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import ray
 
-from gradwire.workers.group import Slots
+from gradwire.workers.ray_crew import Slots
 
 __all__ = ["Cluster", "ClusterError", "EmbeddedRay", "ExistingRay", "LocalRay"]
 

@@ -1,4 +1,4 @@
-"""What local_launcher.py runs: the whole job as one rank in this one process, which gives the bits of any number of ranks."""
+"""What local_launcher.py runs: the supervisor of a job whose workers are processes of this host."""
 
 import signal
 import sys
@@ -8,15 +8,14 @@ from types import FrameType
 from gradwire.services.launcher import Launch
 from gradwire.services.local_program import Tell, run
 from gradwire.services.optimizer import SliceOptimizer
-from gradwire.workers import checkpoint as checkpoints
-from gradwire.workers.in_process import InProcessNetwork
-from gradwire.workers.reports import Warned
-from gradwire.workers.worker import Worker, WorkerSpec
+from gradwire.workers.member import MemberSpec
+from gradwire.workers.process_crew import ProcessCrew
+from gradwire.workers.supervisor import Supervisor
 
 
 def train(launch: Launch, tell: Tell) -> None:
     """Trains from the newest valid checkpoint to the end of the job; SIGTERM ends it at the next step boundary."""
-    spec = WorkerSpec(
+    spec = MemberSpec(
         job_file=str(launch.job_file),
         overrides=dict(launch.overrides),
         shards=launch.shards,
@@ -25,18 +24,14 @@ def train(launch: Launch, tell: Tell) -> None:
         checkpoints=str(launch.checkpoints),
         directory=str(launch.code),
     )
-    worker = Worker(spec, 0, 1, tell, SliceOptimizer)
+    # A process each, also for one worker: user code shares its random numbers, modules and output with nobody.
+    supervisor = Supervisor(spec, launch.workers, ProcessCrew(spec, SliceOptimizer), tell)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        worker.stop("asked to stop")
+        supervisor.stop("asked to stop")
 
     signal.signal(signal.SIGTERM, stop)
-    checkpoints.clear_unfinished(launch.checkpoints)
-    resume = checkpoints.newest_valid(
-        launch.checkpoints, lambda text: tell(Warned("CHECKPOINT_DAMAGED", text))
-    )
-    (transport,) = InProcessNetwork().form(1)
-    worker.run(lambda: transport, None if resume is None else str(resume))
+    supervisor.run()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ nothing of processes; `gradwire.workers.step` calls them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,18 @@ class SliceOptimizer:
         self._applied = (key, values)
         return values
 
+    @property
+    def divided(self) -> Array:
+        """What `finish` made: gradients, then buffers, of the slice. `adopt` takes it on the rank that keeps a copy."""
+        if self._gradient is None:
+            raise RuntimeError("divided was asked for before finish")
+        return self._layout.device.module.concatenate([self._gradient, self._buffers])
+
+    def adopt(self, divided: Array) -> None:
+        """Takes what the slice's owner has finished, instead of `finish`."""
+        at = self._parameters_stop - self.start
+        self._gradient, self._buffers = divided[:at].copy(), divided[at:].copy()
+
     def state_slices(self) -> list[tuple[str, int, Array]]:
         """("<parameter>/<state name>", offset within the parameter, flat array) for all state of this slice.
 
@@ -136,15 +148,34 @@ class SliceOptimizer:
             for name, value in state.items()
         ]
 
-    def load_state(self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]) -> None:
-        """Takes this slice's part of whole state arrays, named as in `state_slices`. KeyError for a missing one."""
+    def load_pieces(
+        self, pieces: Iterable[tuple[str, int, np.ndarray[Any, Any]]], step_counts: Mapping[str, int]
+    ) -> None:
+        """Takes this slice's part of pieces as `state_slices` gives them, of whatever slices, that cover it together."""
         xp = self._layout.device.module
+        by_key: dict[str, list[tuple[int, np.ndarray[Any, Any]]]] = {}
+        for key, offset, array in pieces:
+            by_key.setdefault(key, []).append((offset, array))
         for piece, state in zip(self._pieces, self._state, strict=True):
+            first, last = piece.offset, piece.offset + piece.stop - piece.start
             for name, own in state.items():
-                saved = arrays[f"{piece.name}/{name}"].reshape(-1)
-                if isinstance(own, (int, float)):
-                    state[name] = float(saved[0])
-                else:
-                    own[...] = xp.asarray(saved[piece.offset : piece.offset + own.size]).reshape(own.shape)
+                key = f"{piece.name}/{name}"
+                left = last - first
+                for offset, array in by_key.get(key, ()):
+                    start, stop = max(first, offset), min(last, offset + array.size)
+                    if start >= stop:
+                        continue
+                    values = array[start - offset : stop - offset]
+                    left -= stop - start
+                    if isinstance(own, (int, float)):
+                        state[name] = float(values[0])
+                    else:
+                        own.reshape(-1)[start - first : stop - first] = xp.asarray(values)
+                if left:
+                    raise KeyError(f"{left} elements of {key} are missing")
         self.step_counts = [step_counts[s.name] for s in self._layout.parameter_segments]
         self._applied = self._gradient = None
+
+    def load_state(self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]) -> None:
+        """Takes this slice's part of whole state arrays, named as in `state_slices`. KeyError for a missing one."""
+        self.load_pieces(((key, 0, array.reshape(-1)) for key, array in arrays.items()), step_counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -14,8 +14,8 @@ from gradwire.services.cluster import Cluster, EmbeddedRay, ExistingRay, LocalRa
 from gradwire.services.controller import Controller
 from gradwire.services.home import Home
 from gradwire.services.launcher import AttemptLostError, Capacity, Launch
-from gradwire.workers.reports import Failed, Finished, Report
-from gradwire.workers.worker import WorkerSpec
+from gradwire.workers.member import MemberSpec
+from gradwire.workers.reports import Failed, Finished, Paused, Report
 
 __all__ = ["RayHandle", "RayLauncher"]
 
@@ -37,13 +37,28 @@ class RayHandle:
             incarnation, found = ray.get(self._actor.reports.remote(after, wait_s), timeout=wait_s + ANSWER_S)
             if found:
                 self._last = found[-1][1]
-            elif not isinstance(self._last, Finished | Failed) and ray.get(
+            elif not isinstance(self._last, Finished | Failed | Paused) and ray.get(
                 self._actor.over.remote(), timeout=ANSWER_S
             ):
                 raise AttemptLostError("the job's controller ended without a result")
         except RayError as error:
             raise AttemptLostError(f"the job's controller is gone ({type(error).__name__})") from error
         return incarnation, found
+
+    def resize(self, workers: int) -> None:
+        """See launcher.Handle."""
+        with contextlib.suppress(RayError):
+            self._actor.resize.remote(workers)
+
+    def pause(self) -> None:
+        """See launcher.Handle."""
+        with contextlib.suppress(RayError):
+            self._actor.pause.remote()
+
+    def update(self, options: Mapping[str, float]) -> None:
+        """See launcher.Handle."""
+        with contextlib.suppress(RayError):
+            self._actor.update.remote(dict(options))
 
     def stop(self, reason: str) -> None:
         """See launcher.Handle."""
@@ -80,7 +95,7 @@ class RayLauncher:
         for attempt in range(max(1, launch.attempt - 3), launch.attempt):
             with contextlib.suppress(ValueError, RayError):
                 ray.kill(ray.get_actor(_name(launch.job_id, attempt), cluster.namespace), no_restart=True)
-        spec = WorkerSpec(
+        spec = MemberSpec(
             job_file=str(launch.job_file),
             overrides=dict(launch.overrides),
             shards=launch.shards,
@@ -97,7 +112,7 @@ class RayLauncher:
             num_cpus=0,
             max_restarts=0,
             max_concurrency=CALLS,
-        ).remote(spec, launch.workers, cluster.slots)
+        ).remote(spec, launch.workers, cluster.slots, _name(launch.job_id, launch.attempt))
         return self._kept(RayHandle(actor))
 
     def adopt(self, launch: Launch) -> RayHandle | None:

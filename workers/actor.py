@@ -1,6 +1,6 @@
-"""A rank as a Ray actor: the only file that makes workers remote. Started and followed by `group.py`.
+"""A member as a Ray actor: the only file that makes members remote. Hired and followed by `ray_crew.py`.
 
-The rank's loop runs in a thread of its own; Ray calls only start it, read its reports and stop it. Steps never wait
+The member's life is a thread of its own; Ray calls only start it, read its reports and tell it things. Steps never wait
 for Ray.
 """
 
@@ -10,75 +10,81 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 
+from gradwire.workers.formation import Formation
+from gradwire.workers.member import Member, MemberEnded, MemberSpec, Progress
 from gradwire.workers.output import OutputCapture
 from gradwire.workers.reports import LogLine, Report, StepFinished
-from gradwire.workers.sockets import Address, SocketListener
+from gradwire.workers.sockets import SocketListener
 from gradwire.workers.step import OwnerFactory
-from gradwire.workers.transport import Transport
-from gradwire.workers.worker import RankEnded, Worker, WorkerSpec
 
-__all__ = ["BATCH", "RankActor", "start_actor"]
+__all__ = ["BATCH", "MemberActor", "start_actor"]
 
 BATCH = 1000
 """Reports in one answer."""
 GATHER_S = 0.05
 """How long an answer waits for more reports once there is one."""
 WAITING_LIMIT = 100_000
-"""Reports kept for a controller that does not ask; then the rank waits, and loses nothing."""
-CALLS = 4
-"""Ray calls at one time: one that waits for reports, and room for stop."""
+"""Reports kept for a controller that does not ask; then the member waits, and loses nothing."""
+CALLS = 6
+"""Ray calls at one time: one that waits for reports, and room for the others."""
 
 
-class RankActor:
-    """One rank in a process. A plain class; `start_actor` puts it on Ray."""
+class MemberActor:
+    """One member in a process. A plain class; `start_actor` puts it on Ray."""
 
-    def __init__(
-        self, spec: WorkerSpec, rank: int, world_size: int, make_owner: OwnerFactory, host: str
-    ) -> None:
+    def __init__(self, spec: MemberSpec, member: int, make_owner: OwnerFactory, host: str) -> None:
+        """host: the address to listen on; '' means the node's own."""
         self._reports: deque[Report] = deque()
         self._changed = threading.Condition()
-        self._ended: RankEnded | None = None
+        self._ended: MemberEnded | None = None
         self._begun = False
-        self._rank = rank
-        self._listener = SocketListener(host or _node_address())
-        self._worker = Worker(spec, rank, world_size, self._tell, make_owner)
-        self._spec = spec
         if not spec.device.startswith("cuda"):
             # Ray leaves all GPUs visible to an actor that asked for none.
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        address = host or _node_address()
+        self._member = Member(spec, member, self._tell, make_owner, lambda: SocketListener(address))
+        os.chdir(spec.directory or ".")
+        capture = OutputCapture(lambda stream, text: self._tell(LogLine(member, stream, text)))
 
-    def address(self) -> Address:
-        """Where this rank listens for the others."""
-        return self._listener.address
-
-    def begin(self, addresses: list[Address], generation: int, secret: bytes, resume: str | None) -> None:
-        """Starts the rank's loop and returns."""
-        os.chdir(self._spec.directory or ".")
-
-        def connect() -> Transport:
-            return self._listener.form(
-                self._rank, addresses, generation=generation, secret=secret, deadline_s=self._spec.deadline_s
-            )
-
-        def run() -> None:
-            capture = OutputCapture(lambda stream, text: self._tell(LogLine(self._rank, stream, text)))
+        def life() -> None:
             capture.start()
             try:
-                ended = self._worker.run(connect, resume)
+                ended = self._member.run()
             finally:
                 capture.stop()
             with self._changed:
                 self._ended = ended
                 self._changed.notify_all()
 
-        threading.Thread(target=run, name=f"rank-{self._rank}", daemon=True).start()
+        threading.Thread(target=life, name=f"member-{member}", daemon=True).start()
 
-    def reports(self, taken: int, wait_s: float) -> tuple[list[Report], RankEnded | None]:
-        """Forgets the first `taken` reports (those of the last answer) and returns the next, or how the rank ended."""
+    def host(self) -> str:
+        """The node it lives on."""
+        return str(ray.get_runtime_context().get_node_id())
+
+    def prepare(self, generation: int) -> Any:
+        """See Member."""
+        return self._member.prepare(generation)
+
+    def form(self, formation: Formation) -> None:
+        """See Member."""
+        self._member.form(formation)
+
+    def order(self, number: int, what: Mapping[str, Any]) -> None:
+        """See Member."""
+        self._member.order(number, what)
+
+    def progress(self) -> Progress:
+        """See Member."""
+        return self._member.progress()
+
+    def reports(self, taken: int, wait_s: float) -> tuple[list[Report], MemberEnded | None]:
+        """Forgets the first `taken` reports (those of the last answer) and returns the next, or how the member ended."""
         deadline = time.monotonic() + wait_s
         with self._changed:
             for _ in range(taken):
@@ -99,8 +105,8 @@ class RankActor:
             return found, self._ended if len(found) == len(self._reports) else None
 
     def stop(self, reason: str) -> None:
-        """Ends the loop at the next step boundary, or at once where it waits for others."""
-        self._worker.stop(reason)
+        """See Member."""
+        self._member.stop(reason)
 
     def _tell(self, report: Report) -> None:
         with self._changed:
@@ -122,27 +128,27 @@ WORKER_ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 
 
 def start_actor(
-    spec: WorkerSpec,
-    rank: int,
-    world_size: int,
+    spec: MemberSpec,
+    member: int,
     make_owner: OwnerFactory,
     group: Any,
+    bundle: int,
     cpus: float,
     host: str,
     prepared: bool = True,
 ) -> Any:
-    """The handle of a new actor for `rank` in bundle `rank` of the placement group; it may still be starting.
+    """The handle of a new actor for `member` in a bundle of a placement group; it may still be starting.
 
     `prepared`: the nodes were started with WORKER_ENVIRONMENT, so that the actor can be one of Ray's idle processes.
     Elsewhere Ray makes an environment for it, which takes longer (measured: 0.4 to 15 s).
     """
     gpus = 1 if spec.device.startswith("cuda") else 0
-    remote: Any = ray.remote(RankActor)
+    remote: Any = ray.remote(MemberActor)
     return remote.options(
         num_cpus=cpus,
         num_gpus=gpus,
         max_restarts=0,
         max_concurrency=CALLS,
         runtime_env=None if prepared else {"env_vars": WORKER_ENVIRONMENT},
-        scheduling_strategy=ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(group, rank),
-    ).remote(spec, rank, world_size, make_owner, host)
+        scheduling_strategy=ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(group, bundle),
+    ).remote(spec, member, make_owner, host)

@@ -15,80 +15,85 @@ import numpy as np
 
 from gradwire.training import owned_range
 from gradwire.workers.transport import Buffer, Phase, Transport, make_tag
-from gradwire.workers.tree import Node, TreeStack, add_into_left, canonical_nodes
+from gradwire.workers.tree import Node, add_into_left, sum_of
 
 __all__ = ["Exchange"]
 
 Array = np.ndarray[Any, Any]
 Bounds = Sequence[tuple[int, int]]
 _LENGTHS = struct.Struct("<II")
+_PLACE = struct.Struct("<BBxxI")  # level, whether there is a sum, index
 _ALIGNMENT = 64
 
 
 class Exchange:
-    """Collective operations of one rank of a group whose work is `leaves` leaves of the tree."""
+    """Collective operations of one rank of a group whose work is `leaves` leaves of the tree.
 
-    def __init__(self, transport: Transport, leaves: int) -> None:
-        if not 1 <= transport.world_size <= leaves:
+    workers: how many of the transport's ranks take part in them, the first ones; all where it is not given.
+    """
+
+    def __init__(self, transport: Transport, leaves: int, workers: int | None = None) -> None:
+        self.world_size = transport.world_size if workers is None else workers
+        if not 1 <= self.world_size <= leaves:
             raise ValueError(
-                f"{transport.world_size} ranks can't share {leaves} shards: a rank needs at least one; use fewer workers"
+                f"{self.world_size} ranks can't share {leaves} shards: a rank needs at least one; use fewer workers"
             )
         self._transport = transport
         self.rank = transport.rank
-        self.world_size = transport.world_size
         self.generation = transport.generation
         self.leaves = leaves
         self._sequence = 0
 
     @property
     def owned_leaves(self) -> range:
-        """The leaves this rank computes."""
-        return self.leaves_of(self.rank)
-
-    def leaves_of(self, rank: int) -> range:
-        """The leaves a rank computes."""
-        return owned_range(rank, self.world_size, self.leaves)
+        """The leaves this rank computes in an ordinary step."""
+        return owned_range(self.rank, self.world_size, self.leaves)
 
     def reduce_scatter(
         self, nodes: Sequence[Node[Array]], bounds: Bounds, dtype: np.dtype[Any], note: bytes = b""
     ) -> tuple[Array | None, list[bytes]]:
         """The sum over all leaves of this rank's part of the vectors, and every rank's note, in rank order.
 
-        `nodes`: the canonical nodes of this rank's leaves; their values are vectors of one size and of `dtype`, and are
-        used up. `bounds`: elements [start, stop) of every rank's part. The sum is None where every leaf is absent.
+        `nodes`: sums of leaves whose values are vectors of one size and of `dtype`; the nodes of all ranks together cover
+        each leaf once. `bounds`: elements [start, stop) of every rank's part. The sum is None where every leaf is absent.
         """
         tag = self._next(Phase.REDUCE_SCATTER)
         there = [node.value for node in nodes if node.value is not None]
-        head = _head(bytes(node.value is not None for node in nodes), note)
+        head = _head(nodes, note)
         for dest in self._others():
             start, stop = bounds[dest]
             self._transport.send(dest, tag, [head, *(vector[start:stop] for vector in there)])
         start, stop = bounds[self.rank]
-        stack: TreeStack[Array] = TreeStack(add_into_left)
+        found: list[Node[Array]] = []
         notes = []
         for source in range(self.world_size):
             if source == self.rank:
                 notes.append(note)
                 for node in nodes:
-                    stack.push(
-                        Node(node.level, node.index, None if node.value is None else node.value[start:stop])
-                    )
+                    value = None if node.value is None else node.value[start:stop]
+                    if value is not None and self.world_size > 1:
+                        # Sums are made in place, and a step that others interrupt goes on from what was here.
+                        value = value.copy()
+                    found.append(Node(node.level, node.index, value))
                 continue
             message = self._transport.recv(source, tag)
-            marks, their_note, at = _parse_head(message)
+            places, their_note, at = _parse_head(message)
             notes.append(their_note)
-            vectors = (
-                np.frombuffer(message, dtype, offset=at).reshape(-1, stop - start) if stop > start else None
-            )
-            taken = 0
-            places = canonical_nodes(self.leaves_of(source))
-            for (level, index), mark in zip(places, marks, strict=True):
+            for level, present, index in places:
                 value = None
-                if mark:
-                    value = np.empty(0, dtype) if vectors is None else vectors[taken]
-                    taken += 1
-                stack.push(Node(level, index, value))
-        return stack.root(), notes
+                if present:
+                    value = np.frombuffer(message, dtype, stop - start, at)
+                    at += value.nbytes
+                found.append(Node(level, index, value))
+        return sum_of(found, add_into_left), notes
+
+    def pass_on(self, dest: int, source: int, part: Array, out: Array) -> None:
+        """Sends `part` to `dest` and takes what `source` sends into `out`; nothing where these are this rank itself."""
+        tag = self._next(Phase.PASS_ON)
+        if dest != self.rank:
+            self._transport.send(dest, tag, [part])
+        if source != self.rank:
+            self._transport.recv_into(source, tag, out)
 
     def all_gather(self, part: Array, bounds: Bounds, out: Array) -> None:
         """Puts every rank's part at its place in `out`; `part` is this rank's."""
@@ -122,6 +127,10 @@ class Exchange:
             own if source == root else self._transport.recv(source, tag) for source in range(self.world_size)
         ]
 
+    def begin_at(self, other: Exchange) -> None:
+        """Numbers messages from where `other`, over the same transport, has come to."""
+        self._sequence = other._sequence
+
     def _next(self, phase: Phase) -> int:
         self._sequence += 1
         return make_tag(phase, self._sequence)
@@ -131,18 +140,16 @@ class Exchange:
         return [(self.rank + k) % self.world_size for k in range(1, self.world_size)]
 
 
-def _head(marks: bytes, note: bytes) -> bytes:
-    head = _LENGTHS.pack(len(marks), len(note)) + marks + note
+def _head(nodes: Sequence[Node[Array]], note: bytes) -> bytes:
+    places = b"".join(_PLACE.pack(n.level, n.value is not None, n.index) for n in nodes)
+    head = _LENGTHS.pack(len(nodes), len(note)) + places + note
     return head.ljust(-(-len(head) // _ALIGNMENT) * _ALIGNMENT, b"\0")
 
 
-def _parse_head(message: memoryview) -> tuple[bytes, bytes, int]:
-    """Marks, note, and where the vectors begin."""
-    marks, note = _LENGTHS.unpack_from(message)
-    at = _LENGTHS.size
-    end = at + marks + note
-    return (
-        bytes(message[at : at + marks]),
-        bytes(message[at + marks : end]),
-        -(-end // _ALIGNMENT) * _ALIGNMENT,
-    )
+def _parse_head(message: memoryview) -> tuple[list[tuple[int, int, int]], bytes, int]:
+    """(level, present, index) of the nodes, the note, and where the vectors begin."""
+    count, note = _LENGTHS.unpack_from(message)
+    at = _LENGTHS.size + count * _PLACE.size
+    places = list(_PLACE.iter_unpack(message[_LENGTHS.size : at]))
+    end = at + note
+    return places, bytes(message[at:end]), -(-end // _ALIGNMENT) * _ALIGNMENT

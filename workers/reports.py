@@ -47,6 +47,8 @@ class OptionsChanged:
 
     step: int
     options: Mapping[str, float]
+    order: int = 0
+    """Number of the order that asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,24 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """A member has loaded the job and can take part in a group. For the supervisor alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A member's group broke up; it waits for the next one. For the supervisor alone.
+
+    missed: the rank that it did not hear from, where it found that out by itself. state_lost: only a checkpoint helps.
+    """
+
+    generation: int
+    message: str
+    missed: int | None = None
+    state_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Every step was made and the last checkpoint lies at `checkpoint`."""
 
@@ -119,13 +139,21 @@ Report = (
     | CheckpointWritten
     | LogLine
     | Warned
+    | Ready
+    | Parked
     | Paused
     | Finished
     | Failed
 )
 
 
-def report_of_step(fields: Mapping[str, Any]) -> StepFinished | EvaluationFinished:
+_OF_STEPS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (StepFinished, EvaluationFinished, OptionsChanged)
+}
+
+
+def report_of_step(fields: Mapping[str, Any]) -> StepFinished | EvaluationFinished | OptionsChanged:
     """The report that a checkpoint carries as `fields`: its own, and "kind"."""
     values = {name: value for name, value in fields.items() if name != "kind"}
-    return EvaluationFinished(**values) if fields["kind"] == "EvaluationFinished" else StepFinished(**values)
+    report: StepFinished | EvaluationFinished | OptionsChanged = _OF_STEPS[fields["kind"]](**values)
+    return report

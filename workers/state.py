@@ -11,12 +11,13 @@ import numpy as np
 
 from gradwire.backends import to_numpy
 from gradwire.nn import Module
+from gradwire.optim import Optimizer
 from gradwire.training import ParameterLayout, state_arrays
 from gradwire.workers.checkpoint import Checkpoint, CheckpointDamagedError
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.step import SliceOwner
 
-__all__ = ["captured", "restore"]
+__all__ = ["captured", "packed", "restore", "scheduled", "take_schedule", "unpacked"]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 _LENGTH = struct.Struct("<Q")
@@ -27,12 +28,12 @@ def captured(
     model: Module,
     layout: ParameterLayout,
     owner: SliceOwner,
-    scheduler: Any,
     exchange: Exchange,
     *,
     step: int,
     epoch: int,
     total_steps: int,
+    schedule: Mapping[str, Any],
     spec: Mapping[str, Any],
     recent: Sequence[Any],
 ) -> Checkpoint | None:
@@ -40,12 +41,12 @@ def captured(
     slices = [
         (key, offset, np.ascontiguousarray(to_numpy(array))) for key, offset, array in owner.state_slices()
     ]
-    messages = exchange.gather(_packed(slices))
+    messages = exchange.gather(packed(slices))
     if messages is None:
         return None
     shapes = {s.name: s.shape for s in layout.parameter_segments}
     optimizer: Arrays = {}
-    for parts in (slices, *(_unpacked(m) for m in messages if m.nbytes)):
+    for parts in (slices, *(unpacked(m) for m in messages if m.nbytes)):
         for key, offset, array in parts:
             if key not in optimizer:
                 optimizer[key] = np.zeros(shapes[key.rpartition("/")[0]], array.dtype)
@@ -59,15 +60,13 @@ def captured(
         optimizer=optimizer,
         buffers={n: to_numpy(b._array) for n, b in model.named_buffers() if n not in persistent},
         step_counts={s.name: n for s, n in zip(layout.parameter_segments, owner.step_counts, strict=True)},
-        scheduler=None if scheduler is None else _scheduled(scheduler),
+        scheduler=schedule,
         spec=spec,
         recent=recent,
     )
 
 
-def restore(
-    checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owner: SliceOwner, scheduler: Any
-) -> None:
+def restore(checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owner: SliceOwner) -> None:
     """Puts a checkpoint's state into a freshly built job. Raises CheckpointDamagedError where it is of another job."""
     own = {name: tensor._array for name, tensor in model.state_dict().items()}
     own |= {name: b._array for name, b in model.named_buffers() if name not in own}
@@ -87,21 +86,23 @@ def restore(
         array[...] = xp.asarray(saved[name])
     layout.read_buffers(layout.flat)
     owner.load_state(checkpoint.optimizer, checkpoint.step_counts)
-    if scheduler is not None and checkpoint.scheduler is not None:
-        _reschedule(scheduler, checkpoint.scheduler)
 
 
 _GROUPS = "param_groups"  # beside a scheduler's own entries: the groups' options, which schedules go on from and change
 
 
-def _scheduled(scheduler: Any) -> dict[str, Any]:
-    groups = [_plain({k: v for k, v in g.items() if k != "params"}) for g in scheduler.optimizer.param_groups]
-    return {**_plain(scheduler.state_dict()), _GROUPS: groups}
+def scheduled(optimizer: Optimizer, scheduler: Any) -> dict[str, Any]:
+    """A schedule's state and the options of all parameter groups, as JSON values."""
+    groups = [_plain({k: v for k, v in g.items() if k != "params"}) for g in optimizer.param_groups]
+    own = {} if scheduler is None else _plain(scheduler.state_dict())
+    return {**own, _GROUPS: groups}
 
 
-def _reschedule(scheduler: Any, saved: Mapping[str, Any]) -> None:
-    scheduler.load_state_dict({k: v for k, v in saved.items() if k != _GROUPS})
-    for group, options in zip(scheduler.optimizer.param_groups, saved[_GROUPS], strict=True):
+def take_schedule(optimizer: Optimizer, scheduler: Any, saved: Mapping[str, Any]) -> None:
+    """Takes what `scheduled` gave."""
+    if scheduler is not None:
+        scheduler.load_state_dict({k: v for k, v in saved.items() if k not in (_GROUPS, "history")})
+    for group, options in zip(optimizer.param_groups, saved[_GROUPS], strict=True):
         for name, value in options.items():
             group[name] = tuple(value) if isinstance(group.get(name), tuple) else value
 
@@ -118,13 +119,13 @@ def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _packed(slices: Sequence[tuple[str, int, np.ndarray[Any, Any]]]) -> list[Any]:
+def packed(slices: Sequence[tuple[str, int, np.ndarray[Any, Any]]]) -> list[Any]:
     head = json.dumps([(key, offset, array.dtype.str, array.size) for key, offset, array in slices]).encode()
     start = _LENGTH.pack(len(head)) + head
     return [start.ljust(-(-len(start) // _ALIGNMENT) * _ALIGNMENT, b" "), *(array for _, _, array in slices)]
 
 
-def _unpacked(message: memoryview) -> list[tuple[str, int, np.ndarray[Any, Any]]]:
+def unpacked(message: memoryview) -> list[tuple[str, int, np.ndarray[Any, Any]]]:
     end = _LENGTH.size + _LENGTH.unpack_from(message)[0]
     at = -(-end // _ALIGNMENT) * _ALIGNMENT
     parts = []

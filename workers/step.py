@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,9 +27,9 @@ from gradwire.training import (
 )
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.failures import user_code
-from gradwire.workers.tree import Node, TreeStack, canonical_nodes
+from gradwire.workers.tree import Forest, Node, TreeStack, add_into_left, sum_of
 
-__all__ = ["OwnerFactory", "SliceOwner", "StepResult", "TrainingStep"]
+__all__ = ["OwnerFactory", "Prepared", "SliceOwner", "Slices", "StepResult", "TrainingStep"]
 
 Array = Any
 
@@ -37,16 +37,27 @@ Array = Any
 class SliceOwner(Protocol):
     """Who updates one slice of the flat vector; `gradwire.services.optimizer.SliceOptimizer` is one."""
 
+    start: int
+    stop: int
     step_counts: list[int]
 
     @property
     def needs_norm(self) -> bool: ...
 
+    @property
+    def divided(self) -> Array: ...
+
     def finish(self, total: Array, weight: float, leaves: float) -> np.ndarray[Any, np.dtype[np.float64]]: ...
+
+    def adopt(self, divided: Array) -> None: ...
 
     def apply(self, generation: int, step: int, used: Sequence[int], sums: np.ndarray[Any, Any]) -> Array: ...
 
     def state_slices(self) -> list[tuple[str, int, Array]]: ...
+
+    def load_pieces(
+        self, pieces: Iterable[tuple[str, int, np.ndarray[Any, Any]]], step_counts: Mapping[str, int]
+    ) -> None: ...
 
     def load_state(
         self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]
@@ -91,52 +102,155 @@ class _Sum:
         return _Sum(self.scalars + other.scalars, self.names, self.used | other.used, self.integers)
 
 
+@dataclass(frozen=True)
+class Slices:
+    """What a rank holds of the optimizer: its own slice, and a live copy of the slice of rank `kept`.
+
+    keeper: who keeps the copy of the own slice. Without neighbours both are the rank itself, and there is no copy.
+    """
+
+    own: SliceOwner
+    copy: SliceOwner | None
+    keeper: int
+    kept: int
+
+    @property
+    def held(self) -> list[SliceOwner]:
+        """All of them."""
+        return [self.own] if self.copy is None else [self.own, self.copy]
+
+
+@dataclass
+class Prepared:
+    """A step whose reduced gradients lie with the owners and the keepers: it can be finished, and undone by forgetting it.
+
+    passed: every rank was seen prepared; from then on it is finished, whoever dies. `sums`: all block sums, known then.
+    """
+
+    generation: int
+    step: int
+    result: StepResult
+    used: list[int]
+    integers: bytes
+    orders: list[dict[str, Any]]
+    sums: np.ndarray[Any, np.dtype[np.float64]]
+    passed: bool = False
+
+
 class TrainingStep:
-    """Makes the steps of one rank. `dataset`, `held_out`: what the job's data methods returned."""
+    """Makes the steps of one rank, in one group after the other. `dataset`, `held_out`: what the job's data methods returned.
+
+    reach: told the name of each place where a rank may die (faults.py).
+    """
 
     def __init__(
         self,
         shard_step: ShardStep,
         plan: Plan,
-        owner: SliceOwner,
-        exchange: Exchange,
         dataset: Any,
         held_out: Any,
+        reach: Callable[[str, int], None] = lambda point, step: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._shard_step, self._plan, self._owner, self._exchange = shard_step, plan, owner, exchange
+        self._shard_step, self._plan = shard_step, plan
         self._layout = shard_step.layout
         self._dataset, self._held_out = dataset, held_out
-        self._bounds = [self._layout.slice_bounds(r, exchange.world_size) for r in range(exchange.world_size)]
-        self._next = np.empty(self._layout.size, self._layout.dtype)
+        self._reach, self._check = reach, check
+        self.next = np.empty(self._layout.size, self._layout.dtype)
+        """Parameters and buffers after the step that is being made, on the host."""
         self.integers = self._layout.integer_buffers()
+        self.prepared: Prepared | None = None
+        """The newest step that was prepared here: the one being made, or the last one finished."""
+        self._summed: tuple[int, Forest[Any], Forest[_Sum]] | None = None
 
-    def run(self, step: int) -> StepResult:
-        """Makes step `step` (from 0). Raises NonFiniteLoss, on every rank alike, before anything is changed."""
-        layout, exchange = self._layout, self._exchange
+    def enter(self, exchange: Exchange, slices: Slices, todo: Sequence[int] | None = None) -> None:
+        """Goes on in a new group. todo: leaves of the interrupted step that fell to this rank; None: it begins with a step."""
+        self._exchange, self.slices = exchange, slices
+        self._todo = todo
+        self._bounds = [self._layout.slice_bounds(r, exchange.world_size) for r in range(exchange.world_size)]
+
+    def summed(self, step: int) -> list[tuple[int, int]]:
+        """(level, index) of the sums of leaves of `step` that are here."""
+        if self._summed is None or self._summed[0] != step:
+            return []
+        return [(node.level, node.index) for node in self._summed[2].nodes]
+
+    def forget(self) -> None:
+        """Drops what was summed of a step that others will make anew, or have made."""
+        self._summed = None
+
+    def run(self, step: int, orders: Sequence[Mapping[str, Any]] = ()) -> Prepared:
+        """Makes step `step` (from 0) up to the instant before it counts: `next` holds the result, `commit` makes it so.
+
+        orders: what this rank, where it is the first, tells all others to do after the step; they come back in `Prepared`.
+        Raises NonFiniteLoss, on every rank alike, before anything is changed.
+        """
+        layout, exchange, number = self._layout, self._exchange, step + 1
         vectors, others = self._local_sums(step)
-        note = _encode(others.nodes)
+        self._reach("computed", number)
+        note = _encode(others.nodes, orders if exchange.rank == 0 else ())
         part, notes = exchange.reduce_scatter(vectors.nodes, self._bounds, layout.dtype, note)
-        total = _decoded_total(notes, exchange)
+        self._reach("reduced", number)
+        total, told = _decoded_total(notes)
         metrics = metrics_of(total.scalars, total.names)
         if not math.isfinite(metrics["loss"]):
-            raise NonFiniteLoss(f"the loss of step {step + 1} is {metrics['loss']}")
-        sums = self._owner.finish(
-            to_device(part, layout.device), float(total.scalars[0]), float(total.scalars[2])
+            raise NonFiniteLoss(f"the loss of step {number} is {metrics['loss']}")
+        own, copy = self.slices.own, self.slices.copy
+        sums = own.finish(to_device(part, layout.device), float(total.scalars[0]), float(total.scalars[2]))
+        if copy is not None:
+            divided = np.empty(copy.stop - copy.start, layout.dtype)
+            ours = np.ascontiguousarray(to_numpy(own.divided))
+            exchange.pass_on(self.slices.keeper, self.slices.kept, ours, divided)
+            copy.adopt(to_device(divided, layout.device))
+            self._reach("passed-on", number)
+        prepared = Prepared(
+            exchange.generation,
+            step,
+            StepResult(metrics, int(total.scalars[1])),
+            total.used.tolist(),
+            total.integers,
+            told,
+            np.empty(0),
         )
-        if self._owner.needs_norm:
-            sums = np.concatenate([np.frombuffer(s, np.float64) for s in exchange.all_gather_bytes(sums)])
-        used = total.used.tolist()
-        values = self._owner.apply(exchange.generation, step, used, sums)
-        exchange.all_gather(np.ascontiguousarray(to_numpy(values)), self._bounds, self._next)
-        layout.flat[...] = to_device(self._next, layout.device)
-        self.integers = total.integers
-        layout.write_buffers(self.integers)
-        return StepResult(metrics, int(total.scalars[1]))
+        self.prepared = prepared
+        self._reach("prepared", number)
+        # Whoever has heard from all knows that all are prepared. Where a norm is needed, they say their part of it as well.
+        if exchange.world_size > 1 or own.needs_norm:
+            heard = exchange.all_gather_bytes(sums if own.needs_norm else b"")
+            prepared.sums = np.frombuffer(b"".join(heard), np.float64)
+        prepared.passed = True
+        self._reach("passed", number)
+        self.apply(prepared)
+        self._reach("applied", number)
+        start, stop = self._bounds[exchange.rank]
+        exchange.all_gather(self.next[start:stop], self._bounds, self.next)
+        self._reach("gathered", number)
+        return prepared
 
-    def _local_sums(self, step: int) -> tuple[TreeStack[Any], TreeStack[_Sum]]:
-        vectors: TreeStack[Any] = TreeStack(_add_into_left)
-        others: TreeStack[_Sum] = TreeStack(_Sum.__add__)
-        for v in self._exchange.owned_leaves:
+    def apply(self, prepared: Prepared) -> None:
+        """Updates the slices held here and puts their new values into `next`; a second time changes nothing."""
+        for owner in self.slices.held:
+            values = owner.apply(prepared.generation, prepared.step, prepared.used, prepared.sums)
+            if owner.stop > owner.start:
+                self.next[owner.start : owner.stop] = to_numpy(values)
+
+    def commit(self, prepared: Prepared) -> None:
+        """Swaps: what lies in `next` is the state from now on."""
+        self._layout.flat[...] = to_device(self.next, self._layout.device)
+        self.integers = prepared.integers
+        self._layout.write_buffers(self.integers)
+        self._summed = self._todo = None
+
+    def _local_sums(self, step: int) -> tuple[Forest[Any], Forest[_Sum]]:
+        """Sums of this rank's leaves, those from before an interruption among them."""
+        if self._summed is None or self._summed[0] != step:
+            self._summed = (step, Forest(add_into_left), Forest(_Sum.__add__))
+        _, vectors, others = self._summed
+        on_host = self._layout.device.type == "cpu"
+        todo = self._exchange.owned_leaves if self._todo is None else self._todo
+        self._reach("computing", step + 1)
+        for v in todo:
+            self._check()
             rows = self._plan.shard_rows(step, v)
             if len(rows) == 0:
                 vectors.push_leaf(v, None)
@@ -146,13 +260,16 @@ class TrainingStep:
                 leaf = self._shard_step.run(self._dataset, step, v, rows, self.integers)
                 others.push_leaf(v, _Sum.of(leaf))
             vectors.push_leaf(v, leaf.vector)
-        if self._layout.device.type != "cpu":
-            on_host: TreeStack[Any] = TreeStack(_add_into_left)
-            for node in vectors.nodes:
-                value = None if node.value is None else to_numpy(node.value)
-                on_host.push(Node(node.level, node.index, value))
-            vectors = on_host
-        return vectors, others
+            self._reach("computed-a-leaf", step + 1)
+        # Leaves that are here are not computed again where the exchange is interrupted.
+        self._todo = ()
+        if on_host:
+            return vectors, others
+        there: Forest[Any] = Forest(add_into_left)
+        there.extend(
+            Node(n.level, n.index, None if n.value is None else to_numpy(n.value)) for n in vectors.nodes
+        )
+        return there, others
 
     def evaluate(self, epoch: int) -> StepResult:
         """Means over the held-out data, after the epoch `epoch` (from 0)."""
@@ -172,7 +289,7 @@ class TrainingStep:
         whole: np.ndarray[Any, Any] | None = None
         names: tuple[str, ...] = ()
         for of_batch in zip(*(_split(p) for p in exchange.all_gather_bytes(_joined(notes))), strict=True):
-            total = _decoded_total(of_batch, exchange)
+            total, _ = _decoded_total(of_batch)
             names = total.names
             whole = total.scalars if whole is None else whole + total.scalars
         if whole is None:
@@ -180,38 +297,35 @@ class TrainingStep:
         return StepResult(metrics_of(whole, names), int(whole[1]))
 
 
-def _add_into_left(left: Any, right: Any) -> Any:
-    left += right
-    return left
-
-
-# A note is a rank's nodes of `_Sum`, as bytes: lengths, a line of JSON for what has names, then plain numbers.
+# A note is what a rank says beside its vectors: its nodes of `_Sum` and, from the first rank, orders. A length, a line of
+# JSON for what has names, then plain numbers.
 
 _LENGTH = struct.Struct("<I")
 
 
-def _encode(nodes: Sequence[Node[_Sum]]) -> bytes:
+def _encode(nodes: Sequence[Node[_Sum]], orders: Sequence[Mapping[str, Any]] = ()) -> bytes:
     there = [node.value for node in nodes if node.value is not None]
     first = there[0] if there else None
     head = json.dumps(
         {
-            "there": [node.value is not None for node in nodes],
+            "nodes": [(node.level, node.index, node.value is not None) for node in nodes],
             "names": first.names if first else (),
             "used": len(first.used) if first else 0,
             "integers": len(first.integers) if first else 0,
+            "orders": list(orders),
         }
     ).encode()
     body = [part for s in there for part in (s.scalars.astype("<f8").tobytes(), s.used.tobytes())]
     return b"".join([_LENGTH.pack(len(head)), head, *body, first.integers if first else b""])
 
 
-def _decode(note: bytes, places: Sequence[tuple[int, int]]) -> list[Node[_Sum]]:
+def _decode(note: bytes) -> tuple[list[Node[_Sum]], list[dict[str, Any]]]:
     at = _LENGTH.size + _LENGTH.unpack_from(note)[0]
     head = json.loads(note[_LENGTH.size : at])
     names, used = tuple(head["names"]), head["used"]
     integers = note[len(note) - head["integers"] :] if head["integers"] else b""
     nodes: list[Node[_Sum]] = []
-    for (level, index), there in zip(places, head["there"], strict=True):
+    for level, index, there in head["nodes"]:
         value = None
         if there:
             scalars = np.frombuffer(note, "<f8", 3 + len(names), at)
@@ -219,19 +333,21 @@ def _decode(note: bytes, places: Sequence[tuple[int, int]]) -> list[Node[_Sum]]:
             value = _Sum(scalars, names, np.frombuffer(note, np.uint8, used, at), integers)
             at += used
         nodes.append(Node(level, index, value))
-    return nodes
+    return nodes, head["orders"]
 
 
-def _decoded_total(notes: Sequence[bytes], exchange: Exchange) -> _Sum:
-    """The sum over all leaves, from the notes of all ranks in order. The first leaf is always there."""
-    stack: TreeStack[_Sum] = TreeStack(_Sum.__add__)
-    for rank, note in enumerate(notes):
-        for node in _decode(note, canonical_nodes(exchange.leaves_of(rank))):
-            stack.push(node)
-    total = stack.root()
+def _decoded_total(notes: Sequence[bytes]) -> tuple[_Sum, list[dict[str, Any]]]:
+    """The sum over all leaves, from the notes of all ranks, and the first rank's orders. The first leaf is always there."""
+    nodes: list[Node[_Sum]] = []
+    orders: list[dict[str, Any]] = []
+    for note in notes:
+        found, told = _decode(note)
+        nodes += found
+        orders += told
+    total = sum_of(nodes, _Sum.__add__)
     if total is None:
         raise ValueError("every shard of the batch is empty")
-    return total
+    return total, orders
 
 
 def _joined(notes: Sequence[bytes]) -> bytes:

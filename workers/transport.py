@@ -60,6 +60,8 @@ class Phase(IntEnum):
     ALL_GATHER = 2
     ALL_GATHER_BYTES = 3
     GATHER = 4
+    PASS_ON = 5
+    HAND_OVER = 6
 
 
 _PHASE_BITS = 4

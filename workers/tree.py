@@ -9,11 +9,11 @@ with the canonical nodes of the rank's range; whoever has the nodes of all range
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Node", "TreeStack", "add_into_left", "canonical_nodes"]
+__all__ = ["Forest", "Node", "TreeStack", "add_into_left", "canonical_nodes", "sum_of"]
 
 T = TypeVar("T")
 
@@ -86,6 +86,43 @@ class TreeStack(Generic[T]):
         if right is None:
             return left
         return self._add(left, right)
+
+
+class Forest(Generic[T]):
+    """Sums of any set of leaves, in any order: a `TreeStack` for each run of consecutive ones."""
+
+    def __init__(self, add: Callable[[T, T], T]) -> None:
+        self._add = add
+        self._runs: list[TreeStack[T]] = []
+
+    @property
+    def nodes(self) -> list[Node[T]]:
+        """The nodes of all runs, from left to right."""
+        return sorted((node for run in self._runs for node in run.nodes), key=lambda node: node.start)
+
+    def push_leaf(self, leaf: int, value: T | None) -> None:
+        """Adds a leaf that is not there yet."""
+        self._push(Node(0, leaf, value))
+
+    def extend(self, nodes: Iterable[Node[T]]) -> None:
+        """Adds nodes whose leaves are not there yet."""
+        for node in nodes:
+            self._push(node)
+
+    def _push(self, node: Node[T]) -> None:
+        run = next((run for run in self._runs if run.nodes[-1].stop == node.start), None)
+        if run is None:
+            run = TreeStack(self._add)
+            self._runs.append(run)
+        run.push(node)
+
+
+def sum_of(nodes: Sequence[Node[T]], add: Callable[[T, T], T]) -> T | None:
+    """The sum of all leaves, from nodes in any order that cover each leaf once."""
+    stack = TreeStack(add)
+    for node in sorted(nodes, key=lambda node: node.start):
+        stack.push(node)
+    return stack.root()
 
 
 def add_into_left(left: Any, right: Any) -> Any:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from gradwire.training import load_job, train_solo
-from tests.workers.groups import form_group
-from tests.workers.ranks import run_ranks, spec_of
+from tests.workers.crews import run_job
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -71,7 +70,7 @@ def test_a_job_learns(name):
 def test_three_workers_end_with_the_bits_of_one(name, tmp_path):
     job = EXAMPLES / f"{name}.py"
     settings = dict(re.findall(r"--set (\w+)=(\w+)", SHORT[name][0]))
-    ran = run_ranks(spec_of(job, tmp_path, settings), form_group("in_process", 3))
+    ran = run_job(job, tmp_path, 3, overrides=settings)
     assert ran.sha256 == train_solo(load_job(job, settings)).parameters_sha256
 
 

@@ -28,7 +28,7 @@ def main() -> None:
 
     from gradwire.services.cluster import EmbeddedRay
     from gradwire.services.controller import Controller
-    from gradwire.workers.worker import WorkerSpec
+    from gradwire.workers.member import MemberSpec
 
     began = time.perf_counter()
     cluster = EmbeddedRay(folder)
@@ -36,7 +36,7 @@ def main() -> None:
     for number, run in enumerate(options["runs"]):
         checkpoints = folder / f"run-{number}" / "checkpoints"
         checkpoints.mkdir(parents=True)
-        spec = WorkerSpec(
+        spec = MemberSpec(
             job_file=str(job_file),
             overrides=run.get("overrides", {}),
             shards=8,

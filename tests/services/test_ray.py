@@ -71,7 +71,7 @@ def wait_for_step(job, step: int) -> None:
 
 
 def ray_processes(home: Path, title: str) -> list[int]:
-    """Processes with a title such as ray::RankActor that belong to the cluster of `home`."""
+    """Processes with a title such as ray::MemberActor that belong to the cluster of `home`."""
     session = json.loads((home / "ray.json").read_text())["pid"]
     found = []
     for entry in Path("/proc").iterdir():
@@ -116,7 +116,7 @@ def test_every_number_of_workers_gives_the_oracles_bits(served):
 def test_a_worker_that_is_killed_changes_no_bit_and_loses_no_event(served, home):
     job = served[0].client.submit(code(), workers=2, overrides={"epochs": "12", "pause_s": "0.005"})
     wait_for_step(job, 20)
-    victims = ray_processes(home, "ray::RankActor")
+    victims = ray_processes(home, "ray::MemberActor")
     assert len(victims) == 2
     os.kill(victims[0], signal.SIGKILL)
     assert job.wait().state == JobState.SUCCEEDED
@@ -164,6 +164,6 @@ def test_a_cancelled_job_leaves_no_worker(served, home):
     job.cancel()
     assert job.wait().state == JobState.CANCELLED
     deadline = time.monotonic() + 10
-    while ray_processes(home, "ray::RankActor") and time.monotonic() < deadline:
+    while ray_processes(home, "ray::MemberActor") and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert ray_processes(home, "ray::RankActor") == []
+    assert ray_processes(home, "ray::MemberActor") == []

@@ -1,13 +1,13 @@
-"""Ranks as threads and over sockets against the oracle, gradwire.training.train_solo: every bit the same."""
+"""Jobs under a supervisor against the oracle, gradwire.training.train_solo: every bit the same, and every failure told."""
 
 from __future__ import annotations
 
-from functools import cache
+import shutil
 from pathlib import Path
 
 import pytest
 
-from gradwire.training import SoloResult, load_job, parameters_sha256, train_solo
+from gradwire.training import parameters_sha256
 from gradwire.workers import checkpoint as checkpoints
 from gradwire.workers.reports import (
     CheckpointWritten,
@@ -17,60 +17,53 @@ from gradwire.workers.reports import (
     Started,
     StepFinished,
 )
-from gradwire.workers.worker import End
-from tests.workers.groups import TRANSPORTS, form_group
-from tests.workers.ranks import JOBS, Ran, run_ranks, spec_of
+from tests.workers.crews import CREWS, JOBS, Ran, oracle, run_job
 
 
-@cache
-def oracle(name: str, shards: int = 8) -> SoloResult:
-    return train_solo(load_job(JOBS / f"{name}.py"), shards)
-
-
-@pytest.mark.parametrize("kind", TRANSPORTS)
-@pytest.mark.parametrize("world_size", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("kind", CREWS)
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("name", ["mlp", "norm"])
-def test_any_number_of_ranks_ends_with_the_bits_of_the_oracle(
-    kind: str, world_size: int, name: str, tmp_path: Path
+def test_any_number_of_workers_ends_with_the_bits_of_the_oracle(
+    kind: str, workers: int, name: str, tmp_path: Path
 ) -> None:
-    ran = run_ranks(spec_of(JOBS / f"{name}.py", tmp_path), form_group(kind, world_size))
-    assert [e.end for e in ran.ends] == [End.FINISHED] * world_size, ran.reports
-    assert ran.sha256 == oracle(name).parameters_sha256
-    steps = [r for r in ran.of(StepFinished) if isinstance(r, StepFinished)]
-    assert [r.metrics for r in steps] == oracle(name).history
+    run_job(name, tmp_path, workers, kind).is_the_oracle_s(name)
 
 
 def test_a_number_of_shards_that_is_no_power_of_two_works_as_well(tmp_path: Path) -> None:
-    ran = run_ranks(spec_of(JOBS / "mlp.py", tmp_path, shards=7), form_group("in_process", 5))
-    assert ran.sha256 == oracle("mlp", 7).parameters_sha256
+    run_job("mlp", tmp_path, 5, shards=7).is_the_oracle_s("mlp", 7)
 
 
-def test_reports_come_in_order_and_from_rank_0_alone(tmp_path: Path) -> None:
-    ran = run_ranks(spec_of(JOBS / "mlp.py", tmp_path), form_group("in_process", 2))
-    assert ran.reports[1] == []
-    kinds = [type(r).__name__ for r in ran.reports[0]]
+def test_processes_of_their_own_end_with_these_bits_too_and_their_prints_are_told(tmp_path: Path) -> None:
+    ran = run_job("mlp", tmp_path, 2, "processes")
+    ran.is_the_oracle_s("mlp")
+
+
+def test_reports_come_in_order_and_once(tmp_path: Path) -> None:
+    ran = run_job("mlp", tmp_path, 2)
+    kinds = [type(r).__name__ for r in ran.reports]
     step, both = ["StepFinished"], ["StepFinished", "CheckpointWritten"]
     epoch = [*step, *both, *step, "StepFinished", "EvaluationFinished"]
     assert kinds == [
         "Started",
+        "Formed",
         *(*epoch, "CheckpointWritten"),
         *(*step, *both, *step, "StepFinished", "EvaluationFinished", "CheckpointWritten"),
         *(*epoch, "CheckpointWritten"),
         "Finished",
     ]
     assert ran.of(Started) == [Started(total_steps=12, epochs=3)]
-    steps = [r for r in ran.of(StepFinished) if isinstance(r, StepFinished)]
-    assert [(r.step, r.epoch, r.samples) for r in steps] == [
-        (n, (n - 1) // 4 + 1, 5 if n % 4 == 0 else 24) for n in range(1, 13)
+    steps = ran.of(StepFinished)
+    assert [(r.step, r.epoch, r.samples, r.workers) for r in steps] == [
+        (n, (n - 1) // 4 + 1, 5 if n % 4 == 0 else 24, 2) for n in range(1, 13)
     ]
-    (*_, last) = (r for r in ran.of(EvaluationFinished) if isinstance(r, EvaluationFinished))
+    assert all(0 < r.seconds < 60 for r in steps)
+    (*_, last) = ran.of(EvaluationFinished)
     assert (last.metrics, last.samples) == (oracle("mlp").evaluation, 29)
 
 
 def test_a_checkpoint_holds_what_the_report_says(tmp_path: Path) -> None:
-    ran = run_ranks(spec_of(JOBS / "norm.py", tmp_path), form_group("in_process", 3))
+    ran = run_job("norm", tmp_path, 3)
     (finished,) = ran.of(Finished)
-    assert isinstance(finished, Finished)
     read = checkpoints.read(Path(finished.checkpoint))
     assert parameters_sha256(read.model) == finished.parameters_sha256 == oracle("norm").parameters_sha256
     assert read.optimizer["first.weight/momentum_buffer"].shape == (16, 5)
@@ -80,17 +73,16 @@ def test_a_checkpoint_holds_what_the_report_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 2), (4, 1)])
 @pytest.mark.parametrize("name", ["mlp", "norm", "cycle"])
-def test_going_on_from_any_checkpoint_with_other_ranks_gives_the_same_bits(
+def test_going_on_from_any_checkpoint_with_other_workers_gives_the_same_bits(
     before: int, after: int, name: str, tmp_path: Path
 ) -> None:
-    spec = spec_of(JOBS / f"{name}.py", tmp_path)
-    first = run_ranks(spec, form_group("in_process", before))
-    written = [r for r in first.of(CheckpointWritten) if isinstance(r, CheckpointWritten)][-3:]
-    for report in written:
-        again = run_ranks(spec, form_group("in_process", after), resume=report.path)
-        assert again.sha256 == oracle(name).parameters_sha256
-        steps = [r for r in again.of(StepFinished) if isinstance(r, StepFinished)]
-        assert [r.metrics for r in steps] == oracle(name).history  # the earlier ones are told again
+    first = run_job(name, tmp_path, before)
+    for report in first.of(CheckpointWritten)[-3:]:
+        folder = tmp_path / str(report.step)
+        shutil.copytree(report.path, folder / "checkpoints" / Path(report.path).name)
+        again = run_job(name, folder, after)
+        again.is_the_oracle_s(name)  # the steps before it are told again
+        assert type(again.reports[0]) is StepFinished
 
 
 def job_file(folder: Path, name: str, body: str) -> Path:
@@ -101,14 +93,13 @@ def job_file(folder: Path, name: str, body: str) -> Path:
     return path
 
 
-def failed(ran: Ran) -> tuple[int, Failed]:
-    ((rank, report),) = [
-        (r, x) for r, reports in enumerate(ran.reports) for x in reports if isinstance(x, Failed)
-    ]
-    return rank, report
+def failed(ran: Ran) -> Failed:
+    (report,) = ran.of(Failed)
+    assert ran.reports[-1] is report
+    return report
 
 
-@pytest.mark.parametrize("kind", TRANSPORTS)
+@pytest.mark.parametrize("kind", [*CREWS, "processes"])
 def test_one_rank_that_raises_ends_all_and_is_the_one_that_failed(kind: str, tmp_path: Path) -> None:
     body = """
     def loss(self, model, batch):
@@ -126,15 +117,10 @@ def test_one_rank_that_raises_ends_all_and_is_the_one_that_failed(kind: str, tmp
         return data
 """
     path = job_file(tmp_path, "raises", body)
-    ran = run_ranks(spec_of(path, tmp_path / "c"), form_group(kind, 4))
-    rank, report = failed(ran)
+    report = failed(run_job(path, tmp_path, 4, kind))
     assert (report.reason, report.message) == ("USER_CODE", "KeyError: 'seven'")
     frames = [line.strip() for line in report.traceback.splitlines() if line.startswith("  File")]
     assert [(str(path) in f, f.rpartition(" ")[2]) for f in frames] == [(True, "loss"), (True, "verify")]
-    ends = [e.end for e in ran.ends]
-    assert ends[rank] is End.FAILED
-    assert set(ends[:rank] + ends[rank + 1 :]) == {End.INTERRUPTED}
-    assert all("KeyError" in e.message for e in ran.ends)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +141,7 @@ def test_one_rank_that_raises_ends_all_and_is_the_one_that_failed(kind: str, tmp
 def test_each_kind_of_failure_has_its_reason(
     name: str, body: str, reason: str, message: str, tmp_path: Path
 ) -> None:
-    ran = run_ranks(
-        spec_of(job_file(tmp_path, f"job_{name}", body), tmp_path / "c"), form_group("in_process", 1)
-    )
-    _, report = failed(ran)
+    report = failed(run_job(job_file(tmp_path, f"job_{name}", body), tmp_path, 1))
     assert report.reason == reason
     assert message in report.message
     assert "gradwire" not in report.traceback.replace(str(tmp_path), "")
@@ -167,5 +150,4 @@ def test_each_kind_of_failure_has_its_reason(
 
 
 def test_a_job_file_that_is_not_there_is_the_user_s_mistake(tmp_path: Path) -> None:
-    ran = run_ranks(spec_of(tmp_path / "none.py", tmp_path), form_group("in_process", 1))
-    assert failed(ran)[1].reason == "INVALID_JOB_FILE"
+    assert failed(run_job(tmp_path / "none.py", tmp_path, 1)).reason == "INVALID_JOB_FILE"

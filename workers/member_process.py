@@ -1,0 +1,76 @@
+"""What a member's own process runs: calls come through one end of a socket pair, reports go back through it.
+
+The other end is process_crew.py's, in the process that started this one; nothing else can reach it. The end of the pair is
+the end of this process.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from gradwire.workers.member import Member, MemberSpec
+from gradwire.workers.output import OutputCapture
+from gradwire.workers.reports import LogLine, Report
+from gradwire.workers.step import OwnerFactory
+from gradwire.workers.transport import Listener
+
+__all__ = ["Hired", "main"]
+
+
+@dataclass(frozen=True)
+class Hired:
+    """The first thing a member's process is told."""
+
+    spec: MemberSpec
+    member: int
+    make_owner: OwnerFactory
+    make_listener: Callable[[], Listener]
+
+
+def main(descriptor: int) -> None:
+    """Lives one member's life; the process ends with it, or when the other end is closed."""
+    connection = Connection(socket.socket(fileno=descriptor).detach())
+    hired: Hired = connection.recv()
+    lock = threading.Lock()
+
+    def say(kind: str, value: Any) -> None:
+        with lock:
+            connection.send((kind, value))
+
+    def tell(report: Report) -> None:
+        say("report", report)
+
+    os.chdir(hired.spec.directory or ".")
+    if not hired.spec.device.startswith("cuda"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    member = Member(hired.spec, hired.member, tell, hired.make_owner, hired.make_listener)
+    calls = {name: getattr(member, name) for name in ("prepare", "form", "order", "stop", "progress")}
+
+    def answer() -> None:
+        try:
+            while True:
+                number, name, arguments = connection.recv()
+                say("answer", (number, calls[name](*arguments)))
+        except (EOFError, OSError):
+            os._exit(1)  # whoever started this process is gone
+
+    threading.Thread(target=answer, name="calls", daemon=True).start()
+    capture = OutputCapture(lambda stream, text: tell(LogLine(hired.member, stream, text)))
+    capture.start()
+    try:
+        ended = member.run()
+    finally:
+        capture.stop()
+    say("ended", ended)
+    os._exit(0)  # threads of the user's code must not hold it up
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,198 @@
+"""Members as processes of this host, without Ray. See supervisor.Crew; the other end is member_process.py."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from multiprocessing.connection import Connection
+from typing import Any
+
+from gradwire.workers.formation import Formation
+from gradwire.workers.member import MemberEnded, MemberSpec, Progress
+from gradwire.workers.member_process import Hired
+from gradwire.workers.sockets import SocketListener
+from gradwire.workers.step import OwnerFactory
+from gradwire.workers.supervisor import CALL_S, MemberLostError, News
+from gradwire.workers.transport import Listener
+
+__all__ = ["ProcessCrew"]
+
+
+class _Process:
+    """One member's process, as seen from here."""
+
+    def __init__(self, hired: Hired, news: queue.SimpleQueue[News], environment: Mapping[str, str]) -> None:
+        self.member = hired.member
+        self._news = news
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gradwire.workers.member_process", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=environment,
+            )
+        self._connection = Connection(ours.detach())
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._answers: dict[int, Future[Any]] = {}
+        self._closed = False
+        self._connection.send(hired)
+        threading.Thread(target=self._read, name=f"from-member-{self.member}", daemon=True).start()
+
+    def _read(self) -> None:
+        ended: MemberEnded | None = None
+        try:
+            while True:
+                kind, value = self._connection.recv()
+                if kind == "answer":
+                    number, result = value
+                    with self._lock:
+                        waiting = self._answers.pop(number, None)
+                    if waiting is not None:
+                        waiting.set_result(result)
+                elif kind == "report":
+                    self._news.put(News(self.member, [value]))
+                else:
+                    ended = value
+        except (EOFError, OSError):
+            pass
+        code = self.process.wait()
+        if ended is None:
+            how = (
+                f"its process was killed by signal {-code}"
+                if code < 0
+                else f"its process ended with exit code {code}"
+            )
+            self._news.put(News(self.member, lost=how))
+        else:
+            self._news.put(News(self.member, ended=ended))
+        with self._lock:
+            self._closed = True
+            waiting_for = list(self._answers.values())
+        for future in waiting_for:
+            future.set_exception(MemberLostError(self.member, "its process is gone"))
+
+    def call(self, name: str, *arguments: Any) -> Future[Any]:
+        """Calls a method of the member."""
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._closed:
+                future.set_exception(MemberLostError(self.member, "its process is gone"))
+                return future
+            number = next(self._numbers)
+            self._answers[number] = future
+            try:
+                self._connection.send((number, name, arguments))
+            except OSError:
+                del self._answers[number]
+                future.set_exception(MemberLostError(self.member, "its process is gone"))
+        return future
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self.process.kill()
+
+
+class ProcessCrew:
+    """Hires processes. They end with this one, however it ends."""
+
+    def __init__(
+        self,
+        spec: MemberSpec,
+        make_owner: OwnerFactory,
+        make_listener: Callable[[], Listener] = SocketListener,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """make_listener: can be pickled. environment: of the processes, beside this one's."""
+        self._spec, self._make_owner, self._make_listener = spec, make_owner, make_listener
+        threads = str(spec.threads_per_worker)
+        self._environment = {
+            **os.environ,
+            "PYTHONHASHSEED": "0",
+            **{f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
+            **(environment or {}),
+        }
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._processes: dict[int, _Process] = {}
+
+    def pid(self, member: int) -> int:
+        """The process of a member."""
+        return self._processes[member].process.pid
+
+    def hire(self, members: Sequence[int]) -> None:
+        """See supervisor.Crew."""
+        for number in members:
+            hired = Hired(self._spec, number, self._make_owner, self._make_listener)
+            self._processes[number] = _Process(hired, self._news, self._environment)
+
+    def host(self, member: int) -> str:
+        """See supervisor.Crew."""
+        return "here"
+
+    def prepare(self, members: Sequence[int], generation: int) -> list[Any]:
+        """See supervisor.Crew."""
+        calls = [(m, self._processes[m].call("prepare", generation)) for m in members]
+        answers = []
+        for member, call in calls:
+            try:
+                answers.append(call.result(CALL_S))
+            except FutureTimeoutError:
+                raise MemberLostError(member, "it does not answer") from None
+        return answers
+
+    def form(self, formations: Mapping[int, Formation]) -> None:
+        """See supervisor.Crew."""
+        for member, formation in formations.items():
+            self._processes[member].call("form", formation)
+
+    def order(self, member: int, number: int, what: Mapping[str, Any]) -> None:
+        """See supervisor.Crew."""
+        found = self._processes.get(member)
+        if found is not None:
+            found.call("order", number, dict(what))
+
+    def follow(self, wait_s: float) -> Iterator[News]:
+        """See supervisor.Crew."""
+        try:
+            news = self._news.get(timeout=wait_s)
+            while True:
+                if news.member in self._processes:
+                    yield news
+                news = self._news.get_nowait()
+        except queue.Empty:
+            return
+
+    def progress(self, member: int, within_s: float) -> Progress | None:
+        """See supervisor.Crew."""
+        found = self._processes.get(member)
+        try:
+            result: Progress | None = None if found is None else found.call("progress").result(within_s)
+            return result
+        except (FutureTimeoutError, MemberLostError):
+            return None
+
+    def stop(self, member: int, reason: str) -> None:
+        """See supervisor.Crew."""
+        found = self._processes.get(member)
+        if found is not None:
+            found.call("stop", reason)
+
+    def dismiss(self, member: int) -> None:
+        """See supervisor.Crew."""
+        found = self._processes.pop(member, None)
+        if found is not None:
+            found.kill()
+
+    def close(self) -> None:
+        """See supervisor.Crew."""
+        for member in list(self._processes):
+            self.dismiss(member)
