@@ -37,7 +37,7 @@ def run_backward(
     """Propagates `root_grads` from the edges `roots`.
 
     Gradients are raw arrays, or tensors when create_graph is set. Without `captures` they are added into the
-    `.grad` of the leaves, all at the end; with it (edge key -> position) they are put into `captured` instead, and
+    `.grad` of the leaves, all at the end (those in `grad_state.early` as soon as they are complete); with it (edge key -> position) they are put into `captured` instead, and
     only nodes that lead to one of these edges are run. The key of a leaf is its id, of a node's only output -seq, of
     one of several outputs (seq, number).
     """
@@ -100,7 +100,9 @@ def run_backward(
     mode_before, grad_state.enabled = grad_state.enabled, create_graph
     outer_calls, grad_state.after_backward = grad_state.after_backward, []
     plain = captures is None and not create_graph
-    watched = anomaly.enabled
+    early, grad_state.early = grad_state.early, None
+    complete = extra.completions(roots, early) if early and plain else []
+    watched = anomaly.enabled or bool(complete)
     node: Any = None
     following: Any = None  # a node that would be pushed and popped again at once, in a chain
     try:
@@ -149,6 +151,8 @@ def run_backward(
                     grads = node.backward(m, g)
                 if watched:
                     extra.check_nan(node, grads)
+                    while complete and complete[-1][0] > key:
+                        extra.hand_out(leaves.pop(complete.pop()[1], None), _accumulate, _writing_grad)
                 if extras is not None and extras.post:
                     grads = extra.after(extras, grads, g, create_graph)
                 last = None
@@ -201,6 +205,7 @@ def run_backward(
         raise
     finally:
         grad_state.enabled, grad_state.after_backward = mode_before, outer_calls
+        grad_state.early = early
 
 
 def _reduced(m: Any, g: Any, shape: tuple[int, ...]) -> Any:

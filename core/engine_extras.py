@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from . import versions
@@ -163,9 +163,50 @@ def _check_unchanged(node: Any, value: Any) -> None:
         )
 
 
+def completions(roots: Sequence[Any], early: Collection[int]) -> list[tuple[int, int]]:
+    """(seq of the last node that feeds it, id of the leaf) of the leaves in `early`, in ascending order of seq.
+
+    Nodes run in descending order, so a leaf's gradient is complete when one with a smaller seq runs.
+    """
+    last: dict[int, int] = {}
+    waiting = [root.node if root.kind == KIND_SLOT else root for root in roots if root.kind != KIND_LEAF]
+    seen = {node.seq for node in waiting}
+    while waiting:
+        node = waiting.pop()
+        for edge in node.edges:
+            if edge is None:
+                continue
+            if edge.kind == KIND_LEAF:
+                if id(edge) in early:
+                    last[id(edge)] = min(node.seq, last.get(id(edge), node.seq))
+                continue
+            before = edge.node if edge.kind == KIND_SLOT else edge
+            if before.seq not in seen:
+                seen.add(before.seq)
+                waiting.append(before)
+    return sorted((seq, leaf) for leaf, seq in last.items())
+
+
+def hand_out(held: list[Any] | None, accumulate: Callable[..., None], lock: Any) -> None:
+    """Adds what arrived at a leaf into its `.grad`, and runs its hooks, while the pass goes on."""
+    if held is None:
+        return
+    leaf, g, fresh = held
+    cold = leaf._cold
+    if cold is not None and cold.hooks:
+        g, fresh = run_hooks(cold.hooks, g, False), False
+    if not leaf._requires_grad:  # frozen since forward
+        return
+    with lock:
+        accumulate(leaf, g, fresh, False)
+    if cold is not None:
+        for hook in tuple(cold.post_accumulate_hooks):
+            hook(leaf)
+
+
 def check_nan(node: Any, grads: Any) -> None:
     """Raises RuntimeError where one of `grads` has a NaN, in anomaly mode with check_nan."""
-    if not anomaly.check_nan:
+    if not (anomaly.enabled and anomaly.check_nan):
         return
     for i, g in enumerate(grads):
         array = g._array if isinstance(g, Tensor) else g

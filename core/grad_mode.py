@@ -32,6 +32,9 @@ class _State(threading.local):
     after_backward: list[Callable[[], None]] | None = (
         None  # what is called when this thread's backward pass has ended
     )
+    early: frozenset[int] | None = (
+        None  # ids of leaves whose gradient the next backward pass is to hand out at once
+    )
     outer: list[bool]  # what `with no_grad:` (the class itself) goes back to
     quiet: Callable[
         ..., Any

@@ -7,23 +7,21 @@ many in; none is sent to itself.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from gradwire.training import owned_range
+from gradwire.workers.reduction import Reduction
 from gradwire.workers.transport import Buffer, Phase, Transport, make_tag
-from gradwire.workers.tree import Node, add_into_left, sum_of
+from gradwire.workers.tree import Node
 
 __all__ = ["Exchange"]
 
 Array = np.ndarray[Any, Any]
 Bounds = Sequence[tuple[int, int]]
-_LENGTHS = struct.Struct("<II")
-_PLACE = struct.Struct("<BBxxI")  # level, whether there is a sum, index
-_ALIGNMENT = 64
 
 
 class Exchange:
@@ -43,11 +41,16 @@ class Exchange:
         self.generation = transport.generation
         self.leaves = leaves
         self._sequence = 0
+        self._sender: ThreadPoolExecutor | None = None
 
     @property
     def owned_leaves(self) -> range:
         """The leaves this rank computes in an ordinary step."""
         return owned_range(self.rank, self.world_size, self.leaves)
+
+    def reduction(self, bounds: Bounds, dtype: np.dtype[Any]) -> Reduction:
+        """Begins a reduce-scatter whose parts are offered one by one, as they become ready."""
+        return Reduction(self, self._next(Phase.REDUCE_SCATTER), bounds, dtype)
 
     def reduce_scatter(
         self, nodes: Sequence[Node[Array]], bounds: Bounds, dtype: np.dtype[Any], note: bytes = b""
@@ -57,35 +60,27 @@ class Exchange:
         `nodes`: sums of leaves whose values are vectors of one size and of `dtype`; the nodes of all ranks together cover
         each leaf once. `bounds`: elements [start, stop) of every rank's part. The sum is None where every leaf is absent.
         """
-        tag = self._next(Phase.REDUCE_SCATTER)
-        there = [node.value for node in nodes if node.value is not None]
-        head = _head(nodes, note)
-        for dest in self._others():
-            start, stop = bounds[dest]
-            self._transport.send(dest, tag, [head, *(vector[start:stop] for vector in there)])
-        start, stop = bounds[self.rank]
-        found: list[Node[Array]] = []
-        notes = []
-        for source in range(self.world_size):
-            if source == self.rank:
-                notes.append(note)
-                for node in nodes:
-                    value = None if node.value is None else node.value[start:stop]
-                    if value is not None and self.world_size > 1:
-                        # Sums are made in place, and a step that others interrupt goes on from what was here.
-                        value = value.copy()
-                    found.append(Node(node.level, node.index, value))
-                continue
-            message = self._transport.recv(source, tag)
-            places, their_note, at = _parse_head(message)
-            notes.append(their_note)
-            for level, present, index in places:
-                value = None
-                if present:
-                    value = np.frombuffer(message, dtype, stop - start, at)
-                    at += value.nbytes
-                found.append(Node(level, index, value))
-        return sum_of(found, add_into_left), notes
+        return self.reduction(bounds, dtype).finish(bounds[-1][1], nodes, note)
+
+    def send(self, dest: int, tag: int, buffers: Sequence[Buffer]) -> None:
+        """See Transport."""
+        self._transport.send(dest, tag, buffers)
+
+    def recv(self, source: int, tag: int) -> memoryview:
+        """See Transport."""
+        return self._transport.recv(source, tag)
+
+    @property
+    def sender(self) -> ThreadPoolExecutor:
+        """A thread that sends while this one computes."""
+        if self._sender is None:
+            self._sender = ThreadPoolExecutor(1, thread_name_prefix="gradwire-sender")
+        return self._sender
+
+    def close(self) -> None:
+        """Ends the sending thread, without waiting for it."""
+        if self._sender is not None:
+            self._sender.shutdown(wait=False, cancel_futures=True)
 
     def pass_on(self, dest: int, source: int, part: Array, out: Array) -> None:
         """Sends `part` to `dest` and takes what `source` sends into `out`; nothing where these are this rank itself."""
@@ -98,18 +93,18 @@ class Exchange:
     def all_gather(self, part: Array, bounds: Bounds, out: Array) -> None:
         """Puts every rank's part at its place in `out`; `part` is this rank's."""
         tag = self._next(Phase.ALL_GATHER)
-        for dest in self._others():
+        for dest in self.others:
             self._transport.send(dest, tag, [part])
         start, stop = bounds[self.rank]
         out[start:stop] = part
-        for source in self._others():
+        for source in self.others:
             start, stop = bounds[source]
             self._transport.recv_into(source, tag, out[start:stop])
 
     def all_gather_bytes(self, payload: Buffer) -> list[bytes]:
         """Every rank's payload, in rank order. With an empty payload: a barrier."""
         tag = self._next(Phase.ALL_GATHER_BYTES)
-        for dest in self._others():
+        for dest in self.others:
             self._transport.send(dest, tag, [payload])
         return [
             bytes(payload) if source == self.rank else bytes(self._transport.recv(source, tag))
@@ -135,21 +130,7 @@ class Exchange:
         self._sequence += 1
         return make_tag(phase, self._sequence)
 
-    def _others(self) -> list[int]:
+    @property
+    def others(self) -> list[int]:
         """The other ranks, beginning after this one, so that not all send to the same one first."""
         return [(self.rank + k) % self.world_size for k in range(1, self.world_size)]
-
-
-def _head(nodes: Sequence[Node[Array]], note: bytes) -> bytes:
-    places = b"".join(_PLACE.pack(n.level, n.value is not None, n.index) for n in nodes)
-    head = _LENGTHS.pack(len(nodes), len(note)) + places + note
-    return head.ljust(-(-len(head) // _ALIGNMENT) * _ALIGNMENT, b"\0")
-
-
-def _parse_head(message: memoryview) -> tuple[list[tuple[int, int, int]], bytes, int]:
-    """(level, present, index) of the nodes, the note, and where the vectors begin."""
-    count, note = _LENGTHS.unpack_from(message)
-    at = _LENGTHS.size + count * _PLACE.size
-    places = list(_PLACE.iter_unpack(message[_LENGTHS.size : at]))
-    end = at + note
-    return places, bytes(message[at:end]), -(-end // _ALIGNMENT) * _ALIGNMENT

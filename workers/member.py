@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -39,7 +39,7 @@ from gradwire.workers.reports import (
     Warned,
 )
 from gradwire.workers.state import captured
-from gradwire.workers.step import OwnerFactory
+from gradwire.workers.step import BUCKET_BYTES, OwnerFactory
 from gradwire.workers.training_state import TrainingState
 from gradwire.workers.transport import ExchangeAborted, ExchangeError, Listener, Transport
 
@@ -62,6 +62,8 @@ class MemberSpec:
     """Longest wait for another rank's message: longer than any rank's single step and checkpoint."""
     live_copies: bool = True
     """Keep a copy of each rank's optimizer state with a neighbour, so that a death costs no step."""
+    bucket_bytes: int = BUCKET_BYTES
+    """Of gradients that leave together while others are computed; no bit depends on it."""
     faults: tuple[Fault, ...] = ()
     """What tests let go wrong."""
 
@@ -233,6 +235,7 @@ class Member:
             self._make_owner,
             self._reach,
             self._check,
+            spec.bucket_bytes,
         )
 
     def _awaited(self) -> Formation:
@@ -304,6 +307,12 @@ class Member:
         exchange = taken_over(transport, formation, state, self._reach, self.spec.live_copies)
         if exchange is None:
             return MemberEnded(End.LEFT)
+        with closing(exchange):
+            return self._steps(formation, state, exchange, begins)
+
+    def _steps(
+        self, formation: Formation, state: TrainingState, exchange: Exchange, begins: bool
+    ) -> MemberEnded | None:
         plan = state.plan
         if begins and formation.resume is not None:
             self._last_checkpoint, self._checkpoint_step = formation.resume, state.finished or 0

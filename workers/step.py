@@ -27,11 +27,15 @@ from gradwire.training import (
 )
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.failures import user_code
+from gradwire.workers.overlap import OverlappedLeaf
+from gradwire.workers.reduction import Reduction
 from gradwire.workers.tree import Forest, Node, TreeStack, add_into_left, sum_of
 
 __all__ = ["OwnerFactory", "Prepared", "SliceOwner", "Slices", "StepResult", "TrainingStep"]
 
 Array = Any
+BUCKET_BYTES = 4 << 20
+"""Of gradients that leave together, while others are computed."""
 
 
 class SliceOwner(Protocol):
@@ -151,11 +155,13 @@ class TrainingStep:
         held_out: Any,
         reach: Callable[[str, int], None] = lambda point, step: None,
         check: Callable[[], None] = lambda: None,
+        bucket_bytes: int = BUCKET_BYTES,
     ) -> None:
         self._shard_step, self._plan = shard_step, plan
         self._layout = shard_step.layout
         self._dataset, self._held_out = dataset, held_out
-        self._reach, self._check = reach, check
+        self._reach, self._check, self._bucket_bytes = reach, check, bucket_bytes
+        self._reduction: Reduction | None = None
         self.next = np.empty(self._layout.size, self._layout.dtype)
         """Parameters and buffers after the step that is being made, on the host."""
         self.integers = self._layout.integer_buffers()
@@ -166,7 +172,7 @@ class TrainingStep:
     def enter(self, exchange: Exchange, slices: Slices, todo: Sequence[int] | None = None) -> None:
         """Goes on in a new group. todo: leaves of the interrupted step that fell to this rank; None: it begins with a step."""
         self._exchange, self.slices = exchange, slices
-        self._todo = todo
+        self._todo, self._reduction = todo, None
         self._bounds = [self._layout.slice_bounds(r, exchange.world_size) for r in range(exchange.world_size)]
 
     def summed(self, step: int) -> list[tuple[int, int]]:
@@ -189,7 +195,9 @@ class TrainingStep:
         vectors, others = self._local_sums(step)
         self._reach("computed", number)
         note = _encode(others.nodes, orders if exchange.rank == 0 else ())
-        part, notes = exchange.reduce_scatter(vectors.nodes, self._bounds, layout.dtype, note)
+        reduction = self._reduction or exchange.reduction(self._bounds, layout.dtype)
+        self._reduction = None
+        part, notes = reduction.finish(layout.size, vectors.nodes, note)
         self._reach("reduced", number)
         total, told = _decoded_total(notes)
         metrics = metrics_of(total.scalars, total.names)
@@ -256,10 +264,14 @@ class TrainingStep:
                 vectors.push_leaf(v, None)
                 others.push_leaf(v, None)
                 continue
+            watch = self._overlapped(vectors, v) if v == todo[-1] else None
             with user_code():
-                leaf = self._shard_step.run(self._dataset, step, v, rows, self.integers)
+                leaf = self._shard_step.run(self._dataset, step, v, rows, self.integers, watch)
                 others.push_leaf(v, _Sum.of(leaf))
-            vectors.push_leaf(v, leaf.vector)
+            if watch is None:
+                vectors.push_leaf(v, leaf.vector)
+            else:
+                watch.finish()
             self._reach("computed-a-leaf", step + 1)
         # Leaves that are here are not computed again where the exchange is interrupted.
         self._todo = ()
@@ -270,6 +282,20 @@ class TrainingStep:
             Node(n.level, n.index, None if n.value is None else to_numpy(n.value)) for n in vectors.nodes
         )
         return there, others
+
+    def _overlapped(self, vectors: Forest[Any], leaf: int) -> OverlappedLeaf | None:
+        """What sends the sums while this leaf, the rank's last, is computed; None where that would not pay."""
+        layout, exchange = self._layout, self._exchange
+        bucket = self._bucket_bytes // layout.dtype.itemsize
+        if (
+            exchange.world_size == 1
+            or layout.device.type != "cpu"
+            or not self._shard_step.job.overlap_exchange
+            or layout.size < 2 * bucket
+        ):
+            return None
+        self._reduction = exchange.reduction(self._bounds, layout.dtype)
+        return OverlappedLeaf(vectors, leaf, layout, self._reduction, bucket)
 
     def evaluate(self, epoch: int) -> StepResult:
         """Means over the held-out data, after the epoch `epoch` (from 0)."""

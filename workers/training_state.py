@@ -42,6 +42,7 @@ class TrainingState:
         make_owner: OwnerFactory,
         reach: Callable[[str, int], None],
         check: Callable[[], None],
+        bucket_bytes: int,
     ) -> None:
         with user_code(loading=True):
             self.job: Job = load_job(job_file, overrides)
@@ -50,7 +51,13 @@ class TrainingState:
             self.plan = Plan(self.job, len(train), 0 if held_out is None else len(held_out), shards)
             self.layout = ParameterLayout(self.model, self.optimizer, self.device)
         self.step_maker = TrainingStep(
-            ShardStep(self.job, self.model, self.layout), self.plan, train, held_out, reach, check
+            ShardStep(self.job, self.model, self.layout),
+            self.plan,
+            train,
+            held_out,
+            reach,
+            check,
+            bucket_bytes,
         )
         self._make_owner = make_owner
         self.finished: int | None = None

@@ -49,15 +49,15 @@ class TreeStack(Generic[T]):
         """The canonical nodes of the range pushed so far, from left to right."""
         return tuple(self._nodes)
 
-    def push(self, node: Node[T]) -> None:
-        """Adds the node that begins where the last one ended."""
+    def push(self, node: Node[T], add: Callable[[T, T], T] | None = None) -> None:
+        """Adds the node that begins where the last one ended. add: instead of the stack's own."""
         if self._nodes and self._nodes[-1].stop != node.start:
             raise ValueError(
                 f"the next node must begin at leaf {self._nodes[-1].stop}; got one from leaf {node.start}"
             )
         while self._nodes and node.index % 2 == 1 and self._nodes[-1].level == node.level:
             left = self._nodes.pop()
-            node = Node(node.level + 1, node.index // 2, self._sum(left.value, node.value))
+            node = Node(node.level + 1, node.index // 2, self._sum(left.value, node.value, add))
         self._nodes.append(node)
 
     def push_leaf(self, leaf: int, value: T | None) -> None:
@@ -80,12 +80,12 @@ class TreeStack(Generic[T]):
                 node = Node(node.level + 1, node.index // 2, self._sum(left.value, node.value))
         return node.value
 
-    def _sum(self, left: T | None, right: T | None) -> T | None:
+    def _sum(self, left: T | None, right: T | None, add: Callable[[T, T], T] | None = None) -> T | None:
         if left is None:
             return right
         if right is None:
             return left
-        return self._add(left, right)
+        return (add or self._add)(left, right)
 
 
 class Forest(Generic[T]):
@@ -100,21 +100,21 @@ class Forest(Generic[T]):
         """The nodes of all runs, from left to right."""
         return sorted((node for run in self._runs for node in run.nodes), key=lambda node: node.start)
 
-    def push_leaf(self, leaf: int, value: T | None) -> None:
-        """Adds a leaf that is not there yet."""
-        self._push(Node(0, leaf, value))
+    def push_leaf(self, leaf: int, value: T | None, add: Callable[[T, T], T] | None = None) -> None:
+        """Adds a leaf that is not there yet. add: instead of the forest's own."""
+        self._push(Node(0, leaf, value), add)
 
     def extend(self, nodes: Iterable[Node[T]]) -> None:
         """Adds nodes whose leaves are not there yet."""
         for node in nodes:
             self._push(node)
 
-    def _push(self, node: Node[T]) -> None:
+    def _push(self, node: Node[T], add: Callable[[T, T], T] | None = None) -> None:
         run = next((run for run in self._runs if run.nodes[-1].stop == node.start), None)
         if run is None:
             run = TreeStack(self._add)
             self._runs.append(run)
-        run.push(node)
+        run.push(node, add)
 
 
 def sum_of(nodes: Sequence[Node[T]], add: Callable[[T, T], T]) -> T | None:

@@ -61,6 +61,9 @@ class Job:
     checkpoint_every: int = 0
     """Steps between checkpoints; 0: one at the end of each epoch. There is always one after the last step."""
 
+    overlap_exchange: bool = True
+    """Send gradients to other workers while backward still runs; no bit depends on it."""
+
     # The four parts
 
     def model(self) -> Module:

@@ -121,10 +121,23 @@ class ParameterLayout:
             return block
         return self._borders[bisect_right(self._borders, block) - 1]
 
-    def read_gradients(self, vector: Any) -> bytearray:
-        """Puts every parameter's gradient into `vector`, zeros where there is none; 1 for each that has one."""
-        used = bytearray(len(self.parameters))
+    def new_vector(self) -> Any:
+        """A vector like `flat`, zeros in the gaps, the rest not set."""
+        with self.device.context():
+            vector = self.device.module.empty(self.size, self.dtype)
+        for start, stop in self.gaps:
+            vector[start:stop] = 0
+        return vector
+
+    def read_gradients(self, vector: Any, there: bytearray | None = None) -> bytearray:
+        """Puts every parameter's gradient into `vector`, zeros where there is none; 1 for each that has one.
+
+        there: 1 for those that lie there already.
+        """
+        used = bytearray(len(self.parameters)) if there is None else there
         for i, (s, p) in enumerate(zip(self.parameter_segments, self.parameters, strict=True)):
+            if used[i]:
+                continue
             if p.grad is None:
                 vector[s.start : s.stop] = 0
             else:

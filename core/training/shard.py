@@ -6,12 +6,13 @@ one shard at once: the batch's shape is part of the bits.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random as python_random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,13 +21,14 @@ from ..creation import full_like
 from ..data import fetch
 from ..data.collate import takes_many
 from ..grad_mode import no_grad
+from ..grad_mode import state as grad_state
 from ..nn import Module
 from ..random import keyed
 from ..tensor import Tensor
 from .job import Job
 from .layout import ParameterLayout
 
-__all__ = ["Leaf", "LossError", "ShardStep", "metrics_of", "same_names", "seeded"]
+__all__ = ["GradientWatch", "Leaf", "LossError", "ShardStep", "metrics_of", "same_names", "seeded"]
 
 
 class LossError(ValueError):
@@ -60,6 +62,16 @@ def seeded(*key: int | str) -> Iterator[None]:
         yield
 
 
+class GradientWatch(Protocol):
+    """Who wants to know of a shard's gradients while its backward still runs."""
+
+    def begin(self, vector: Any) -> None:
+        """Takes the leaf's vector, in which only the gaps between parameters are filled yet."""
+
+    def ready(self, parameter: int, again: bool) -> None:
+        """The gradient of a parameter lies in the vector; `again`: it was there before, and has changed."""
+
+
 class ShardStep:
     """Runs shards of `job` on a model whose parameters lie in `layout`."""
 
@@ -68,7 +80,15 @@ class ShardStep:
         own_collate = type(job).collate is not Job.collate
         self._collate = job.collate if own_collate else None
 
-    def run(self, dataset: Any, step: int, shard: int, rows: Any, integers: bytes = b"") -> Leaf:
+    def run(
+        self,
+        dataset: Any,
+        step: int,
+        shard: int,
+        rows: Any,
+        integers: bytes = b"",
+        watch: GradientWatch | None = None,
+    ) -> Leaf:
         """Forward, loss and backward of the rows of one shard, from the parameters and buffers of `layout.flat`."""
         layout = self.layout
         for p in layout.parameters:
@@ -84,18 +104,46 @@ class ShardStep:
                 raise LossError(
                     f"{type(self.job).__name__}.loss() returned a tensor that does not depend on the model's parameters"
                 )
-            loss.backward(gradient=full_like(loss, weight))
-        with layout.device.context():
-            vector = layout.device.module.empty(layout.size, layout.dtype)
-        for start, stop in layout.gaps:
-            vector[start:stop] = 0
-        used = layout.read_gradients(vector)
+            vector = layout.new_vector()
+            if watch is None:
+                loss.backward(gradient=full_like(loss, weight))
+                used = layout.read_gradients(vector)
+            else:
+                watch.begin(vector)
+                used = self._backward_watched(loss, full_like(loss, weight), vector, watch)
         end = layout.buffer_segments[-1].stop if layout.buffer_segments else layout.buffer_start
         layout.read_buffers(vector)
         vector[end:] = 0
         for p in layout.parameters:
             p.grad = None
         return Leaf(vector, _scalars(weight, len(rows), values), names, bytes(used), layout.integer_buffers())
+
+    def _backward_watched(
+        self, loss: Tensor, gradient: Tensor, vector: Any, watch: GradientWatch
+    ) -> bytearray:
+        """Backward that puts every gradient into `vector` as soon as it is final; 1 for each parameter that has one."""
+        layout = self.layout
+        there = bytearray(len(layout.parameters))
+
+        def put(i: int, p: Tensor) -> None:
+            if p.grad is not None:
+                s = layout.parameter_segments[i]
+                vector[s.start : s.stop] = p.grad._array.reshape(-1)
+                again, there[i] = bool(there[i]), 1
+                watch.ready(i, again)
+
+        hooks = [
+            p.register_post_accumulate_grad_hook(functools.partial(put, i))
+            for i, p in enumerate(layout.parameters)
+        ]
+        grad_state.early = frozenset(map(id, layout.parameters))
+        try:
+            loss.backward(gradient=gradient)
+        finally:
+            grad_state.early = None
+            for hook in hooks:
+                hook.remove()
+        return layout.read_gradients(vector, there)
 
     def evaluate(self, dataset: Any, epoch: int, batch: int, shard: int, rows: Any) -> Leaf:
         """Metrics of one shard of one batch of held-out data."""
