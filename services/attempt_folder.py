@@ -2,7 +2,7 @@
 
     <job>/running.lock         held by the process of an attempt as long as it lives; holds its pid
     <job>/newest               number of the newest attempt; an older one that starts late gives way
-    <job>/attempts/<n>/        launch.json, reports.jsonl, output.log
+    <job>/attempts/<n>/        launch.json, reports.jsonl, commands.jsonl, output.log
 
 A held lock says "it lives" without a race and without trusting a pid. Used by local_launcher.py and local_program.py.
 """
@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gradwire.services.launcher import Launch
+from gradwire.workers.reports import OptionsChanged
 
 POLL_S = 0.01
 
@@ -31,6 +32,11 @@ class AttemptFolder:
     def reports(self) -> Path:
         """Where the attempt's reports are appended."""
         return self.path / "reports.jsonl"
+
+    @property
+    def commands(self) -> Path:
+        """Where the service appends what the attempt is asked to do."""
+        return self.path / "commands.jsonl"
 
     @property
     def output(self) -> Path:
@@ -49,7 +55,10 @@ class AttemptFolder:
     def launch(self) -> Launch:
         """What was asked for."""
         fields = json.loads((self.path / "launch.json").read_text())
-        return Launch(**{**fields, "directory": Path(fields["directory"])})
+        fields["directory"] = Path(fields["directory"])
+        history = fields.get("options_history", ())
+        fields["options_history"] = tuple(OptionsChanged(**change) for change in history)
+        return Launch(**fields)
 
     @property
     def newest(self) -> bool:

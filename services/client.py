@@ -133,9 +133,11 @@ class Client:
         threads_per_worker: int = 1,
         priority: int = 0,
         labels: Mapping[str, str] | None = None,
+        min_workers: int = 0,
+        max_workers: int = 0,
         request_id: str = "",
     ) -> "RemoteJob":
-        """Stores a job and returns it, waiting in the queue.
+        """Stores a job and returns it, waiting in the queue. It starts with `workers`.
 
         `program` is a job file (sent with the modules beside it that it imports) or code made by hand. Raises
         SourceError, InvalidRequestError, UnreachableError.
@@ -151,6 +153,8 @@ class Client:
             threads_per_worker=threads_per_worker,
             priority=priority,
             labels=dict(labels or {}),
+            min_workers=min_workers,
+            max_workers=max_workers,
         )
         # In the message 0 means "the default"; here 0 workers is the mistake that it looks like.
         counts = {"workers": workers, "shards": shards, "threads_per_worker": threads_per_worker}
@@ -236,6 +240,40 @@ class RemoteJob:
     def cancel(self) -> r.Job:
         """Asks it to stop, and returns it as it stands; one that has ended is left as it is."""
         answer = self._client._call(self._client._jobs.CancelJob, pb.CancelJobRequest(job_id=self.id))
+        return messages.job_from_message(answer.job)
+
+    def pause(self) -> r.Job:
+        """Asks it to write a checkpoint and give its workers back, and returns it as it stands. Raises JobStateError."""
+        answer = self._client._call(self._client._jobs.PauseJob, pb.PauseJobRequest(job_id=self.id))
+        return messages.job_from_message(answer.job)
+
+    def resume(self) -> r.Job:
+        """Queues it again where it is paused, and returns it as it stands. Raises JobStateError."""
+        answer = self._client._call(self._client._jobs.ResumeJob, pb.ResumeJobRequest(job_id=self.id))
+        return messages.job_from_message(answer.job)
+
+    def resize(self, workers: int) -> r.Job:
+        """Says how many workers it is to have, and returns it as it stands. Raises JobStateError, ResizeLimitError."""
+        request = pb.ResizeJobRequest(job_id=self.id, workers=workers)
+        answer = self._client._call(self._client._jobs.ResizeJob, request)
+        return messages.job_from_message(answer.job)
+
+    def update(
+        self,
+        *,
+        lr: float | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        remove_labels: Sequence[str] = (),
+    ) -> r.Job:
+        """Changes what is given, and returns the job as it stands. The learning rate holds from the next step boundary on.
+
+        Raises JobStateError, InvalidRequestError.
+        """
+        options = {} if lr is None else {"lr": lr}
+        update = r.Update(options, priority, dict(labels or {}), tuple(remove_labels))
+        request = messages.update_to_message(self.id, update)
+        answer = self._client._call(self._client._jobs.UpdateJob, request)
         return messages.job_from_message(answer.job)
 
     def watch(

@@ -6,6 +6,8 @@
     ├── JobNotFoundError
     ├── FileNotFoundInJobError  no checkpoint file of that sha256
     ├── CursorAheadError        a watch from an event that does not exist yet
+    ├── JobStateError           the job's state does not allow it (resuming a finished job, …)
+    ├── ResizeLimitError        a number of workers that the job or the service can never have
     ├── TooManyError            a limit of the service is reached
     ├── DrainingError           the service is stopping; come back soon
     ├── StorageError            the store could not write (disk full, …)
@@ -92,6 +94,18 @@ class CursorAheadError(ServiceError):
     reason = "CURSOR_AHEAD"
 
 
+class JobStateError(ServiceError):
+    """The job's state does not allow what was asked for."""
+
+    reason = "JOB_STATE"
+
+
+class ResizeLimitError(ServiceError):
+    """A number of workers that the job or the service can never have."""
+
+    reason = "RESIZE_LIMIT"
+
+
 class TooManyError(ServiceError):
     """A limit of the service is reached."""
 
@@ -126,6 +140,8 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     JobNotFoundError: grpc.StatusCode.NOT_FOUND,
     FileNotFoundInJobError: grpc.StatusCode.NOT_FOUND,
     CursorAheadError: grpc.StatusCode.OUT_OF_RANGE,
+    JobStateError: grpc.StatusCode.FAILED_PRECONDITION,
+    ResizeLimitError: grpc.StatusCode.FAILED_PRECONDITION,
     TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DrainingError: grpc.StatusCode.UNAVAILABLE,
     StorageError: grpc.StatusCode.UNAVAILABLE,
@@ -158,6 +174,13 @@ def _details(error: ServiceError) -> list[Message]:
             details.append(
                 error_details_pb2.ResourceInfo(resource_type="Job", resource_name=metadata.get("job", ""))
             )
+        case JobStateError() | ResizeLimitError():
+            failed = error_details_pb2.PreconditionFailure.Violation(
+                type=error.reason,
+                subject=metadata.get("job", ""),
+                description=_shorten(error.message, DESCRIPTION_LIMIT),
+            )
+            details.append(error_details_pb2.PreconditionFailure(violations=[failed]))
         case TooManyError():
             quota = error_details_pb2.QuotaFailure.Violation(
                 subject=metadata.get("limit", ""), description=_shorten(error.message, DESCRIPTION_LIMIT)

@@ -32,7 +32,7 @@ from gradwire.services.home import Home
 from gradwire.services.runner import Runner
 from gradwire.services.states import JobState
 from gradwire.services.store import NewJob, Store
-from gradwire.services.validation import checked_spec
+from gradwire.services.validation import checked_spec, checked_update, checked_workers
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -175,6 +175,28 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
         return pb.CancelJobResponse(job=self._render(change.job))
 
     @_unary
+    async def PauseJob(self, request: pb.PauseJobRequest, context: Context) -> pb.PauseJobResponse:
+        change = await asyncio.wrap_future(self._store.request_pause(request.job_id))
+        return pb.PauseJobResponse(job=self._render(change.job))
+
+    @_unary
+    async def ResumeJob(self, request: pb.ResumeJobRequest, context: Context) -> pb.ResumeJobResponse:
+        change = await asyncio.wrap_future(self._store.request_resume(request.job_id))
+        return pb.ResumeJobResponse(job=self._render(change.job))
+
+    @_unary
+    async def ResizeJob(self, request: pb.ResizeJobRequest, context: Context) -> pb.ResizeJobResponse:
+        workers, capacity = checked_workers(request.workers), self._runner.capacity()
+        change = await asyncio.wrap_future(self._store.request_resize(request.job_id, workers, capacity))
+        return pb.ResizeJobResponse(job=self._render(change.job))
+
+    @_unary
+    async def UpdateJob(self, request: pb.UpdateJobRequest, context: Context) -> pb.UpdateJobResponse:
+        update = checked_update(messages.update_from_message(request))
+        change = await asyncio.wrap_future(self._store.request_update(request.job_id, update))
+        return pb.UpdateJobResponse(job=self._render(change.job))
+
+    @_unary
     async def ListCheckpoints(
         self, request: pb.ListCheckpointsRequest, context: Context
     ) -> pb.ListCheckpointsResponse:
@@ -185,7 +207,7 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
         )
 
     def _render(self, job: r.Job) -> pb.Job:
-        if job.state == JobState.QUEUED:
+        if job.state in (JobState.QUEUED, JobState.RUNNING):
             job = replace(job, waiting_reason=self._runner.waiting_reason(job.id))
         return messages.job_to_message(job)
 

@@ -46,32 +46,58 @@ class History:
         """The job as it will be."""
         return self.stored.job
 
-    def _set(self, **fields: object) -> None:
+    def set(self, **fields: object) -> None:
+        """Sets fields of the job."""
         self.stored = replace(self.stored, job=replace(self.stored.job, **fields))  # type: ignore[arg-type]
 
     def move(self, state: JobState, reason: str, error: r.JobError | None = None) -> None:
         """Enters a state. Raises IllegalMoveError where the table has no such move."""
         check_move(self.job.id, self.job.state, state)
-        self._set(state=state)
+        self.set(state=state)
         if error is not None:
-            self._set(error=error)
+            self.set(error=error)
         if state.terminal:
-            self._set(end_time=self._now)
+            self.set(end_time=self._now)
         if not state.holds_workers:
-            self._set(workers=0)
+            self.set(workers=0, pause_requested=False)
         self.events.append(r.StateChanged(state, reason, error))
 
-    def begin_attempt(self, reason: str) -> None:
-        """Gives the job its next attempt: STARTING out of the queue, RECOVERING where workers were lost."""
-        first = self.job.state == JobState.QUEUED
-        if first:
+    def begin_attempt(self, reason: str, most: int) -> None:
+        """Gives the job its next attempt with at most `most` workers: STARTING out of the queue, else RECOVERING.
+
+        One that was to be cancelled or paused is so instead; one that neither waits nor has workers stays as it is.
+        """
+        job = self.job
+        if job.state != JobState.QUEUED and not job.state.holds_workers:
+            return
+        if job.cancel_requested:
+            self.move(JobState.CANCELLED, "cancelled")
+            return
+        if job.pause_requested:
+            self.move(JobState.PAUSED, "paused; it goes on from its newest checkpoint")
+            return
+        if job.state == JobState.QUEUED:
             self.move(JobState.STARTING, reason)
-        elif self.job.state != JobState.RECOVERING:
+            if job.wanted_options:
+                # Nothing of it can have been applied: an attempt that was paused has said all that it did.
+                order = 1 + max((each.order for each in job.options_history), default=0)
+                self._change_options(reports.OptionsChanged(job.step, job.wanted_options, order))
+        elif job.state != JobState.RECOVERING:
             self.move(JobState.RECOVERING, reason)
-        self._set(attempt=self.job.attempt + 1, workers=self.job.spec.workers)
+        self.set(attempt=job.attempt + 1, workers=min(job.wanted_workers, most))
         if self.job.start_time is None:
-            self._set(start_time=self._now)
+            self.set(start_time=self._now)
         self.stored = replace(self.stored, incarnation=0, report=0)
+
+    def begin_resize(self, workers: int) -> None:
+        """The attempt is being told to go on with `workers`: RESIZING until a group of so many is formed."""
+        if self.job.state == JobState.RUNNING and self.job.workers != workers:
+            self.move(JobState.RESIZING, f"from {self.job.workers} to {_workers(workers)}")
+
+    def settle(self) -> None:
+        """Ends a change of the number of workers when it is what was wanted last."""
+        if self.job.state == JobState.RESIZING and self.job.workers == self.job.wanted_workers:
+            self._run()
 
     def lose(self, message: str) -> None:
         """The attempt's controller or processes are gone: RECOVERING, or FAILED after too many in a row."""
@@ -79,6 +105,8 @@ class History:
         self.events.append(r.Warned("WORKER_LOST", message))
         if self.job.cancel_requested:
             self.move(JobState.CANCELLED, "cancelled")
+        elif self.job.pause_requested:
+            self.move(JobState.PAUSED, "paused without its workers; it goes on from its newest checkpoint")
         elif self.stored.losses > LOSSES_LIMIT:
             text = f"its workers were lost {self.stored.losses} times without a new checkpoint between: {message}"
             self.move(JobState.FAILED, text, r.JobError("WORKERS_LOST", text))
@@ -86,15 +114,20 @@ class History:
             self.move(JobState.RECOVERING, message)
 
     def take(self, incarnation: int, number: int, report: reports.Report) -> None:
-        """Takes one report of the present attempt; one that was taken before, or comes after the end, adds nothing."""
+        """Takes one report of the present attempt; one that was taken before, or comes after its end, adds nothing."""
         stored = self.stored
-        if self.job.state.terminal or (incarnation, number) <= (stored.incarnation, stored.report):
+        if not self.job.state.holds_workers or (incarnation, number) <= (stored.incarnation, stored.report):
             return
         self.stored = replace(stored, incarnation=incarnation, report=number)
         match report:
             case reports.Started():
-                self._set(total_steps=report.total_steps, epochs=report.epochs)
-                self._run()
+                self.set(total_steps=report.total_steps, epochs=report.epochs)
+                if self.job.state != JobState.RESIZING:
+                    self._run()
+            case reports.Formed():
+                self._take_formed(report)
+            case reports.OptionsChanged():
+                self._change_options(report)
             case reports.StepFinished():
                 self._take_step(report)
             case reports.EvaluationFinished():
@@ -105,11 +138,15 @@ class History:
                 self.events.append(r.LogLine(report.rank, report.stream, report.text[:LINE_LIMIT]))
             case reports.Warned():
                 self.events.append(r.Warned(report.reason, report.message))
-                if report.reason == "WORKER_LOST" and self.job.state == JobState.RUNNING:
+                if report.reason == "PAUSE_FAILED":
+                    self.set(pause_requested=False)
+                if report.reason == "WORKER_LOST" and self.job.state in (JobState.RUNNING, JobState.RESIZING):
                     self.move(JobState.RECOVERING, report.message)
+            case reports.Paused():
+                self._pause(report)
             case reports.Finished():
                 self._run()
-                self._set(parameters_sha256=report.parameters_sha256, checkpoint=report.checkpoint)
+                self.set(parameters_sha256=report.parameters_sha256, checkpoint=report.checkpoint)
                 self.move(JobState.SUCCEEDED, f"all {self.job.step} steps were made")
             case reports.Failed():
                 self._fail(report)
@@ -118,19 +155,45 @@ class History:
         if self.job.state == JobState.RUNNING:
             return
         job = self.job
-        workers = "1 worker" if job.workers == 1 else f"{job.workers} workers"
-        self.move(
-            JobState.RUNNING, f"training on {workers}" + (f", attempt {job.attempt}" * (job.attempt > 1))
-        )
+        attempt = f", attempt {job.attempt}" if job.attempt > 1 else ""
+        self.move(JobState.RUNNING, f"training on {_workers(job.workers)}{attempt}")
+
+    def _take_formed(self, report: reports.Formed) -> None:
+        self.set(workers=report.workers)
+        self.events.append(r.GroupFormed(report.generation, report.workers, report.step, report.reason))
+        if self.job.state == JobState.RECOVERING:
+            self._run()
+        self.settle()
+
+    def _change_options(self, report: reports.OptionsChanged) -> None:
+        # A recovery tells them again where it makes their steps again.
+        if any(each.order == report.order for each in self.job.options_history):
+            return
+        changed = r.OptionsChanged(report.step, dict(report.options), report.order)
+        wanted = self.job.wanted_options.items()
+        left = {name: value for name, value in wanted if report.options.get(name) != value}
+        self.set(options_history=(*self.job.options_history, changed), wanted_options=left)
+        self.events.append(changed)
+
+    def _pause(self, report: reports.Paused) -> None:
+        wanted = self.job.pause_requested
+        self.set(checkpoint=report.checkpoint)
+        if self.job.cancel_requested:
+            self.move(JobState.CANCELLED, "cancelled")
+            return
+        self.move(JobState.PAUSED, f"paused after {report.step} steps")
+        if not wanted:
+            self.move(JobState.QUEUED, "resumed while it was being paused")
 
     def _take_step(self, report: reports.StepFinished) -> None:
-        self._run()
+        if self.job.state != JobState.RESIZING:
+            self._run()
         # A recovery goes back to its checkpoint and makes some steps again, with the same bits.
         if report.step <= self.job.step:
             return
         if self.job.first_step_seconds == 0.0:
-            self._set(first_step_seconds=(self._now - self.job.create_time).total_seconds())
-        self._set(step=report.step, metrics=dict(report.metrics))
+            self.set(first_step_seconds=(self._now - self.job.create_time).total_seconds())
+        self.set(step=report.step, metrics=dict(report.metrics), chain=report.chain)
         self.events.append(
             r.StepFinished(
                 step=report.step,
@@ -140,7 +203,8 @@ class History:
                 metrics=dict(report.metrics),
                 samples=report.samples,
                 seconds=report.seconds,
-                workers=self.job.workers,
+                workers=report.workers,
+                chain=report.chain,
             )
         )
 
@@ -149,11 +213,11 @@ class History:
             return
         self.stored = replace(self.stored, evaluated_step=report.step)
         metrics: Mapping[str, float] = dict(report.metrics)
-        self._set(evaluation_metrics=metrics)
+        self.set(evaluation_metrics=metrics)
         self.events.append(r.EvaluationFinished(report.step, report.epoch, metrics, report.samples))
 
     def _take_checkpoint(self, report: reports.CheckpointWritten) -> None:
-        self._set(checkpoint=report.path)
+        self.set(checkpoint=report.path)
         if report.step <= self.stored.checkpoint_step:
             return
         self.stored = replace(self.stored, checkpoint_step=report.step, losses=0)
@@ -165,3 +229,7 @@ class History:
             return
         error = r.JobError(report.reason, report.message, report.traceback[-TRACEBACK_LIMIT:])
         self.move(JobState.FAILED, report.message, error)
+
+
+def _workers(count: int) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"

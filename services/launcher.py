@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from gradwire.services.records import Job
-from gradwire.workers.reports import Report
+from gradwire.workers.reports import Failed, Finished, OptionsChanged, Paused, Report
+
+ENDINGS = (Finished, Failed, Paused)
+"""The reports that are the last of an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,11 @@ class Launch:
     """Everything needed to run one attempt of a job.
 
     `directory` is the job's own; its code lies in `directory/code`, its checkpoints belong in
-    `directory/checkpoints`. An attempt begins from the newest valid checkpoint there, or from step 0.
+    `directory/checkpoints`. An attempt begins from the newest valid checkpoint there, or from step 0, with `workers`,
+    whose number the service may change within min_workers and max_workers (0: it does not by itself).
+
+    options_history: options that were changed before. An attempt sets them again whenever it has that many steps behind
+    it, also those of the step at which it begins.
     """
 
     job_id: str
@@ -42,6 +49,9 @@ class Launch:
     shards: int
     device: str
     threads_per_worker: int
+    min_workers: int = 0
+    max_workers: int = 0
+    options_history: tuple[OptionsChanged, ...] = ()
 
     @property
     def code(self) -> Path:
@@ -68,10 +78,15 @@ class Launch:
             directory=directory,
             entrypoint=spec.code.entrypoint,
             overrides=dict(spec.overrides),
-            workers=spec.workers,
+            workers=job.workers,
             shards=spec.shards,
             device=spec.device,
             threads_per_worker=spec.threads_per_worker,
+            min_workers=spec.min_workers,
+            max_workers=spec.max_workers,
+            options_history=tuple(
+                OptionsChanged(each.step, dict(each.options), each.order) for each in job.options_history
+            ),
         )
 
 
@@ -91,8 +106,23 @@ class Handle(Protocol):
 
         Returns them with the incarnation of their numbering: when the controller was restarted its incarnation is
         higher and its reports are numbered from 1 again (ask again with after=0). Asking acknowledges all up to
-        `after`. Raises AttemptLostError where there will be no further report and the last was neither Finished
-        nor Failed.
+        `after`. Raises AttemptLostError where there will be no further report and the last was none of
+        ENDINGS.
+        """
+        ...
+
+    def resize(self, workers: int) -> None:
+        """Asks it to go on with so many workers; it reports Formed when it does. Idempotent: the last call counts."""
+        ...
+
+    def pause(self) -> None:
+        """Asks it to write a checkpoint at its next step boundary, report Paused and end. Idempotent."""
+        ...
+
+    def update(self, options: Mapping[str, float], number: int) -> None:
+        """Asks it to set options of all parameter groups at its next step boundary; it reports OptionsChanged when it has.
+
+        `number` grows with each request for options of the job: one that came before is not carried out again.
         """
         ...
 

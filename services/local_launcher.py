@@ -12,10 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from gradwire.services.attempt_folder import AttemptFolder, end_holder, holder
-from gradwire.services.launcher import AttemptLostError, Capacity, Launch
+from gradwire.services.commands import CommandWriter, Pause, Resize, Update
+from gradwire.services.launcher import ENDINGS, AttemptLostError, Capacity, Launch
 from gradwire.services.report_lines import ReportReader
 from gradwire.workers.checkpoint import clear_unfinished
-from gradwire.workers.reports import Failed, Finished, Report
+from gradwire.workers.reports import Report
 
 POLL_S = 0.02
 BATCH = 1000
@@ -31,6 +32,7 @@ class LocalHandle:
         """`process` is None for an attempt that an earlier service started."""
         self._folder, self._process = folder, process
         self._reader = ReportReader(folder.reports)
+        self._commands = CommandWriter(folder.commands)
         self._lock = threading.Lock()
         self._last: Report | None = None
 
@@ -46,11 +48,23 @@ class LocalHandle:
                 if found:
                     self._last = found[-1][1]
                     return 1, found
-                if not alive and not isinstance(self._last, Finished | Failed):
+                if not alive and not isinstance(self._last, ENDINGS):
                     raise AttemptLostError(f"the job's process ended without a result{self._last_words()}")
                 if time.monotonic() >= deadline:
                     return 1, ()
                 time.sleep(POLL_S)
+
+    def resize(self, workers: int) -> None:
+        """See launcher.Handle."""
+        self._commands.write(Resize(workers))
+
+    def pause(self) -> None:
+        """See launcher.Handle."""
+        self._commands.write(Pause())
+
+    def update(self, options: Mapping[str, float], number: int) -> None:
+        """See launcher.Handle."""
+        self._commands.write(Update(dict(options), number))
 
     def stop(self, reason: str) -> None:
         """See launcher.Handle."""
@@ -173,4 +187,4 @@ def _ended(folder: AttemptFolder) -> bool:
     reader, last = ReportReader(folder.reports), None
     while found := reader.read(BATCH):
         last = found[-1][1]
-    return isinstance(last, Finished | Failed)
+    return isinstance(last, ENDINGS)

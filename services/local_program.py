@@ -1,7 +1,7 @@
 """The process in which local_launcher.py runs one attempt of a job.
 
 It holds the job's lock, takes the user's output line by line as reports, and runs a `train` function that is
-given a Launch and a function to report with. SIGTERM ends it at once unless `train` takes it.
+given a Launch, a function to report with, and the commands that come from the service. SIGTERM ends it at once unless `train` takes it.
 """
 
 import io
@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gradwire.services.attempt_folder import AttemptFolder
-from gradwire.services.launcher import Launch
+from gradwire.services.commands import Commands
+from gradwire.services.launcher import ENDINGS, Launch
 from gradwire.services.report_lines import ReportWriter
-from gradwire.workers.reports import Failed, Finished, LogLine, Report
+from gradwire.workers.reports import LogLine, Report
 
 Tell = Callable[[Report], None]
 
@@ -54,7 +55,7 @@ def _end_with_the_service() -> None:
         threading.Thread(target=wait, daemon=True).start()
 
 
-def run(train: Callable[[Launch, Tell], None], job: Path, attempt: int) -> int:
+def run(train: Callable[[Launch, Tell, Commands], None], job: Path, attempt: int) -> int:
     """Runs `train` as the attempt's process; returns its exit status."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_the_service()
@@ -65,7 +66,7 @@ def run(train: Callable[[Launch, Tell], None], job: Path, attempt: int) -> int:
     out, err = _Lines("stdout", writer.write), _Lines("stderr", writer.write)
 
     def tell(report: Report) -> None:
-        if isinstance(report, Finished | Failed):
+        if isinstance(report, ENDINGS):
             # Nothing is taken after the end, so the last line goes before it.
             out.end()
             err.end()
@@ -73,7 +74,7 @@ def run(train: Callable[[Launch, Tell], None], job: Path, attempt: int) -> int:
 
     sys.stdout, sys.stderr = out, err
     try:
-        train(folder.launch(), tell)
+        train(folder.launch(), tell, Commands(folder.commands))
     finally:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     return 0

@@ -2,9 +2,11 @@
 
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 
+from gradwire.services.commands import Commands, Pause, Resize, Update
 from gradwire.services.launcher import Launch
 from gradwire.services.local_program import Tell, run
 from gradwire.services.optimizer import SliceOptimizer
@@ -13,7 +15,7 @@ from gradwire.workers.process_crew import ProcessCrew
 from gradwire.workers.supervisor import Supervisor
 
 
-def train(launch: Launch, tell: Tell) -> None:
+def train(launch: Launch, tell: Tell, commands: Commands) -> None:
     """Trains from the newest valid checkpoint to the end of the job; SIGTERM ends it at the next step boundary."""
     spec = MemberSpec(
         job_file=str(launch.job_file),
@@ -25,12 +27,25 @@ def train(launch: Launch, tell: Tell) -> None:
         directory=str(launch.code),
     )
     # A process each, also for one worker: user code shares its random numbers, modules and output with nobody.
-    supervisor = Supervisor(spec, launch.workers, ProcessCrew(spec, SliceOptimizer), tell)
+    supervisor = Supervisor(
+        spec, launch.workers, ProcessCrew(spec, SliceOptimizer), tell, launch.options_history
+    )
 
     def stop(number: int, frame: FrameType | None) -> None:
         supervisor.stop("asked to stop")
 
+    def listen() -> None:
+        for command in commands:
+            match command:
+                case Resize(workers):
+                    supervisor.resize(workers)
+                case Pause():
+                    supervisor.pause()
+                case Update(options, _):
+                    supervisor.update(options)
+
     signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=listen, name="commands", daemon=True).start()
     supervisor.run()
 
 

@@ -47,6 +47,8 @@ def spec_to_message(spec: r.JobSpec) -> pb.JobSpec:
         threads_per_worker=spec.threads_per_worker,
         priority=spec.priority,
         labels=spec.labels,
+        min_workers=spec.min_workers,
+        max_workers=spec.max_workers,
     )
 
 
@@ -62,6 +64,29 @@ def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
         threads_per_worker=message.threads_per_worker,
         priority=message.priority,
         labels=dict(message.labels),
+        min_workers=message.min_workers,
+        max_workers=message.max_workers,
+    )
+
+
+def update_to_message(job_id: str, update: r.Update) -> pb.UpdateJobRequest:
+    """A request for a change of one job."""
+    return pb.UpdateJobRequest(
+        job_id=job_id,
+        options=update.options,
+        priority=update.priority,
+        labels=update.labels,
+        remove_labels=update.remove_labels,
+    )
+
+
+def update_from_message(message: pb.UpdateJobRequest) -> r.Update:
+    """What is to change, as it stands: `validation.py` checks it."""
+    return r.Update(
+        options=dict(message.options),
+        priority=message.priority if message.HasField("priority") else None,
+        labels=dict(message.labels),
+        remove_labels=tuple(message.remove_labels),
     )
 
 
@@ -78,6 +103,16 @@ def error_from_message(message: pb.JobError) -> r.JobError:
 def state_to_message(state: JobState) -> pb.JobState.ValueType:
     """The numbers are the same on both sides; this tells the type checker."""
     return pb.JobState.ValueType(int(state))
+
+
+def options_to_message(changed: r.OptionsChanged) -> pb.OptionsChanged:
+    """Options and the step they hold from."""
+    return pb.OptionsChanged(step=changed.step, options=changed.options, order=changed.order)
+
+
+def options_from_message(message: pb.OptionsChanged) -> r.OptionsChanged:
+    """Options and the step they hold from."""
+    return r.OptionsChanged(message.step, dict(message.options), message.order)
 
 
 def job_to_message(job: r.Job) -> pb.Job:
@@ -100,6 +135,11 @@ def job_to_message(job: r.Job) -> pb.Job:
         evaluation_metrics=job.evaluation_metrics,
         epochs=job.epochs,
         cancel_requested=job.cancel_requested,
+        pause_requested=job.pause_requested,
+        wanted_workers=job.wanted_workers,
+        options_history=[options_to_message(each) for each in job.options_history],
+        wanted_options=job.wanted_options,
+        chain=job.chain,
     )
     if job.start_time is not None:
         message.start_time.CopyFrom(to_timestamp(job.start_time))
@@ -133,6 +173,11 @@ def job_from_message(message: pb.Job) -> r.Job:
         waiting_reason=message.waiting_reason,
         first_step_seconds=message.first_step_seconds,
         cancel_requested=message.cancel_requested,
+        pause_requested=message.pause_requested,
+        wanted_workers=message.wanted_workers,
+        options_history=tuple(options_from_message(each) for each in message.options_history),
+        wanted_options=dict(message.wanted_options),
+        chain=message.chain,
     )
 
 
@@ -156,6 +201,7 @@ def event_to_message(event: r.Event) -> pb.Event:
                     samples=step.samples,
                     seconds=step.seconds,
                     workers=step.workers,
+                    chain=step.chain,
                 )
             )
         case r.EvaluationFinished(step_number, epoch, metrics, samples):
@@ -170,6 +216,22 @@ def event_to_message(event: r.Event) -> pb.Event:
             message.log_line.CopyFrom(pb.LogLine(rank=rank, stream=stream, text=text))
         case r.Warned(reason, text):
             message.warning.CopyFrom(pb.Warning(reason=reason, message=text))
+        case r.GroupFormed(generation, workers, step_number, reason):
+            message.group_formed.CopyFrom(
+                pb.GroupFormed(generation=generation, workers=workers, step=step_number, reason=reason)
+            )
+        case r.OptionsChanged() as changed:
+            message.options_changed.CopyFrom(options_to_message(changed))
+        case r.JobUpdated() as updated:
+            message.job_updated.CopyFrom(
+                pb.JobUpdated(
+                    workers=updated.workers,
+                    priority=updated.priority,
+                    labels=updated.labels,
+                    removed_labels=updated.removed_labels,
+                    options=updated.options,
+                )
+            )
     return message
 
 
@@ -192,6 +254,7 @@ def event_from_message(message: pb.Event) -> r.Event | None:
                 step.samples,
                 step.seconds,
                 step.workers,
+                step.chain,
             )
         case "evaluation_finished":
             evaluation = message.evaluation_finished
@@ -205,6 +268,20 @@ def event_from_message(message: pb.Event) -> r.Event | None:
             kind = r.LogLine(message.log_line.rank, message.log_line.stream, message.log_line.text)
         case "warning":
             kind = r.Warned(message.warning.reason, message.warning.message)
+        case "group_formed":
+            formed = message.group_formed
+            kind = r.GroupFormed(formed.generation, formed.workers, formed.step, formed.reason)
+        case "options_changed":
+            kind = options_from_message(message.options_changed)
+        case "job_updated":
+            updated = message.job_updated
+            kind = r.JobUpdated(
+                workers=updated.workers if updated.HasField("workers") else None,
+                priority=updated.priority if updated.HasField("priority") else None,
+                labels=dict(updated.labels),
+                removed_labels=tuple(updated.removed_labels),
+                options=dict(updated.options),
+            )
         case _:
             return None
     return r.Event(message.number, from_timestamp(message.time), kind)

@@ -13,9 +13,9 @@ from ray.exceptions import RayError
 from gradwire.services.cluster import Cluster, EmbeddedRay, ExistingRay, LocalRay
 from gradwire.services.controller import Controller
 from gradwire.services.home import Home
-from gradwire.services.launcher import AttemptLostError, Capacity, Launch
+from gradwire.services.launcher import ENDINGS, AttemptLostError, Capacity, Launch
 from gradwire.workers.member import MemberSpec
-from gradwire.workers.reports import Failed, Finished, Paused, Report
+from gradwire.workers.reports import Report
 
 __all__ = ["RayHandle", "RayLauncher"]
 
@@ -37,9 +37,7 @@ class RayHandle:
             incarnation, found = ray.get(self._actor.reports.remote(after, wait_s), timeout=wait_s + ANSWER_S)
             if found:
                 self._last = found[-1][1]
-            elif not isinstance(self._last, Finished | Failed | Paused) and ray.get(
-                self._actor.over.remote(), timeout=ANSWER_S
-            ):
+            elif not isinstance(self._last, ENDINGS) and ray.get(self._actor.over.remote(), timeout=ANSWER_S):
                 raise AttemptLostError("the job's controller ended without a result")
         except RayError as error:
             raise AttemptLostError(f"the job's controller is gone ({type(error).__name__})") from error
@@ -55,7 +53,7 @@ class RayHandle:
         with contextlib.suppress(RayError):
             self._actor.pause.remote()
 
-    def update(self, options: Mapping[str, float]) -> None:
+    def update(self, options: Mapping[str, float], number: int) -> None:
         """See launcher.Handle."""
         with contextlib.suppress(RayError):
             self._actor.update.remote(dict(options))
@@ -112,7 +110,13 @@ class RayLauncher:
             num_cpus=0,
             max_restarts=0,
             max_concurrency=CALLS,
-        ).remote(spec, launch.workers, cluster.slots, _name(launch.job_id, launch.attempt))
+        ).remote(
+            spec,
+            launch.workers,
+            cluster.slots,
+            _name(launch.job_id, launch.attempt),
+            launch.options_history,
+        )
         return self._kept(RayHandle(actor))
 
     def adopt(self, launch: Launch) -> RayHandle | None:

@@ -32,7 +32,10 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What to train. Equal code, overrides, shards, device and threads give equal bits."""
+    """What to train. Equal code, overrides, shards, device and threads give equal bits.
+
+    `workers` is what it starts with. With min_workers and max_workers both 0 the service leaves the number alone.
+    """
 
     name: str
     code: Code
@@ -43,6 +46,18 @@ class JobSpec:
     threads_per_worker: int = 1
     priority: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    min_workers: int = 0
+    max_workers: int = 0
+
+    @property
+    def fewest_workers(self) -> int:
+        """The least that its owner may ask for."""
+        return self.min_workers or 1
+
+    @property
+    def most_workers(self) -> int:
+        """The most that its owner may ask for."""
+        return self.max_workers or self.shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,15 @@ class JobError:
     reason: str
     message: str
     traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsChanged:
+    """From the step after `step` finished ones on, all parameter groups have these options (such as lr)."""
+
+    step: int
+    options: Mapping[str, float]
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +102,14 @@ class Job:
     waiting_reason: str = ""
     first_step_seconds: float = 0.0
     cancel_requested: bool = False
+    pause_requested: bool = False
+    wanted_workers: int = 0
+    """Workers it is to have; `workers` are those it has."""
+    options_history: tuple[OptionsChanged, ...] = ()
+    wanted_options: Mapping[str, float] = field(default_factory=dict)
+    options_number: int = 0
+    """Counts the requests for other options; known to the service alone."""
+    chain: str = ""
 
     @property
     def seconds(self) -> float:
@@ -106,6 +138,7 @@ class StepFinished:
     samples: int
     seconds: float
     workers: int
+    chain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +177,48 @@ class Warned:
     message: str
 
 
-EventKind = StateChanged | StepFinished | EvaluationFinished | CheckpointWritten | LogLine | Warned
+@dataclass(frozen=True, slots=True)
+class GroupFormed:
+    """`workers` ranks formed the `generation`-th group of their attempt and go on after `step` finished steps."""
+
+    generation: int
+    workers: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdated:
+    """The owner asked for a change; what was not asked for is None or empty."""
+
+    workers: int | None = None
+    priority: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    removed_labels: tuple[str, ...] = ()
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an owner asks to change; what is None or empty stays."""
+
+    options: Mapping[str, float] = field(default_factory=dict)
+    priority: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    remove_labels: tuple[str, ...] = ()
+
+
+EventKind = (
+    StateChanged
+    | StepFinished
+    | EvaluationFinished
+    | CheckpointWritten
+    | LogLine
+    | Warned
+    | GroupFormed
+    | OptionsChanged
+    | JobUpdated
+)
 
 
 @dataclass(frozen=True, slots=True)

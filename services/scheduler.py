@@ -1,6 +1,6 @@
 """Which waiting jobs start now: a pure decision. Called by runner.py, which carries it out.
 
-Priority, then order of submission; a job starts with all its workers or waits. For each device kind the
+Priority, then order of submission; a job starts, or grows, with all its workers or waits. For each device kind the
 first that does not fit holds back those behind it, so that a large job is never starved by small ones.
 """
 
@@ -12,18 +12,19 @@ from gradwire.services.launcher import Capacity
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A job in the queue."""
+    """A job in the queue, or one that has `held` workers and is to grow to `workers`."""
 
     job_id: str
     priority: int
     sequence: int
     device: str
     workers: int
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Give this job its workers now."""
+    """Give this job the workers that it lacks now."""
 
     job_id: str
 
@@ -53,25 +54,24 @@ def decide(queue: Sequence[Waiting], capacity: Capacity, used: Capacity) -> list
         available = max(free.get(job.device, 0), 0)
         if job.device in blocked:
             decisions.append(Wait(job.job_id, f"behind job {blocked[job.device]} in the queue"))
-        elif job.workers <= available:
-            free[job.device] = available - job.workers
+        elif job.workers - job.held <= available:
+            free[job.device] = available - (job.workers - job.held)
             decisions.append(Start(job.job_id))
         elif job.workers > total:
             # It does not hold back others: no end of theirs would ever help it (a node may join later).
-            decisions.append(
-                Wait(job.job_id, f"needs {_workers(job.workers, job.device)}; there are {total} in all")
-            )
+            decisions.append(Wait(job.job_id, f"needs {_workers(job)}; there are {total} in all"))
         else:
             blocked[job.device] = job.job_id
             verb = "is" if available == 1 else "are"
             decisions.append(
                 Wait(
                     job.job_id,
-                    f"needs {_workers(job.workers, job.device)}; {available} of {total} {verb} free",
+                    f"needs {_workers(job)}; {available} of {total} {verb} free",
                 )
             )
     return decisions
 
 
-def _workers(count: int, device: str) -> str:
-    return f"{count} {device} worker" + "s" * (count != 1)
+def _workers(job: Waiting) -> str:
+    count = job.workers - job.held
+    return f"{count} {'more ' * (job.held > 0)}{job.device} worker" + "s" * (count != 1)

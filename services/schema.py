@@ -29,8 +29,8 @@ from sqlalchemy import (
     update,
 )
 
-VERSION = 1
-"""Version of these tables; a store of a newer one is refused."""
+VERSION = 2
+"""Version of these tables: migrations.py brings an older store to it, a newer one is refused."""
 
 metadata = MetaData()
 
@@ -77,6 +77,14 @@ jobs = Table(
     Column("report", Integer, nullable=False),
     Column("first_step_seconds", Float, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("pause_requested", Boolean, nullable=False),
+    Column("wanted_workers", Integer, nullable=False),
+    # [[step, {"lr": 0.01}, order], …]: options that were changed, and after how many finished steps.
+    Column("options_history", String, nullable=False),
+    # Options that do not hold yet, and how many requests for options there were.
+    Column("wanted_options", String, nullable=False),
+    Column("options_number", Integer, nullable=False),
+    Column("chain", String(64), nullable=False),
     Index("jobs_by_state", "state", "sequence"),
     sqlite_autoincrement=True,
 )
@@ -147,6 +155,10 @@ UPDATE_JOB = Prepared(
     update(jobs)
     .where(jobs.c.sequence == bindparam("which"))
     .values({column.name: bindparam(column.name) for column in jobs.c if column.name not in _FIXED})
+)
+# Apart from the rest: it seldom changes, and is larger than all of that.
+UPDATE_SPEC = Prepared(
+    update(jobs).where(jobs.c.sequence == bindparam("which")).values(spec=bindparam("spec"))
 )
 
 SELECT_JOB = Prepared(select(jobs).where(jobs.c.id == bindparam("job_id")))

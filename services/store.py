@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, create_engine, event, insert, select
+from sqlalchemy import Connection, Row, create_engine, event
 
 from gradwire.proto.v1 import jobs_pb2 as pb
-from gradwire.services import messages, schema
+from gradwire.services import messages, schema, steering
 from gradwire.services import records as r
 from gradwire.services.errors import (
     CursorAheadError,
@@ -28,6 +28,8 @@ from gradwire.services.errors import (
     Violation,
 )
 from gradwire.services.history import History, StoredJob
+from gradwire.services.launcher import Capacity
+from gradwire.services.migrations import prepare_tables
 from gradwire.services.states import ACTIVE, JobState
 from gradwire.services.writer import Writer
 from gradwire.workers.reports import Report
@@ -85,7 +87,7 @@ class Store:
             f"sqlite:///{path}", isolation_level="AUTOCOMMIT", pool_size=8, max_overflow=8
         )
         event.listen(self._engine, "connect", _prepare_connection)
-        _create_tables(self._engine)
+        prepare_tables(self._engine)
         self._writer = Writer(self._engine, self._tell)
 
     def listen(self, listener: Callable[[Sequence[Change]], None]) -> None:
@@ -116,7 +118,7 @@ class Store:
                     return Change(earlier, ())
             if schema.SELECT_CODE_KNOWN(connection, {"sha256": code_sha256}).first() is None:
                 schema.INSERT_CODE(connection, {"sha256": code_sha256, "body": code})
-            job = r.Job(new.id, spec, JobState.QUEUED, self._now(), last_event=1)
+            job = r.Job(new.id, spec, JobState.QUEUED, self._now(), last_event=1, wanted_workers=spec.workers)
             row = {**_row(StoredJob(job, 0, code_sha256)), "id": job.id, "spec": spec_bytes}
             del row["which"]
             row |= {"code_sha256": code_sha256, "create_time_us": _to_us(job.create_time)}
@@ -130,25 +132,32 @@ class Store:
         return self._writer.submit(apply)
 
     def request_cancel(self, job_id: str) -> "Future[Change]":
-        """Asks a job to stop: one that waits is CANCELLED at once, one with workers is marked. Idempotent."""
+        """See steering.cancel."""
+        return self._change(job_id, steering.cancel)
 
-        def change(history: History) -> None:
-            if history.job.state.terminal or history.job.cancel_requested:
-                return
-            history.stored = replace(history.stored, job=replace(history.job, cancel_requested=True))
-            if not history.job.state.holds_workers:
-                history.move(JobState.CANCELLED, "cancelled before it was started")
+    def request_pause(self, job_id: str) -> "Future[Change]":
+        """See steering.pause."""
+        return self._change(job_id, steering.pause)
 
-        return self._change(job_id, change)
+    def request_resume(self, job_id: str) -> "Future[Change]":
+        """See steering.resume."""
+        return self._change(job_id, steering.resume)
 
-    def begin_attempt(self, job_id: str, reason: str) -> "Future[Change]":
-        """Gives a waiting or recovering job its next attempt; a job that has ended meanwhile is left as it is."""
+    def request_resize(self, job_id: str, workers: int, capacity: Capacity) -> "Future[Change]":
+        """See steering.resize."""
+        return self._change(job_id, lambda history: steering.resize(history, workers, capacity))
 
-        def change(history: History) -> None:
-            if not history.job.state.terminal:
-                history.begin_attempt(reason)
+    def request_update(self, job_id: str, wanted: r.Update) -> "Future[Change]":
+        """See steering.update."""
+        return self._change(job_id, lambda history: steering.update(history, wanted))
 
-        return self._change(job_id, change)
+    def begin_attempt(self, job_id: str, reason: str, workers: int) -> "Future[Change]":
+        """Gives a waiting or recovering job its next attempt, with at most `workers`; see History.begin_attempt."""
+        return self._change(job_id, lambda history: history.begin_attempt(reason, workers))
+
+    def begin_resize(self, job_id: str, attempt: int, workers: int) -> "Future[Change]":
+        """Says that an attempt is being told to go on with `workers`."""
+        return self._change(job_id, lambda history: history.begin_resize(workers), attempt)
 
     def take_reports(
         self, job_id: str, attempt: int, incarnation: int, numbered: Sequence[tuple[int, Report]]
@@ -197,6 +206,9 @@ class Store:
                 after = replace(after, job=replace(after.job, last_event=added[-1].number))
             if after != before:
                 schema.UPDATE_JOB(connection, _row(after))
+            if after.job.spec is not before.job.spec:
+                spec = messages.spec_to_message(after.job.spec).SerializeToString(deterministic=True)
+                schema.UPDATE_SPEC(connection, {"which": after.sequence, "spec": spec})
             return Change(after.job, added)
 
         return self._writer.submit(apply)
@@ -283,19 +295,6 @@ def _prepare_connection(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _create_tables(engine: Engine) -> None:
-    with engine.connect() as connection:
-        schema.metadata.create_all(connection)
-        version = connection.execute(select(schema.store_version.c.version)).scalar()
-        if version is None:
-            connection.execute(insert(schema.store_version), {"version": schema.VERSION})
-        elif version > schema.VERSION:
-            raise RuntimeError(
-                f"the job store {engine.url.database} has version {version}, this gradwire knows {schema.VERSION}: "
-                "use the gradwire that wrote it, or another --home"
-            )
-
-
 def _earlier(connection: Connection, request_id: str, request_sha256: str) -> r.Job | None:
     row = schema.SELECT_REQUEST(connection, {"request_id": request_id}).first()
     if row is None:
@@ -362,6 +361,14 @@ def _row(stored: StoredJob) -> dict[str, object]:
         "report": stored.report,
         "first_step_seconds": job.first_step_seconds,
         "cancel_requested": job.cancel_requested,
+        "pause_requested": job.pause_requested,
+        "wanted_workers": job.wanted_workers,
+        "options_history": json.dumps(
+            [[each.step, dict(each.options), each.order] for each in job.options_history]
+        ),
+        "wanted_options": json.dumps(dict(job.wanted_options)),
+        "options_number": job.options_number,
+        "chain": job.chain,
     }
 
 
@@ -388,6 +395,12 @@ def _stored(row: Row[Any]) -> StoredJob:
         attempt=row.attempt,
         first_step_seconds=row.first_step_seconds,
         cancel_requested=bool(row.cancel_requested),
+        pause_requested=bool(row.pause_requested),
+        wanted_workers=row.wanted_workers,
+        options_history=tuple(r.OptionsChanged(*each) for each in json.loads(row.options_history)),
+        wanted_options=json.loads(row.wanted_options),
+        options_number=row.options_number,
+        chain=row.chain,
     )
     return StoredJob(
         job=job,

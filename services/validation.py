@@ -3,6 +3,7 @@
 Called by the front end; the client ships what it finds, the service trusts none of it.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ VALUE_LIMIT = 4096
 REQUEST_ID_LIMIT = 64
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,62}\Z")
+_LABEL_FORM = "letters, digits and -_./, at most 63"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{0,64}\Z")
 
 
@@ -40,11 +42,17 @@ def checked_spec(spec: r.JobSpec, request_id: str, capacity: Capacity) -> r.JobS
         device=spec.device or "cpu",
         threads_per_worker=spec.threads_per_worker or 1,
     )
+    if filled.min_workers or filled.max_workers:
+        filled = replace(
+            filled,
+            min_workers=filled.min_workers or filled.workers,
+            max_workers=filled.max_workers or filled.workers,
+        )
     wrong = [
         *_size_violations(filled, capacity),
         *_code_violations(filled.code),
         *_pair_violations("spec.overrides", filled.overrides, _KEY, "a setting's name, like lr"),
-        *_pair_violations("spec.labels", filled.labels, _LABEL, "letters, digits and -_./, at most 63"),
+        *_pair_violations("spec.labels", filled.labels, _LABEL, _LABEL_FORM),
     ]
     if len(filled.name) > NAME_LIMIT or not filled.name.isprintable():
         wrong.append(
@@ -87,7 +95,61 @@ def _size_violations(spec: r.JobSpec, capacity: Capacity) -> list[Violation]:
         else:
             hint = f"this service can give at most {total}: ask for {total} or fewer"
         wrong.append(Violation("spec.workers", f"{spec.workers} {spec.device} workers are asked for; {hint}"))
+    return wrong + _range_violations(spec)
+
+
+def _range_violations(spec: r.JobSpec) -> list[Violation]:
+    wrong = []
+    if spec.min_workers < 0 or spec.min_workers > spec.workers >= 1:
+        wrong.append(
+            Violation(
+                "spec.min_workers",
+                f"expected 1 to the {spec.workers} workers it starts with, not {spec.min_workers}",
+            )
+        )
+    if spec.max_workers < 0 or spec.max_workers > spec.shards >= 1:
+        wrong.append(
+            Violation(
+                "spec.max_workers",
+                f"expected at most its {spec.shards} shards (a worker needs at least one), not {spec.max_workers}",
+            )
+        )
+    elif 0 < spec.max_workers < spec.workers:
+        wrong.append(
+            Violation(
+                "spec.max_workers",
+                f"expected at least the {spec.workers} workers it starts with, not {spec.max_workers}",
+            )
+        )
     return wrong
+
+
+def checked_workers(workers: int) -> int:
+    """A number of workers that some job could have. Raises InvalidRequestError."""
+    if not 1 <= workers <= SHARDS_LIMIT:
+        raise InvalidRequestError([Violation("workers", f"expected 1 to {SHARDS_LIMIT}, not {workers}")])
+    return workers
+
+
+def checked_update(update: r.Update) -> r.Update:
+    """The update as it is. Raises InvalidRequestError with every wrong field."""
+    wrong = []
+    for name, value in update.options.items():
+        if name != "lr":
+            wrong.append(
+                Violation(f"options[{name[:80]!r}]", 'expected "lr", the only option that can be changed')
+            )
+        elif not (math.isfinite(value) and value >= 0):
+            wrong.append(Violation("options['lr']", f"expected a finite number, 0 or more, not {value}"))
+    wrong += _pair_violations("labels", update.labels, _LABEL, _LABEL_FORM)
+    both = sorted(update.labels.keys() & set(update.remove_labels))
+    if both:
+        wrong.append(Violation("remove_labels", f"{both[0][:80]!r} is both to be set and to be removed"))
+    if not (update.options or update.labels or update.remove_labels) and update.priority is None:
+        wrong.append(Violation("options", "expected something to change: options, priority or labels"))
+    if wrong:
+        raise InvalidRequestError(wrong)
+    return update
 
 
 def _code_violations(code: r.Code) -> list[Violation]:

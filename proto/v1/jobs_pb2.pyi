@@ -172,10 +172,12 @@ class JobSpec(google.protobuf.message.Message):
     THREADS_PER_WORKER_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
+    MIN_WORKERS_FIELD_NUMBER: builtins.int
+    MAX_WORKERS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """A name for people; the job file's name where empty."""
     workers: builtins.int
-    """Workers to train with, 1 to shards. 0 means 1."""
+    """Workers to start with, 1 to shards. 0 means 1."""
     shards: builtins.int
     """Fixed parts of each global batch. 0 means 8."""
     device: builtins.str
@@ -184,6 +186,12 @@ class JobSpec(google.protobuf.message.Message):
     """Intra-operation threads of each worker. 0 means 1. Part of the bits."""
     priority: builtins.int
     """Larger runs earlier; ties in order of submission."""
+    min_workers: builtins.int
+    """Fewest workers it may be given, at most `workers`; 0 means `workers` where max_workers is set. With both 0 the service
+    leaves the number as it is, and ResizeJob takes any from 1 to shards.
+    """
+    max_workers: builtins.int
+    """Most workers it may be given, from `workers` to shards; 0 means `workers` where min_workers is set."""
     @property
     def code(self) -> global___Code:
         """The user's program."""
@@ -208,9 +216,11 @@ class JobSpec(google.protobuf.message.Message):
         threads_per_worker: builtins.int = ...,
         priority: builtins.int = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        min_workers: builtins.int = ...,
+        max_workers: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["code", b"code"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "device", b"device", "labels", b"labels", "name", b"name", "overrides", b"overrides", "priority", b"priority", "shards", b"shards", "threads_per_worker", b"threads_per_worker", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "device", b"device", "labels", b"labels", "max_workers", b"max_workers", "min_workers", b"min_workers", "name", b"name", "overrides", b"overrides", "priority", b"priority", "shards", b"shards", "threads_per_worker", b"threads_per_worker", "workers", b"workers"]) -> None: ...
 
 global___JobSpec = JobSpec
 
@@ -278,6 +288,22 @@ class Job(google.protobuf.message.Message):
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class WantedOptionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     ID_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
@@ -298,12 +324,17 @@ class Job(google.protobuf.message.Message):
     EVALUATION_METRICS_FIELD_NUMBER: builtins.int
     EPOCHS_FIELD_NUMBER: builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
+    PAUSE_REQUESTED_FIELD_NUMBER: builtins.int
+    WANTED_WORKERS_FIELD_NUMBER: builtins.int
+    OPTIONS_HISTORY_FIELD_NUMBER: builtins.int
+    WANTED_OPTIONS_FIELD_NUMBER: builtins.int
+    CHAIN_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique name, given by the service."""
     state: global___JobState.ValueType
     """Where it stands."""
     workers: builtins.int
-    """Workers it has now."""
+    """Workers it has now; wanted_workers is what it is to have."""
     step: builtins.int
     """Steps finished."""
     total_steps: builtins.int
@@ -317,13 +348,19 @@ class Job(google.protobuf.message.Message):
     attempt: builtins.int
     """Times it was started, recoveries included."""
     waiting_reason: builtins.str
-    """Why it waits, while QUEUED; empty otherwise."""
+    """Why it waits to be started, or, while RUNNING, to grow; empty where it waits for nothing."""
     first_step_seconds: builtins.float
     """Seconds from its submission to its first finished step; 0 before that."""
     epochs: builtins.int
     """Epochs in all, 0 while unknown."""
     cancel_requested: builtins.bool
     """It was asked to stop; the state follows when its workers are gone."""
+    pause_requested: builtins.bool
+    """It was asked to pause; the state follows when its checkpoint is written and its workers are gone."""
+    wanted_workers: builtins.int
+    """Workers it is to have: spec.workers until it is resized."""
+    chain: builtins.str
+    """Hash chain over the parameters after every step so far, hex; empty where the job keeps none."""
     @property
     def spec(self) -> global___JobSpec:
         """What was asked for. Code is left out except in GetJob with include_code."""
@@ -352,6 +389,14 @@ class Job(google.protobuf.message.Message):
     def evaluation_metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """Newest value of each metric over the held-out data; empty before the first evaluation."""
 
+    @property
+    def options_history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionsChanged]:
+        """Options that were changed while it ran or before it started, in order. Repeating them at the same steps repeats the bits."""
+
+    @property
+    def wanted_options(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """Options that were asked for and do not hold yet."""
+
     def __init__(
         self,
         *,
@@ -375,9 +420,14 @@ class Job(google.protobuf.message.Message):
         evaluation_metrics: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
         epochs: builtins.int = ...,
         cancel_requested: builtins.bool = ...,
+        pause_requested: builtins.bool = ...,
+        wanted_workers: builtins.int = ...,
+        options_history: collections.abc.Iterable[global___OptionsChanged] | None = ...,
+        wanted_options: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+        chain: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "spec", b"spec", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "checkpoint", b"checkpoint", "create_time", b"create_time", "end_time", b"end_time", "epochs", b"epochs", "error", b"error", "evaluation_metrics", b"evaluation_metrics", "first_step_seconds", b"first_step_seconds", "id", b"id", "last_event", b"last_event", "metrics", b"metrics", "parameters_sha256", b"parameters_sha256", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waiting_reason", b"waiting_reason", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "chain", b"chain", "checkpoint", b"checkpoint", "create_time", b"create_time", "end_time", b"end_time", "epochs", b"epochs", "error", b"error", "evaluation_metrics", b"evaluation_metrics", "first_step_seconds", b"first_step_seconds", "id", b"id", "last_event", b"last_event", "metrics", b"metrics", "options_history", b"options_history", "parameters_sha256", b"parameters_sha256", "pause_requested", b"pause_requested", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waiting_reason", b"waiting_reason", "wanted_options", b"wanted_options", "wanted_workers", b"wanted_workers", "workers", b"workers"]) -> None: ...
 
 global___Job = Job
 
@@ -440,6 +490,7 @@ class StepFinished(google.protobuf.message.Message):
     SAMPLES_FIELD_NUMBER: builtins.int
     SECONDS_FIELD_NUMBER: builtins.int
     WORKERS_FIELD_NUMBER: builtins.int
+    CHAIN_FIELD_NUMBER: builtins.int
     step: builtins.int
     """Steps finished, from 1."""
     total_steps: builtins.int
@@ -454,6 +505,8 @@ class StepFinished(google.protobuf.message.Message):
     """Wall seconds the step took."""
     workers: builtins.int
     """Workers that made it."""
+    chain: builtins.str
+    """Hash chain over the parameters after every step up to this one, hex; empty where the job keeps none."""
     @property
     def metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """Means over the global batch."""
@@ -469,8 +522,9 @@ class StepFinished(google.protobuf.message.Message):
         samples: builtins.int = ...,
         seconds: builtins.float = ...,
         workers: builtins.int = ...,
+        chain: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "epochs", b"epochs", "metrics", b"metrics", "samples", b"samples", "seconds", b"seconds", "step", b"step", "total_steps", b"total_steps", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chain", b"chain", "epoch", b"epoch", "epochs", b"epochs", "metrics", b"metrics", "samples", b"samples", "seconds", b"seconds", "step", b"step", "total_steps", b"total_steps", "workers", b"workers"]) -> None: ...
 
 global___StepFinished = StepFinished
 
@@ -597,6 +651,157 @@ class Warning(google.protobuf.message.Message):
 global___Warning = Warning
 
 @typing.final
+class GroupFormed(google.protobuf.message.Message):
+    """GroupFormed is the event of workers having formed a group: at a start, after a loss, for another number of workers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: builtins.int
+    WORKERS_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    generation: builtins.int
+    """Counts the groups of one attempt."""
+    workers: builtins.int
+    """Workers in it."""
+    step: builtins.int
+    """Steps finished; it makes the next one."""
+    reason: builtins.str
+    """Why it was formed, in one sentence."""
+    def __init__(
+        self,
+        *,
+        generation: builtins.int = ...,
+        workers: builtins.int = ...,
+        step: builtins.int = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["generation", b"generation", "reason", b"reason", "step", b"step", "workers", b"workers"]) -> None: ...
+
+global___GroupFormed = GroupFormed
+
+@typing.final
+class OptionsChanged(google.protobuf.message.Message):
+    """OptionsChanged is the event of options being set for all parameter groups."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class OptionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    STEP_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
+    ORDER_FIELD_NUMBER: builtins.int
+    step: builtins.int
+    """Steps finished before it; the options hold from the next step on."""
+    order: builtins.int
+    """Tells the changes of a job apart; grows."""
+    @property
+    def options(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """The options and their values: {"lr": 0.01}."""
+
+    def __init__(
+        self,
+        *,
+        step: builtins.int = ...,
+        options: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+        order: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["options", b"options", "order", b"order", "step", b"step"]) -> None: ...
+
+global___OptionsChanged = OptionsChanged
+
+@typing.final
+class JobUpdated(google.protobuf.message.Message):
+    """JobUpdated is the event of the owner having asked for a change; only what was asked for is set."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    @typing.final
+    class OptionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    WORKERS_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    REMOVED_LABELS_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
+    workers: builtins.int
+    """Workers it is to have."""
+    priority: builtins.int
+    """Its priority."""
+    @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Labels that were set."""
+
+    @property
+    def removed_labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Labels that were removed."""
+
+    @property
+    def options(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """Options that are to hold; OptionsChanged says from when on they do."""
+
+    def __init__(
+        self,
+        *,
+        workers: builtins.int | None = ...,
+        priority: builtins.int | None = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        removed_labels: collections.abc.Iterable[builtins.str] | None = ...,
+        options: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_priority", b"_priority", "_workers", b"_workers", "priority", b"priority", "workers", b"workers"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_priority", b"_priority", "_workers", b"_workers", "labels", b"labels", "options", b"options", "priority", b"priority", "removed_labels", b"removed_labels", "workers", b"workers"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_priority", b"_priority"]) -> typing.Literal["priority"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_workers", b"_workers"]) -> typing.Literal["workers"] | None: ...
+
+global___JobUpdated = JobUpdated
+
+@typing.final
 class Event(google.protobuf.message.Message):
     """Event is one line of a job's append-only history."""
 
@@ -610,6 +815,9 @@ class Event(google.protobuf.message.Message):
     CHECKPOINT_WRITTEN_FIELD_NUMBER: builtins.int
     LOG_LINE_FIELD_NUMBER: builtins.int
     WARNING_FIELD_NUMBER: builtins.int
+    GROUP_FORMED_FIELD_NUMBER: builtins.int
+    OPTIONS_CHANGED_FIELD_NUMBER: builtins.int
+    JOB_UPDATED_FIELD_NUMBER: builtins.int
     number: builtins.int
     """1, 2, 3, … within the job, without gaps."""
     @property
@@ -628,6 +836,12 @@ class Event(google.protobuf.message.Message):
     def log_line(self) -> global___LogLine: ...
     @property
     def warning(self) -> global___Warning: ...
+    @property
+    def group_formed(self) -> global___GroupFormed: ...
+    @property
+    def options_changed(self) -> global___OptionsChanged: ...
+    @property
+    def job_updated(self) -> global___JobUpdated: ...
     def __init__(
         self,
         *,
@@ -639,10 +853,13 @@ class Event(google.protobuf.message.Message):
         checkpoint_written: global___CheckpointWritten | None = ...,
         log_line: global___LogLine | None = ...,
         warning: global___Warning | None = ...,
+        group_formed: global___GroupFormed | None = ...,
+        options_changed: global___OptionsChanged | None = ...,
+        job_updated: global___JobUpdated | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["checkpoint_written", b"checkpoint_written", "evaluation_finished", b"evaluation_finished", "kind", b"kind", "log_line", b"log_line", "state_changed", b"state_changed", "step_finished", b"step_finished", "time", b"time", "warning", b"warning"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["checkpoint_written", b"checkpoint_written", "evaluation_finished", b"evaluation_finished", "kind", b"kind", "log_line", b"log_line", "number", b"number", "state_changed", b"state_changed", "step_finished", b"step_finished", "time", b"time", "warning", b"warning"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["state_changed", "step_finished", "evaluation_finished", "checkpoint_written", "log_line", "warning"] | None: ...
+    def HasField(self, field_name: typing.Literal["checkpoint_written", b"checkpoint_written", "evaluation_finished", b"evaluation_finished", "group_formed", b"group_formed", "job_updated", b"job_updated", "kind", b"kind", "log_line", b"log_line", "options_changed", b"options_changed", "state_changed", b"state_changed", "step_finished", b"step_finished", "time", b"time", "warning", b"warning"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint_written", b"checkpoint_written", "evaluation_finished", b"evaluation_finished", "group_formed", b"group_formed", "job_updated", b"job_updated", "kind", b"kind", "log_line", b"log_line", "number", b"number", "options_changed", b"options_changed", "state_changed", b"state_changed", "step_finished", b"step_finished", "time", b"time", "warning", b"warning"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["state_changed", "step_finished", "evaluation_finished", "checkpoint_written", "log_line", "warning", "group_formed", "options_changed", "job_updated"] | None: ...
 
 global___Event = Event
 
@@ -876,6 +1093,222 @@ class CancelJobResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
 
 global___CancelJobResponse = CancelJobResponse
+
+@typing.final
+class PauseJobRequest(google.protobuf.message.Message):
+    """PauseJobRequest names the job to pause."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+
+global___PauseJobRequest = PauseJobRequest
+
+@typing.final
+class PauseJobResponse(google.protobuf.message.Message):
+    """PauseJobResponse is the job as it stands now; it may still be writing its checkpoint."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    @property
+    def job(self) -> global___Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: global___Job | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
+
+global___PauseJobResponse = PauseJobResponse
+
+@typing.final
+class ResumeJobRequest(google.protobuf.message.Message):
+    """ResumeJobRequest names the job to go on with."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+
+global___ResumeJobRequest = ResumeJobRequest
+
+@typing.final
+class ResumeJobResponse(google.protobuf.message.Message):
+    """ResumeJobResponse is the job as it stands now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    @property
+    def job(self) -> global___Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: global___Job | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
+
+global___ResumeJobResponse = ResumeJobResponse
+
+@typing.final
+class ResizeJobRequest(google.protobuf.message.Message):
+    """ResizeJobRequest says how many workers a job is to have."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    WORKERS_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    workers: builtins.int
+    """1 to its shards, and within its min_workers and max_workers where it has them."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        workers: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id", "workers", b"workers"]) -> None: ...
+
+global___ResizeJobRequest = ResizeJobRequest
+
+@typing.final
+class ResizeJobResponse(google.protobuf.message.Message):
+    """ResizeJobResponse is the job as it stands now; Job.workers follows when the new group is formed."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    @property
+    def job(self) -> global___Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: global___Job | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
+
+global___ResizeJobResponse = ResizeJobResponse
+
+@typing.final
+class UpdateJobRequest(google.protobuf.message.Message):
+    """UpdateJobRequest says what to change; what is not set stays."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class OptionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    REMOVE_LABELS_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    priority: builtins.int
+    """Larger runs earlier; matters while the job waits."""
+    @property
+    def options(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """Options of all parameter groups, from the next step boundary on. "lr" is the only one so far."""
+
+    @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Labels to set; the others stay."""
+
+    @property
+    def remove_labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Labels to remove."""
+
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        options: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+        priority: builtins.int | None = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        remove_labels: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_priority", b"_priority", "priority", b"priority"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_priority", b"_priority", "job_id", b"job_id", "labels", b"labels", "options", b"options", "priority", b"priority", "remove_labels", b"remove_labels"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_priority", b"_priority"]) -> typing.Literal["priority"] | None: ...
+
+global___UpdateJobRequest = UpdateJobRequest
+
+@typing.final
+class UpdateJobResponse(google.protobuf.message.Message):
+    """UpdateJobResponse is the job as it stands now; Event.options_changed says when new options hold."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    @property
+    def job(self) -> global___Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: global___Job | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
+
+global___UpdateJobResponse = UpdateJobResponse
 
 @typing.final
 class ListCheckpointsRequest(google.protobuf.message.Message):

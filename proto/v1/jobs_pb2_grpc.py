@@ -60,6 +60,26 @@ class JobsStub(object):
                 request_serializer=gradwire_dot_v1_dot_jobs__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=gradwire_dot_v1_dot_jobs__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.PauseJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/PauseJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.PauseJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.PauseJobResponse.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/ResumeJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.ResumeJobResponse.FromString,
+                _registered_method=True)
+        self.ResizeJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/ResizeJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.ResizeJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.ResizeJobResponse.FromString,
+                _registered_method=True)
+        self.UpdateJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/UpdateJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.UpdateJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.UpdateJobResponse.FromString,
+                _registered_method=True)
         self.ListCheckpoints = channel.unary_unary(
                 '/gradwire.v1.Jobs/ListCheckpoints',
                 request_serializer=gradwire_dot_v1_dot_jobs__pb2.ListCheckpointsRequest.SerializeToString,
@@ -106,6 +126,37 @@ class JobsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseJob(self, request, context):
+        """Asks a job to write a checkpoint at its next step boundary and to give its workers back; one that waits leaves the
+        queue. Pausing a paused job returns it unchanged; a job that has ended or is being cancelled is FAILED_PRECONDITION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """Queues a paused job, to go on where it stopped, or takes back a pause that has not come about yet. Resuming a job
+        that is not paused returns it unchanged; one that has ended or is being cancelled is FAILED_PRECONDITION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResizeJob(self, request, context):
+        """Changes a job's number of workers, which never changes its bits: at a step boundary where it runs, at its next start
+        otherwise. It grows when there is room. FAILED_PRECONDITION for a number that the job or the service can never have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateJob(self, request, context):
+        """Changes the learning rate, priority or labels of a job. Repeating it with the same values is harmless.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCheckpoints(self, request, context):
         """Lists the checkpoints of a job that are whole on storage, newest first.
         """
@@ -140,6 +191,26 @@ def add_JobsServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=gradwire_dot_v1_dot_jobs__pb2.CancelJobRequest.FromString,
                     response_serializer=gradwire_dot_v1_dot_jobs__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'PauseJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.PauseJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.PauseJobResponse.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.ResumeJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.ResumeJobResponse.SerializeToString,
+            ),
+            'ResizeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResizeJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.ResizeJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.ResizeJobResponse.SerializeToString,
+            ),
+            'UpdateJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.UpdateJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.UpdateJobResponse.SerializeToString,
             ),
             'ListCheckpoints': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCheckpoints,
@@ -283,6 +354,114 @@ class Jobs(object):
             '/gradwire.v1.Jobs/CancelJob',
             gradwire_dot_v1_dot_jobs__pb2.CancelJobRequest.SerializeToString,
             gradwire_dot_v1_dot_jobs__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/PauseJob',
+            gradwire_dot_v1_dot_jobs__pb2.PauseJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.PauseJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/ResumeJob',
+            gradwire_dot_v1_dot_jobs__pb2.ResumeJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.ResumeJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResizeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/ResizeJob',
+            gradwire_dot_v1_dot_jobs__pb2.ResizeJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.ResizeJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/UpdateJob',
+            gradwire_dot_v1_dot_jobs__pb2.UpdateJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.UpdateJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

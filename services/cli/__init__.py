@@ -1,4 +1,4 @@
-"""The command line: `gradwire train, serve, submit, jobs, watch, logs, cancel, download, doctor`."""
+"""The command line: `gradwire train, serve, submit, jobs, show, watch, logs, cancel, pause, resume, resize, …`."""
 
 import os
 import sys

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import gradwire
-from gradwire.services.cli import doctor, follow, jobs, serve, train
+from gradwire.services.cli import doctor, follow, jobs, serve, steer, train
 from gradwire.services.cli.output import stdout
 
 app = typer.Typer(
@@ -39,7 +39,12 @@ for command in (
     jobs.jobs,
     follow.watch,
     follow.logs,
-    jobs.cancel,
+    jobs.show,
+    steer.cancel,
+    steer.pause,
+    steer.resume,
+    steer.resize,
+    steer.update,
     jobs.download,
     doctor.doctor,
 ):

@@ -14,6 +14,8 @@ from gradwire.services.errors import (
     DrainingError,
     InvalidRequestError,
     JobNotFoundError,
+    JobStateError,
+    ResizeLimitError,
     ServiceError,
     StorageError,
     TooManyError,
@@ -32,11 +34,26 @@ WRONG = 2
 UNREACHABLE = 3
 INTERRUPTED = 130
 
-_WRONG = (InvalidRequestError, JobNotFoundError, CursorAheadError, SourceError, AddressError, HomeInUseError)
+_WRONG = (
+    InvalidRequestError,
+    JobNotFoundError,
+    JobStateError,
+    ResizeLimitError,
+    CursorAheadError,
+    SourceError,
+    AddressError,
+    HomeInUseError,
+)
 _AWAY = (UnreachableError, DrainingError, StorageError, TooManyError)
 # What the command line calls a field of the request.
 _OPTIONS = {
     "spec.workers": "--workers",
+    "spec.min_workers": "--min-workers",
+    "spec.max_workers": "--max-workers",
+    "workers": "--workers",
+    "options['lr']": "--lr",
+    "labels": "--label",
+    "remove_labels": "--remove-label",
     "spec.shards": "--shards",
     "spec.device": "--device",
     "spec.threads_per_worker": "--threads",

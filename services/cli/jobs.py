@@ -1,4 +1,4 @@
-"""Commands on jobs of a service: `jobs`, `cancel`, `download`."""
+"""Commands that list, show and download what a service has: `jobs`, `show`, `download`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ from gradwire.services.cli import options as o
 from gradwire.services.cli.endings import endings
 from gradwire.services.cli.follow import RETRY_S
 from gradwire.services.cli.output import job_fields, print_json, say, stderr, stdout
+from gradwire.services.cli.summary import note, print_job
 from gradwire.services.client import Client
 from gradwire.services.records import Job
 from gradwire.services.states import JobState
@@ -37,16 +38,14 @@ def jobs(
         say("no jobs")
 
 
-def cancel(job: o.JobId, address: o.ServiceAddress = o.DEFAULT_ADDRESS, as_json: o.AsJson = False) -> None:
-    """Ask a job to stop; one that has ended is left as it is."""
+def show(job: o.JobId, address: o.ServiceAddress = o.DEFAULT_ADDRESS, as_json: o.AsJson = False) -> None:
+    """Show a job as it stands."""
     with endings(), Client(address, RETRY_S) as client:
-        now = client.job(job).cancel()
+        now = client.job(job).get()
     if as_json:
         print_json(job_fields(now))
-    elif now.state.terminal:
-        say(f"job {job} is {now.state.name.lower()}")
     else:
-        say(f"job {job} is asked to stop")
+        print_job(now)
 
 
 def download(
@@ -105,10 +104,10 @@ def _table(found: list[Job]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("NOTE", overflow="ellipsis", no_wrap=True)
     for job in found:
-        note = job.waiting_reason or (job.error.message if job.error else "")
-        if job.cancel_requested and not job.state.terminal:
-            note = "stopping"
         step = f"{job.step}/{job.total_steps}" if job.total_steps else str(job.step)
-        cells = (job.id, job.state.name.lower(), step, str(job.spec.workers), f"{job.seconds:.1f}", note)
+        workers = str(job.wanted_workers)
+        if job.state.holds_workers and job.workers != job.wanted_workers:
+            workers = f"{job.workers} of {workers}"
+        cells = (job.id, job.state.name.lower(), step, workers, f"{job.seconds:.1f}", note(job))
         table.add_row(*(Text(cell) for cell in cells))
     return table

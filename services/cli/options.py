@@ -36,6 +36,24 @@ HomeFolder = Annotated[
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", "-w", metavar="N", help="Workers to train with.")]
+MinWorkers = Annotated[
+    int,
+    typer.Option(
+        "--min-workers",
+        metavar="N",
+        help="The fewest it may be given.  [default: as --workers]",
+        show_default=False,
+    ),
+]
+MaxWorkers = Annotated[
+    int,
+    typer.Option(
+        "--max-workers",
+        metavar="N",
+        help="The most it may be given.  [default: as --workers]",
+        show_default=False,
+    ),
+]
 Shards = Annotated[
     int, typer.Option("--shards", metavar="V", help="Fixed parts of each batch; part of the bits.")
 ]
@@ -65,6 +83,11 @@ DEFAULT_RUNTIME = RuntimeKind.ray
 
 def parse_overrides(items: list[str] | None) -> dict[str, str]:
     """Reads NAME=VALUE items. Raises typer.BadParameter naming every wrong one."""
+    return parse_pairs(items, "--set", "lr=0.01")
+
+
+def parse_pairs(items: list[str] | None, option: str, example: str) -> dict[str, str]:
+    """Reads the NAME=VALUE items of an option. Raises typer.BadParameter naming every wrong one."""
     overrides = {}
     wrong = []
     for item in items or []:
@@ -74,6 +97,6 @@ def parse_overrides(items: list[str] | None) -> dict[str, str]:
         overrides[name.strip()] = value
     if wrong:
         raise typer.BadParameter(
-            f"expected NAME=VALUE, like lr=0.01, not {', '.join(wrong)}", param_hint="--set"
+            f"expected NAME=VALUE, like {example}, not {', '.join(wrong)}", param_hint=option
         )
     return overrides

@@ -22,6 +22,30 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in ordered)
 
 
+def pairs_text(pairs: Mapping[str, object]) -> str:
+    """Names and values in one line."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(pairs.items()))
+
+
+def workers_text(count: int) -> str:
+    """A number of workers in words."""
+    return "1 worker" if count == 1 else f"{count} workers"
+
+
+def updated_text(updated: r.JobUpdated) -> str:
+    """What an owner asked for, in one line."""
+    parts = [] if updated.workers is None else [workers_text(updated.workers)]
+    if updated.options:
+        parts.append(pairs_text(updated.options))
+    if updated.priority is not None:
+        parts.append(f"priority {updated.priority}")
+    if updated.labels:
+        parts.append(f"labels {pairs_text(updated.labels)}")
+    if updated.removed_labels:
+        parts.append(f"without the labels {', '.join(updated.removed_labels)}")
+    return "; ".join(parts)
+
+
 class Display:
     """A context that shows events until it is left."""
 
@@ -75,10 +99,19 @@ class Display:
                 self.line(f"[{rank}] {text}", "red" if stream == "stderr" else "")
             case r.Warned(reason, message):
                 self.line(f"warning: {message} ({reason})", "yellow")
+            case r.GroupFormed() as formed:
+                self.line(
+                    f"group {formed.generation} of {workers_text(formed.workers)} formed after step {formed.step}: "
+                    f"{formed.reason}"
+                )
+            case r.OptionsChanged(step_number, options):
+                self.line(f"from step {step_number + 1} on: {pairs_text(options)}")
+            case r.JobUpdated() as updated:
+                self.line(f"asked for: {updated_text(updated)}")
 
     def _state(self, state: JobState, reason: str) -> None:
         self._progress.update(self._task, description=state.name.lower())
-        if not self._live or state == JobState.RECOVERING:
+        if not self._live or state in (JobState.RECOVERING, JobState.PAUSED):
             self.line(f"{state.name.lower()}: {reason}")
 
     def _step(self, step: r.StepFinished) -> None:
@@ -87,7 +120,7 @@ class Display:
             return
         seconds = sum(took for _, took in self._recent)
         rate = sum(samples for samples, _ in self._recent) / seconds if seconds > 0 else 0.0
-        workers = "1 worker" if step.workers == 1 else f"{step.workers} workers"
+        workers = workers_text(step.workers)
         self._progress.update(
             self._task,
             completed=step.step,

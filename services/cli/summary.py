@@ -1,4 +1,4 @@
-"""The end of a job that was followed: its table, or why it failed, or one line of JSON."""
+"""A job in a table: as it stands, or how it ended (or why it failed, or one line of JSON)."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from gradwire.services.cli.output import job_fields, print_json, say, say_error, stdout
-from gradwire.services.cli.progress import metrics_text
+from gradwire.services.cli.progress import metrics_text, pairs_text, workers_text
 from gradwire.services.records import DEFAULT_SHARDS, Job
 from gradwire.services.states import JobState
 
@@ -41,6 +41,8 @@ def command(job: Job, file: Path | None) -> str:
     """The command that makes the same bits again."""
     spec = job.spec
     words = ["gradwire", "train", str(file or spec.code.entrypoint), "--workers", str(spec.workers)]
+    if spec.min_workers or spec.max_workers:
+        words += ["--min-workers", str(spec.min_workers), "--max-workers", str(spec.max_workers)]
     if spec.shards != DEFAULT_SHARDS:
         words += ["--shards", str(spec.shards)]
     if spec.device != "cpu":
@@ -71,11 +73,66 @@ def _rows(job: Job, file: Path | None) -> list[tuple[str, str]]:
         ("checkpoint", job.checkpoint),
         ("again", command(job, file)),
     ]
+    if job.options_history:
+        # They are no part of the command, so it alone does not make these bits.
+        rows.insert(-1, ("changed on the way", options_text(job)))
     return rows
 
 
+def options_text(job: Job) -> str:
+    """The options that were changed, and after which steps."""
+    return "; ".join(f"{pairs_text(each.options)} after step {each.step}" for each in job.options_history)
+
+
 def _print_table(job: Job, file: Path | None) -> None:
+    _print_rows(job.id, _rows(job, file))
+
+
+def _print_rows(job_id: str, rows: list[tuple[str, str]]) -> None:
     """Values are not wrapped: a hash or a path that is broken over lines can't be copied."""
-    stdout.print(Text(f"job {job.id}", style="bold"), soft_wrap=True)
-    for name, value in _rows(job, file):
+    stdout.print(Text(f"job {job_id}", style="bold"), soft_wrap=True)
+    for name, value in rows:
         stdout.print(Text.assemble((f"  {name:<19}", "bold"), value), soft_wrap=True)
+
+
+def note(job: Job) -> str:
+    """What is to be said beside a job's state, '' where there is nothing."""
+    if not job.state.terminal and job.cancel_requested:
+        return "stopping"
+    if job.pause_requested:
+        return "pausing"
+    return job.waiting_reason or (job.error.message if job.error else "")
+
+
+def print_job(job: Job) -> None:
+    """Prints a job as it stands on standard output."""
+    spec = job.spec
+    state = job.state.name.lower()
+    if said := note(job):
+        state += f" ({said})"
+    workers = workers_text(job.wanted_workers)
+    if job.state.holds_workers and job.workers != job.wanted_workers:
+        workers += f" wanted, {job.workers} now"
+    if spec.min_workers or spec.max_workers:
+        workers += f", from {spec.min_workers} to {spec.max_workers}"
+    since = f"{job.seconds:.1f} s ago" if job.end_time is None else f"ended after {job.seconds:.1f} s"
+    rows = [
+        ("name", spec.name),
+        ("state", state),
+        ("workers", workers),
+        ("shards", f"{spec.shards} on {spec.device}, threads per worker {spec.threads_per_worker}"),
+        ("steps", f"{job.step} of {job.total_steps}" if job.total_steps else str(job.step)),
+        ("last step", metrics_text(job.metrics)),
+        ("held-out data", metrics_text(job.evaluation_metrics)),
+        ("settings", pairs_text(spec.overrides)),
+        ("priority", str(spec.priority)),
+        ("labels", pairs_text(spec.labels)),
+        ("changed on the way", options_text(job)),
+        ("still to change", pairs_text(job.wanted_options)),
+        ("attempt", str(job.attempt)),
+        ("submitted", f"{job.create_time:%Y-%m-%d %H:%M:%S} UTC, {since}"),
+        ("chain", job.chain),
+        ("parameters sha256", job.parameters_sha256),
+        ("checkpoint", job.checkpoint),
+    ]
+    _print_rows(job.id, [(name, value) for name, value in rows if value])

@@ -17,6 +17,8 @@ from gradwire.services.sources import collect
 def train(
     file: o.JobFile,
     workers: o.Workers = 1,
+    min_workers: o.MinWorkers = 0,
+    max_workers: o.MaxWorkers = 0,
     shards: o.Shards = 8,
     device: o.Device = o.DeviceKind.cpu,
     threads: o.Threads = 1,
@@ -49,6 +51,8 @@ def train(
                         code,
                         overrides=overrides,
                         workers=workers,
+                        min_workers=min_workers,
+                        max_workers=max_workers,
                         shards=shards,
                         device=device.value,
                         threads_per_worker=threads,

@@ -1,8 +1,11 @@
 """A stand-in for training: a real process that reports as its overrides say, with numbers that follow from the step.
 
-Overrides: steps, step_s, fail_at, die_at (kill -9 of itself, in the first attempt alone), lines.
+Overrides: steps, step_s, fail_at, die_at (kill -9 of itself, in the first attempt alone), lines, form_s (seconds from a
+resize to the new group), deaf (commands are never looked at). It goes on from its newest checkpoint; the loss is lr / step.
 """
 
+import hashlib
+import json
 import os
 import signal
 import sys
@@ -11,41 +14,80 @@ from pathlib import Path
 
 import numpy as np
 
+from gradwire.services.commands import Commands, Pause, Resize, Update
 from gradwire.services.launcher import Launch
 from gradwire.services.local_program import Tell, run
 from gradwire.workers import reports as w
-from gradwire.workers.checkpoint import Checkpoint, write
+from gradwire.workers.checkpoint import Checkpoint, newest_valid, summary, write
 
 
-def loss(step: int) -> float:
-    return 1.0 / step
+def chain_of(before: str, step: int, lr: float) -> str:
+    return hashlib.sha256(f"{before} {step} {lr}".encode()).hexdigest()
 
 
-def checkpoint(launch: Launch, step: int) -> tuple[Path, str]:
+def checkpoint(launch: Launch, step: int, chain: str, lr: float) -> tuple[Path, str]:
     content = Checkpoint(step, 0, step, {"w": np.full(3, step, np.float32)}, {})
     saved = write(launch.checkpoints, content)
+    (launch.directory / f"scripted-{step}.json").write_text(json.dumps([chain, lr]))
     return saved.path, saved.parameters_sha256
 
 
-def train(launch: Launch, tell: Tell) -> None:
+def newest(launch: Launch) -> tuple[int, str, float]:
+    """Step, chain and learning rate of the newest checkpoint."""
+    path = newest_valid(launch.checkpoints, print)
+    if path is None:
+        return 0, "", 1.0
+    step = summary(path)[0].step
+    chain, lr = json.loads((launch.directory / f"scripted-{step}.json").read_text())
+    return step, chain, lr
+
+
+def train(launch: Launch, tell: Tell, commands: Commands) -> None:
     script = launch.overrides
     steps, step_s = int(script.get("steps", 3)), float(script.get("step_s", 0))
+    form_s = float(script.get("form_s", 0))
+    start, chain, lr = newest(launch)
+    generation, workers = 1, launch.workers
+    wanted, due = workers, 0.0
+    order = max((change.order for change in launch.options_history), default=0)
+    tell(w.Formed(generation, workers, start, "the attempt begins"))
     tell(w.Started(steps, 1))
     for k in range(int(script.get("lines", 0))):
         print(f"line {k} of [bold]text[/bold]")
-    for step in range(1, steps + 1):
+    for step in range(start + 1, steps + 1):
         time.sleep(step_s)
+        done = step - 1
+        for change in launch.options_history:
+            if change.step == done:
+                lr = change.options["lr"]
+                tell(change)
+        for command in () if "deaf" in script else commands.poll():
+            match command:
+                case Resize(count):
+                    wanted, due = count, time.monotonic() + form_s
+                case Update(options, _):
+                    lr, order = options["lr"], order + 1
+                    tell(w.OptionsChanged(done, options, order))
+                case Pause():
+                    path, sha = checkpoint(launch, done, chain, lr)
+                    tell(w.CheckpointWritten(done, str(path), sha))
+                    tell(w.Paused(done, str(path)))
+                    return
+        if wanted != workers and time.monotonic() >= due:
+            generation, workers = generation + 1, wanted
+            tell(w.Formed(generation, workers, done, "resized"))
         if step == int(script.get("fail_at", 0)):
             tell(w.Failed("USER_CODE", "ValueError: no more", "Traceback …\nValueError: no more\n"))
             return
         if step == int(script.get("die_at", 0)) and launch.attempt == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        tell(w.StepFinished(step, 1, {"loss": loss(step)}, 32, step_s))
+        chain = chain_of(chain, step, lr)
+        tell(w.StepFinished(step, 1, {"loss": lr / step}, 32, step_s, workers, chain))
         if step == 2:
-            path, sha = checkpoint(launch, step)
+            path, sha = checkpoint(launch, step, chain, lr)
             tell(w.CheckpointWritten(step, str(path), sha))
-    tell(w.EvaluationFinished(steps, 1, {"loss": loss(steps), "accuracy": 0.5}, 10))
-    path, sha = checkpoint(launch, steps)
+    tell(w.EvaluationFinished(steps, 1, {"loss": lr / steps, "accuracy": 0.5}, 10))
+    path, sha = checkpoint(launch, steps, chain, lr)
     tell(w.CheckpointWritten(steps, str(path), sha))
     tell(w.Finished(sha, str(path)))
 

@@ -15,8 +15,8 @@ NOW = CREATED + timedelta(seconds=5)
 
 
 def started() -> History:
-    history = History(StoredJob(r.Job("a", spec(), JobState.QUEUED, CREATED), 1, ""), NOW)
-    history.begin_attempt("room")
+    history = History(StoredJob(r.Job("a", spec(), JobState.QUEUED, CREATED, wanted_workers=1), 1, ""), NOW)
+    history.begin_attempt("room", 8)
     history.take(1, 1, w.Started(10, 2))
     return history
 
@@ -43,7 +43,7 @@ def test_steps_that_a_recovery_makes_again_add_nothing() -> None:
     for number in (1, 2, 3):
         history.take(1, number + 1, step(number))
     history.lose("killed")
-    history.begin_attempt("again")
+    history.begin_attempt("again", 8)
     history.take(1, 1, w.Started(10, 2))
     for number in (2, 3, 4):
         history.take(1, number, step(number))
@@ -75,7 +75,7 @@ def test_nothing_follows_the_end() -> None:
 
 def test_a_failure_after_a_cancellation_is_the_cancellation() -> None:
     history = started()
-    history._set(cancel_requested=True)
+    history.set(cancel_requested=True)
     history.take(1, 2, w.Failed("WORKERS_LOST", "gone", ""))
     assert history.job.state == JobState.CANCELLED
 
@@ -84,7 +84,7 @@ def test_too_many_losses_without_a_checkpoint_between_end_the_job_however_many_s
     history = started()
     for number in range(LOSSES_LIMIT):
         history.lose("killed")
-        history.begin_attempt("again")
+        history.begin_attempt("again", 8)
         history.take(1, 1, step(number + 1))
     assert history.job.state == JobState.RUNNING
     history.lose("killed")
@@ -97,14 +97,14 @@ def test_a_new_checkpoint_forgives_the_losses_before_it_and_one_written_again_do
     history = started()
     for number in range(1, 3 * LOSSES_LIMIT):
         history.lose("killed")
-        history.begin_attempt("again")
+        history.begin_attempt("again", 8)
         history.take(1, 1, step(number))
         history.take(1, 2, w.CheckpointWritten(number, "/somewhere", "abc"))
     assert history.job.state == JobState.RUNNING
     for _ in range(LOSSES_LIMIT + 1):
         history.lose("killed")
         if history.job.state != JobState.FAILED:
-            history.begin_attempt("again")
+            history.begin_attempt("again", 8)
             history.take(1, 1, w.CheckpointWritten(3 * LOSSES_LIMIT - 1, "/somewhere", "abc"))
     assert history.job.state == JobState.FAILED
 

@@ -32,7 +32,7 @@ def test_what_was_answered_is_there_after_opening_again(tmp_path: Path) -> None:
     first = Store(tmp_path / "jobs.db")
     job = replace(spec("x", lr="0.1"), labels={"team": "a"}, priority=3)
     first.submit(NewJob("a", job)).result()
-    first.begin_attempt("a", "room").result()
+    first.begin_attempt("a", "room", 8).result()
     first.take_reports(
         "a", 1, 1, [(1, w.Started(4, 2)), (2, w.StepFinished(1, 1, {"loss": float("inf")}, 8, 0.5))]
     ).result()
@@ -113,16 +113,16 @@ def test_cancelling_is_idempotent_and_ends_a_waiting_job_at_once(store: Store) -
 
 def test_a_running_job_is_marked_and_not_ended_by_a_cancellation(store: Store) -> None:
     store.submit(NewJob("a", spec())).result()
-    store.begin_attempt("a", "room").result()
+    store.begin_attempt("a", "room", 8).result()
     job = store.request_cancel("a").result().job
     assert (job.state, job.cancel_requested) == (JobState.STARTING, True)
 
 
 def test_reports_of_an_older_attempt_are_refused(store: Store) -> None:
     store.submit(NewJob("a", spec())).result()
-    store.begin_attempt("a", "room").result()
+    store.begin_attempt("a", "room", 8).result()
     store.lose_attempt("a", 1, "killed").result()
-    store.begin_attempt("a", "again").result()
+    store.begin_attempt("a", "again", 8).result()
     with pytest.raises(StaleAttemptError):
         store.take_reports("a", 1, 1, [(1, w.Finished("x", "y"))]).result()
     assert store.get("a").state == JobState.RECOVERING
@@ -132,7 +132,7 @@ def test_event_numbers_have_no_gaps_and_the_listener_sees_them_in_order(store: S
     heard: list[int] = []
     store.listen(lambda changes: heard.extend(e.number for c in changes for e in c.events))
     store.submit(NewJob("a", spec())).result()
-    store.begin_attempt("a", "room").result()
+    store.begin_attempt("a", "room", 8).result()
     futures = [store.take_reports("a", 1, 1, [(k, w.LogLine(0, "stdout", str(k)))]) for k in range(1, 200)]
     for future in futures:
         future.result()
