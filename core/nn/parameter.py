@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..creation import empty
 from ..tensor import Tensor
 
-__all__ = ["Buffer", "Parameter", "UninitializedParameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
 class Parameter(Tensor):
@@ -48,21 +48,11 @@ class Buffer(Tensor):
         super().__init__()
 
 
-class UninitializedParameter(Parameter):
-    """A parameter whose shape its module will know at the first input; until then it has a dtype and a device only."""
+class _WithoutShape(Tensor):
+    """A tensor whose shape its module will know at the first input; until then it has a dtype and a device only."""
 
     __slots__ = ()
-
-    def __new__(
-        cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
-    ) -> UninitializedParameter:
-        parameter: UninitializedParameter = cls._from_array(
-            empty(0, device=device, dtype=dtype)._array, requires_grad
-        )
-        return parameter
-
-    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
-        super().__init__()
+    becomes: ClassVar[type[Tensor]]
 
     @property
     def shape(self) -> Any:
@@ -75,7 +65,7 @@ class UninitializedParameter(Parameter):
     def numel(self) -> int:
         raise ValueError(
             "Attempted to use an uninitialized parameter in numel. This error happens when you are using a `LazyModule` or "
-            "explicitly manipulating `UninitializedParameter` objects. Call `forward` to initialize the parameters first."
+            f"explicitly manipulating `{type(self).__name__}` objects. Call `forward` to initialize the parameters first."
         )
 
     def detach(self) -> Tensor:
@@ -83,14 +73,52 @@ class UninitializedParameter(Parameter):
         return self
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """Makes this a Parameter of `shape`, with values yet to be filled in."""
+        """Gives it `shape` and makes it an ordinary parameter or tensor, with values yet to be filled in."""
         found = empty(
             *shape,
             device=self.device if device is None else device,
             dtype=self.dtype if dtype is None else dtype,
         )
         self._array = found._array
-        self.__class__ = Parameter  # type: ignore[assignment]
+        self.__class__ = self.becomes  # type: ignore[assignment]
 
     def __repr__(self, *args: Any) -> str:
-        return "<UninitializedParameter>"
+        return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(_WithoutShape, Parameter):
+    """A parameter whose shape its module will know at the first input."""
+
+    __slots__ = ()
+    becomes = Parameter
+
+    def __new__(
+        cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
+    ) -> UninitializedParameter:
+        parameter: UninitializedParameter = cls._from_array(
+            empty(0, device=device, dtype=dtype)._array, requires_grad
+        )
+        return parameter
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+
+
+class UninitializedBuffer(_WithoutShape):
+    """A buffer whose shape its module will know at the first input."""
+
+    __slots__ = ()
+    becomes = Tensor
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> UninitializedBuffer:
+        buffer: UninitializedBuffer = cls._from_array(
+            empty(0, device=device, dtype=dtype)._array, requires_grad
+        )
+        return buffer
+
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> None:
+        super().__init__()

@@ -1,6 +1,7 @@
 """The modules of torch.nn, by family."""
 
 from .activation import *
+from .adaptive import *
 from .attention import *
 from .batchnorm import *
 from .containers import *

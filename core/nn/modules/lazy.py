@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ...creation import tensor
+from ...dtypes import int64
 from ...tensor import Tensor
 from ..module import Module
-from ..parameter import UninitializedParameter
+from ..parameter import UninitializedBuffer, UninitializedParameter
+from .batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    _NormBase,
+)
 from .convolution import (
     Conv1d,
     Conv2d,
@@ -18,8 +29,12 @@ from .convolution import (
 from .linear import Linear
 
 __all__ = [
+    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d",
     "LazyConv1d", "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyLinear",
 ]  # fmt: skip
+
+
+_UNINITIALIZED = (UninitializedParameter, UninitializedBuffer)
 
 
 class _Lazy(Module):
@@ -28,7 +43,9 @@ class _Lazy(Module):
     becomes: ClassVar[type[Module]]
 
     def has_uninitialized_params(self) -> bool:
-        return any(isinstance(p, UninitializedParameter) for p in self._parameters.values())
+        return any(
+            isinstance(p, _UNINITIALIZED) for p in (*self._parameters.values(), *self._buffers.values())
+        )
 
     def initialize_parameters(self, input: Tensor) -> None:
         """Gives the parameters the shapes that `input` asks for, and their initial values."""
@@ -46,9 +63,10 @@ class _Lazy(Module):
         return self.forward(input, *args, **kwargs)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
-        for name, p in self._parameters.items():
+        for name, p in (*self._parameters.items(), *self._buffers.items()):
             value = state_dict.get(prefix + name)
-            if isinstance(p, UninitializedParameter) and isinstance(value, Tensor):
+            given = isinstance(value, Tensor) and not isinstance(value, _UNINITIALIZED)
+            if isinstance(p, _UNINITIALIZED) and given:
                 p.materialize(value.shape)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
@@ -187,3 +205,69 @@ class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
         )
         self.out_channels = out_channels
         self._without_shapes(bias, device, dtype)
+
+
+class _LazyNorm(_Lazy, _NormBase):
+    def __init__(
+        self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True,
+        device: Any = None, dtype: Any = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
+        # The ordinary layer's place in the order of classes comes after this one's, and without features it makes nothing.
+        super().__init__(0, eps, momentum, False, False)
+        self.affine, self.track_running_stats = affine, track_running_stats
+        if affine:
+            self._without_shapes(bias, device, dtype)
+        if track_running_stats:
+            for name in ("running_mean", "running_var"):
+                self._buffers[name] = UninitializedBuffer(device=device, dtype=dtype)
+            self._buffers["num_batches_tracked"] = tensor(0, dtype=int64, device=device)
+
+    def reset_parameters(self) -> None:
+        if self.num_features and not self.has_uninitialized_params():
+            _NormBase.reset_parameters(self)
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        self._check_input_dim(input)
+        if not self.has_uninitialized_params():
+            return
+        self.num_features = input.shape[1]
+        for p in (*self._parameters.values(), *self._buffers.values()):
+            if isinstance(p, _UNINITIALIZED):
+                p.materialize((self.num_features,))
+        self.reset_parameters()
+
+
+class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
+    """BatchNorm1d whose num_features is the first input's number of channels."""
+
+    becomes = BatchNorm1d
+
+
+class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
+    """BatchNorm2d whose num_features is the first input's number of channels."""
+
+    becomes = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
+    """BatchNorm3d whose num_features is the first input's number of channels."""
+
+    becomes = BatchNorm3d
+
+
+class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
+    """InstanceNorm1d whose num_features is the first input's number of channels."""
+
+    becomes = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
+    """InstanceNorm2d whose num_features is the first input's number of channels."""
+
+    becomes = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
+    """InstanceNorm3d whose num_features is the first input's number of channels."""
+
+    becomes = InstanceNorm3d

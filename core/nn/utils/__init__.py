@@ -6,4 +6,5 @@ from . import rnn as rnn
 from .clip_grad import *
 from .convert_parameters import *
 from .fusion import *
+from .init import *
 from .normed_weights import *

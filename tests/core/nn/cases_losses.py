@@ -26,6 +26,8 @@ def _losses(name, *args, on, **options):
 
 
 MODULES = [
+    layer("AdaptiveLogSoftmaxWithLoss", 8, 20, [5, 10], 2.0, on=[(rows(6, 8), ids(20, 6)), (rows(8), np.array(12))], half=False),
+    layer("AdaptiveLogSoftmaxWithLoss", 8, 20, (3,), head_bias=True, on=[(rows(6, 8), ids(3, 6)), (rows(1, 8), ids(20, 1))], half=False),
     *_losses("MSELoss", on=(_A, _B)),
     *_losses("L1Loss", on=(_A, _B)),
     *_losses("SmoothL1Loss", on=(_A, _B)),
@@ -72,6 +74,18 @@ MODULES = [
 ]  # fmt: skip
 
 BAD = [
+    *(layer("AdaptiveLogSoftmaxWithLoss", 8, 20, c) for c in ([], [0], [10, 5], [5, 5], [20], [2.5])),
+    *(
+        layer("AdaptiveLogSoftmaxWithLoss", 8, 20, [5], on=on)
+        for on in (
+            (rows(2, 8), ids(20, 3)),
+            (rows(2, 2, 8), ids(20, 2)),
+            (rows(2, 8), np.array(1)),
+            (rows(2, 8), ids(20, 2, 1)),
+            (rows(2, 8), np.array([1, 20])),
+            (rows(2, 8), np.array([-1, 2])),
+        )
+    ),
     layer("MultiMarginLoss", 3),
     layer("TripletMarginLoss", margin=0.0),
     layer("TripletMarginWithDistanceLoss", margin=-1.0),

@@ -19,6 +19,12 @@ LAYERS = {
     "LazyConvTranspose1d": ((6, 3), {"groups": 2}, (2, 4, 7)),
     "LazyConvTranspose2d": ((6, 3), {"stride": 2, "output_padding": 1}, (4, 7, 6)),
     "LazyConvTranspose3d": ((2, 2), {"padding": 1}, (1, 4, 3, 4, 5)),
+    "LazyBatchNorm1d": ((), {"momentum": 0.3}, (3, 4)),
+    "LazyBatchNorm2d": ((0.1,), {"bias": False}, (2, 4, 3, 2)),
+    "LazyBatchNorm3d": ((), {"track_running_stats": False}, (2, 4, 3, 2, 2)),
+    "LazyInstanceNorm1d": ((), {}, (3, 4, 5)),
+    "LazyInstanceNorm2d": ((0.1,), {"track_running_stats": False}, (2, 4, 3, 2)),
+    "LazyInstanceNorm3d": ((), {"momentum": 0.3}, (2, 4, 3, 2, 2)),
 }
 each = pytest.mark.parametrize("name", LAYERS)
 
@@ -58,10 +64,12 @@ def test_what_it_becomes_computes_and_learns_as_pytorchs(name, device):
     mine.load_state_dict({k: ours.tensor(v.numpy(), device=device) for k, v in expected.state_dict().items()})
     out, wanted = mine(first), expected(y)
     np.testing.assert_allclose(out.detach().cpu().numpy(), wanted.detach().numpy(), rtol=1e-10, atol=1e-12)
-    out.sum().backward(), wanted.sum().backward()
+    (out**3).sum().backward(), (wanted**3).sum().backward()
     for p, q in zip(mine.parameters(), expected.parameters(), strict=True):
         assert p.device.type == device and isinstance(p, ours.nn.Parameter)
         np.testing.assert_allclose(p.grad.cpu().numpy(), q.grad.numpy(), rtol=1e-9, atol=1e-10)
+    for b, c in zip(mine.buffers(), expected.buffers(), strict=True):
+        np.testing.assert_allclose(b.cpu().numpy(), c.numpy(), rtol=1e-10)
 
 
 @each
@@ -95,5 +103,18 @@ def test_a_state_gives_a_lazy_layer_its_shapes_and_values(t):
     layer.load_state_dict(ordinary.state_dict())
     x = t.ones(1, 4, 5, 5)
     assert t.equal(layer(x), ordinary(x)) and type(layer).__name__ == "Conv2d"
+    norm, seen = t.nn.LazyBatchNorm2d(), t.nn.BatchNorm2d(4)
+    seen(x + 1)
+    norm.load_state_dict(seen.state_dict())
+    assert t.equal(norm.eval()(x), seen.eval()(x)) and t.equal(norm.running_mean, seen.running_mean)
+    with pytest.raises(RuntimeError):
+        ordinary.load_state_dict(t.nn.LazyConv2d(6, 3).state_dict())
     with pytest.raises(ValueError, match="uninitialized parameter"):
         sum(p.numel() for p in t.nn.LazyLinear(2).parameters())
+
+
+def test_a_lazy_layer_without_parameters_and_statistics_is_the_ordinary_one():
+    layers = [t.nn.LazyBatchNorm1d(affine=False, track_running_stats=False) for t in (ours, theirs)]
+    for layer, t in zip(layers, (ours, theirs), strict=True):
+        layer(t.ones(3, 4))
+    assert repr(layers[0]) == repr(layers[1])
