@@ -15,6 +15,7 @@ from typing import Any
 
 import ray
 
+from gradwire.workers.allocator import keep_freed_memory
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import Member, MemberEnded, MemberSpec, Progress
 from gradwire.workers.output import OutputCapture
@@ -46,6 +47,7 @@ class MemberActor:
         if not spec.device.startswith("cuda"):
             # Ray leaves all GPUs visible to an actor that asked for none.
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        keep_freed_memory()
         address = host or _node_address()
         self._member = Member(spec, member, self._tell, make_owner, lambda: SocketListener(address))
         os.chdir(spec.directory or ".")

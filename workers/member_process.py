@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from gradwire.workers.allocator import keep_freed_memory
 from gradwire.workers.member import Member, MemberSpec
 from gradwire.workers.output import OutputCapture
 from gradwire.workers.reports import LogLine, Report
@@ -37,6 +38,7 @@ class Hired:
 def main(descriptor: int) -> None:
     """Lives one member's life; the process ends with it, or when the other end is closed."""
     connection = Connection(socket.socket(fileno=descriptor).detach())
+    keep_freed_memory()
     hired: Hired = connection.recv()
     lock = threading.Lock()
 

@@ -266,10 +266,11 @@ class TrainingStep:
                 continue
             watch = self._overlapped(vectors, v) if v == todo[-1] else None
             with user_code():
-                leaf = self._shard_step.run(self._dataset, step, v, rows, self.integers, watch)
+                onto = None if watch is not None else vectors.sibling(v)
+                leaf = self._shard_step.run(self._dataset, step, v, rows, self.integers, watch, onto)
                 others.push_leaf(v, _Sum.of(leaf))
             if watch is None:
-                vectors.push_leaf(v, leaf.vector)
+                vectors.push_leaf(v, leaf.vector, _add_unless_there)
             else:
                 watch.finish()
             self._reach("computed-a-leaf", step + 1)
@@ -321,6 +322,10 @@ class TrainingStep:
         if whole is None:
             raise ValueError("there is no held-out data to evaluate on")
         return StepResult(metrics_of(whole, names), int(whole[1]))
+
+
+def _add_unless_there(left: Any, right: Any) -> Any:
+    return left if left is right else add_into_left(left, right)
 
 
 # A note is what a rank says beside its vectors: its nodes of `_Sum` and, from the first rank, orders. A length, a line of

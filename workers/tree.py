@@ -104,6 +104,14 @@ class Forest(Generic[T]):
         """Adds a leaf that is not there yet. add: instead of the forest's own."""
         self._push(Node(0, leaf, value), add)
 
+    def sibling(self, leaf: int) -> T | None:
+        """The leaf to which this one will be added first, where it is there by itself."""
+        for run in self._runs:
+            last = run.nodes[-1]
+            if leaf % 2 == 1 and (last.level, last.index) == (0, leaf - 1):
+                return last.value
+        return None
+
     def extend(self, nodes: Iterable[Node[T]]) -> None:
         """Adds nodes whose leaves are not there yet."""
         for node in nodes:

@@ -145,12 +145,35 @@ class ParameterLayout:
                 used[i] = 1
         return used
 
+    def add_gradients(self, vector: Any) -> bytearray:
+        """Adds every parameter's gradient to what lies in `vector`, zeros where there is none; 1 for each that has one."""
+        used = bytearray(len(self.parameters))
+        for i, (s, p) in enumerate(zip(self.parameter_segments, self.parameters, strict=True)):
+            if p.grad is None:
+                vector[s.start : s.stop] += 0  # as the sum of vectors does it: -0 becomes +0
+            else:
+                vector[s.start : s.stop] += p.grad._array.reshape(-1)
+                used[i] = 1
+        return used
+
     def read_buffers(self, vector: Any) -> None:
-        """Puts the model's floating buffers, as they are now, into `vector`."""
-        if self.buffer_segments:
-            now = dict(self.model.named_buffers())
-            for s in self.buffer_segments:
-                vector[s.start : s.stop] = now[s.name]._array.reshape(-1)
+        """Puts the model's floating buffers, as they are now, into `vector`, and zeros behind them."""
+        end = self.buffer_start
+        for s, buffer in self._buffers_now():
+            vector[s.start : s.stop] = buffer.reshape(-1)
+            end = s.stop
+        vector[end:] = 0
+
+    def add_buffers(self, vector: Any) -> None:
+        """Adds the model's floating buffers, as they are now, to what lies in `vector`."""
+        for s, buffer in self._buffers_now():
+            vector[s.start : s.stop] += buffer.reshape(-1)
+
+    def _buffers_now(self) -> list[tuple[Segment, Any]]:
+        if not self.buffer_segments:
+            return []
+        now = dict(self.model.named_buffers())
+        return [(s, now[s.name]._array) for s in self.buffer_segments]
 
     def write_buffers(self, integers: bytes | None = None) -> None:
         """Puts the buffers of `flat` (and integer ones from their bytes) back into the model."""

@@ -88,8 +88,12 @@ class ShardStep:
         rows: Any,
         integers: bytes = b"",
         watch: GradientWatch | None = None,
+        onto: Any = None,
     ) -> Leaf:
-        """Forward, loss and backward of the rows of one shard, from the parameters and buffers of `layout.flat`."""
+        """Forward, loss and backward of the rows of one shard, from the parameters and buffers of `layout.flat`.
+
+        onto: a vector to add the leaf's to, in place, instead of making one: the same bits, and a third of the traffic.
+        """
         layout = self.layout
         for p in layout.parameters:
             p.grad = None
@@ -104,16 +108,18 @@ class ShardStep:
                 raise LossError(
                     f"{type(self.job).__name__}.loss() returned a tensor that does not depend on the model's parameters"
                 )
-            vector = layout.new_vector()
-            if watch is None:
-                loss.backward(gradient=full_like(loss, weight))
-                used = layout.read_gradients(vector)
-            else:
+            if watch is not None:
+                vector = layout.new_vector()
                 watch.begin(vector)
                 used = self._backward_watched(loss, full_like(loss, weight), vector, watch)
-        end = layout.buffer_segments[-1].stop if layout.buffer_segments else layout.buffer_start
-        layout.read_buffers(vector)
-        vector[end:] = 0
+            else:
+                loss.backward(gradient=full_like(loss, weight))
+                vector = layout.new_vector() if onto is None else onto
+                used = layout.read_gradients(vector) if onto is None else layout.add_gradients(vector)
+        if onto is None:
+            layout.read_buffers(vector)
+        else:
+            layout.add_buffers(vector)
         for p in layout.parameters:
             p.grad = None
         return Leaf(vector, _scalars(weight, len(rows), values), names, bytes(used), layout.integer_buffers())
