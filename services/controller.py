@@ -72,9 +72,9 @@ class Controller:
         """Leaves a checkpoint at the next step boundary and ends; the last report is Paused."""
         self._supervisor.pause()
 
-    def update(self, options: Mapping[str, float]) -> None:
-        """Changes options of all parameter groups at the next step boundary."""
-        self._supervisor.update(options)
+    def update(self, options: Mapping[str, float], number: int = 0) -> None:
+        """Changes options of all parameter groups at the next step boundary; see Supervisor.update."""
+        self._supervisor.update(options, number)
 
     def stop(self, reason: str) -> None:
         """Ends the workers and returns when they are gone."""

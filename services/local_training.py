@@ -41,8 +41,8 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
                     supervisor.resize(workers)
                 case Pause():
                     supervisor.pause()
-                case Update(options, _):
-                    supervisor.update(options)
+                case Update(options, number):
+                    supervisor.update(options, number)
 
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=listen, name="commands", daemon=True).start()

@@ -56,7 +56,7 @@ class RayHandle:
     def update(self, options: Mapping[str, float], number: int) -> None:
         """See launcher.Handle."""
         with contextlib.suppress(RayError):
-            self._actor.update.remote(dict(options))
+            self._actor.update.remote(dict(options), number)
 
     def stop(self, reason: str) -> None:
         """See launcher.Handle."""

@@ -30,12 +30,15 @@ __all__ = [
     "Status",
     "Transfer",
     "assigned_leaves",
+    "balanced",
     "neighbours",
     "resolve",
     "transfers",
 ]
 
 Range = tuple[int, int]
+WORTH_MOVING = 1.25
+"""How many times faster a step must become for leaves to move from slow ranks to fast ones."""
 
 
 class StateLostError(Exception):
@@ -171,6 +174,21 @@ def assigned_leaves(done: Sequence[Sequence[Range]], workers: int, leaves: int) 
             load[rank] += 1
             result[rank].append(leaf)
     return result
+
+
+def balanced(seconds: Sequence[float], leaves: int) -> list[int]:
+    """How many leaves each rank gets so that the slowest is done as early as can be; at least one each.
+
+    seconds: what a leaf takes each rank. Equal numbers, as far as that goes, where the gain would be below `WORTH_MOVING`.
+    """
+    workers = len(seconds)
+    even = [len(owned_range(rank, workers, leaves)) for rank in range(workers)]
+    counts = [1] * workers
+    for _ in range(leaves - workers):
+        rank = min(range(workers), key=lambda r: ((counts[r] + 1) * seconds[r], r))
+        counts[rank] += 1
+    slowest = [max(n * t for n, t in zip(numbers, seconds, strict=True)) for numbers in (even, counts)]
+    return counts if slowest[1] * WORTH_MOVING < slowest[0] else even
 
 
 def neighbours(hosts: Sequence[str]) -> list[int]:

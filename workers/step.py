@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from gradwire.training import (
 )
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.failures import user_code
+from gradwire.workers.formation import balanced
 from gradwire.workers.overlap import OverlappedLeaf
 from gradwire.workers.reduction import Reduction
 from gradwire.workers.tree import Forest, Node, TreeStack, add_into_left, sum_of
@@ -34,6 +36,8 @@ from gradwire.workers.tree import Forest, Node, TreeStack, add_into_left, sum_of
 __all__ = ["OwnerFactory", "Prepared", "SliceOwner", "Slices", "StepResult", "TrainingStep"]
 
 Array = Any
+SHARE_EVERY = 10
+"""Steps of a group after which it is looked whether leaves should move from slow ranks to fast ones."""
 BUCKET_BYTES = 4 << 20
 """Of gradients that leave together, while others are computed."""
 
@@ -173,6 +177,8 @@ class TrainingStep:
         """Goes on in a new group. todo: leaves of the interrupted step that fell to this rank; None: it begins with a step."""
         self._exchange, self.slices = exchange, slices
         self._todo, self._reduction = todo, None
+        self._counts: list[int] | None = None
+        self._steps_here, self._leaf_seconds = 0, 0.0
         self._bounds = [self._layout.slice_bounds(r, exchange.world_size) for r in range(exchange.world_size)]
 
     def summed(self, step: int) -> list[tuple[int, int]]:
@@ -194,12 +200,13 @@ class TrainingStep:
         layout, exchange, number = self._layout, self._exchange, step + 1
         vectors, others = self._local_sums(step)
         self._reach("computed", number)
-        note = _encode(others.nodes, orders if exchange.rank == 0 else ())
+        note = _encode(others.nodes, orders if exchange.rank == 0 else (), self._leaf_seconds)
         reduction = self._reduction or exchange.reduction(self._bounds, layout.dtype)
         self._reduction = None
         part, notes = reduction.finish(layout.size, vectors.nodes, note)
         self._reach("reduced", number)
-        total, told = _decoded_total(notes)
+        total, told, seconds = _decoded_total(notes)
+        self._share(seconds)
         metrics = metrics_of(total.scalars, total.names)
         if not math.isfinite(metrics["loss"]):
             raise NonFiniteLoss(f"the loss of step {number} is {metrics['loss']}")
@@ -255,8 +262,9 @@ class TrainingStep:
             self._summed = (step, Forest(add_into_left), Forest(_Sum.__add__))
         _, vectors, others = self._summed
         on_host = self._layout.device.type == "cpu"
-        todo = self._exchange.owned_leaves if self._todo is None else self._todo
+        todo = self._share_now() if self._todo is None else self._todo
         self._reach("computing", step + 1)
+        began = time.perf_counter()
         for v in todo:
             self._check()
             rows = self._plan.shard_rows(step, v)
@@ -274,6 +282,10 @@ class TrainingStep:
             else:
                 watch.finish()
             self._reach("computed-a-leaf", step + 1)
+        if todo:
+            # Smoothed, so that one long leaf moves nothing.
+            taken = (time.perf_counter() - began) / len(todo)
+            self._leaf_seconds = taken if not self._leaf_seconds else 0.8 * self._leaf_seconds + 0.2 * taken
         # Leaves that are here are not computed again where the exchange is interrupted.
         self._todo = ()
         if on_host:
@@ -283,6 +295,19 @@ class TrainingStep:
             Node(n.level, n.index, None if n.value is None else to_numpy(n.value)) for n in vectors.nodes
         )
         return there, others
+
+    def _share(self, seconds: Sequence[float]) -> None:
+        """Deals the leaves of the next steps, alike on all ranks: slow ranks get fewer. It changes no bit."""
+        self._steps_here += 1
+        if self._steps_here % SHARE_EVERY == 0 and all(seconds):
+            self._counts = balanced(seconds, self._plan.shards)
+
+    def _share_now(self) -> range:
+        """This rank's leaves in an ordinary step."""
+        if self._counts is None:
+            return self._exchange.owned_leaves
+        first = sum(self._counts[: self._exchange.rank])
+        return range(first, first + self._counts[self._exchange.rank])
 
     def _overlapped(self, vectors: Forest[Any], leaf: int) -> OverlappedLeaf | None:
         """What sends the sums while this leaf, the rank's last, is computed; None where that would not pay."""
@@ -316,7 +341,7 @@ class TrainingStep:
         whole: np.ndarray[Any, Any] | None = None
         names: tuple[str, ...] = ()
         for of_batch in zip(*(_split(p) for p in exchange.all_gather_bytes(_joined(notes))), strict=True):
-            total, _ = _decoded_total(of_batch)
+            total, _, _ = _decoded_total(of_batch)
             names = total.names
             whole = total.scalars if whole is None else whole + total.scalars
         if whole is None:
@@ -334,7 +359,9 @@ def _add_unless_there(left: Any, right: Any) -> Any:
 _LENGTH = struct.Struct("<I")
 
 
-def _encode(nodes: Sequence[Node[_Sum]], orders: Sequence[Mapping[str, Any]] = ()) -> bytes:
+def _encode(
+    nodes: Sequence[Node[_Sum]], orders: Sequence[Mapping[str, Any]] = (), seconds: float = 0.0
+) -> bytes:
     there = [node.value for node in nodes if node.value is not None]
     first = there[0] if there else None
     head = json.dumps(
@@ -344,13 +371,14 @@ def _encode(nodes: Sequence[Node[_Sum]], orders: Sequence[Mapping[str, Any]] = (
             "used": len(first.used) if first else 0,
             "integers": len(first.integers) if first else 0,
             "orders": list(orders),
+            "seconds": seconds,
         }
     ).encode()
     body = [part for s in there for part in (s.scalars.astype("<f8").tobytes(), s.used.tobytes())]
     return b"".join([_LENGTH.pack(len(head)), head, *body, first.integers if first else b""])
 
 
-def _decode(note: bytes) -> tuple[list[Node[_Sum]], list[dict[str, Any]]]:
+def _decode(note: bytes) -> tuple[list[Node[_Sum]], dict[str, Any]]:
     at = _LENGTH.size + _LENGTH.unpack_from(note)[0]
     head = json.loads(note[_LENGTH.size : at])
     names, used = tuple(head["names"]), head["used"]
@@ -364,21 +392,23 @@ def _decode(note: bytes) -> tuple[list[Node[_Sum]], list[dict[str, Any]]]:
             value = _Sum(scalars, names, np.frombuffer(note, np.uint8, used, at), integers)
             at += used
         nodes.append(Node(level, index, value))
-    return nodes, head["orders"]
+    return nodes, head
 
 
-def _decoded_total(notes: Sequence[bytes]) -> tuple[_Sum, list[dict[str, Any]]]:
-    """The sum over all leaves, from the notes of all ranks, and the first rank's orders. The first leaf is always there."""
+def _decoded_total(notes: Sequence[bytes]) -> tuple[_Sum, list[dict[str, Any]], list[float]]:
+    """The sum over all leaves, from the notes of all ranks; the first rank's orders; the seconds a leaf took each rank."""
     nodes: list[Node[_Sum]] = []
     orders: list[dict[str, Any]] = []
+    seconds: list[float] = []
     for note in notes:
-        found, told = _decode(note)
+        found, head = _decode(note)
         nodes += found
-        orders += told
-    total = sum_of(nodes, _Sum.__add__)
+        orders += head["orders"]
+        seconds.append(head["seconds"])
+    total = sum_of(nodes, _Sum.__add__)  # the first leaf is always there
     if total is None:
         raise ValueError("every shard of the batch is empty")
-    return total, orders
+    return total, orders, seconds
 
 
 def _joined(notes: Sequence[bytes]) -> bytes:

@@ -135,6 +135,7 @@ class Supervisor:
         self._asked: list[_Order] = []
         self._stop_reason: str | None = None
         self._order_number = max((change.order for change in history), default=0)
+        self._pauses = 0
         self._history = list(history)
         self._group = _Group()
         self._next_member = 0
@@ -161,21 +162,30 @@ class Supervisor:
 
     def pause(self) -> None:
         """Ends with a checkpoint at the next step boundary."""
-        self._ask({"pause": True})
+        with self._lock:
+            self._pauses += 1
+            order = _Order(-self._pauses, {"pause": True})
+        self._ask(order)
 
-    def update(self, options: Mapping[str, float]) -> None:
-        """Changes options of all parameter groups at the next step boundary."""
-        self._ask({"options": dict(options)})
+    def update(self, options: Mapping[str, float], number: int = 0) -> None:
+        """Changes options of all parameter groups at the next step boundary.
+
+        number: grows with each request; one that came before is not carried out again. 0: the next number.
+        """
+        with self._lock:
+            if 0 < number <= self._order_number:
+                return
+            self._order_number = number or self._order_number + 1
+            order = _Order(self._order_number, {"options": dict(options)})
+        self._ask(order)
 
     def stop(self, reason: str) -> None:
         """Ends the members; `run` returns soon."""
         with self._lock:
             self._stop_reason = reason
 
-    def _ask(self, what: Mapping[str, Any]) -> None:
+    def _ask(self, order: _Order) -> None:
         with self._lock:
-            self._order_number += 1
-            order = _Order(self._order_number, what)
             self._asked.append(order)
             group = self._group
         if group.formed:

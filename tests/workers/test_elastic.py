@@ -129,6 +129,25 @@ def test_an_order_is_carried_out_once_whenever_the_first_rank_dies(point: str, t
     assert (ran.sha256, ran.history) == (again.sha256, again.history)
 
 
+def test_leaves_move_from_a_slow_rank_to_fast_ones_and_no_bit_changes(tmp_path: Path) -> None:
+    text = (JOBS / "mlp.py").read_text()
+    lines = """        import threading
+        import time
+
+        name = threading.current_thread().name
+        if model.training:
+            open(f"{__file__}.{name}", "a").write("x")
+        time.sleep(0.02 if name == "member-1" else 0.001)
+"""
+    job = tmp_path / "uneven.py"
+    job.write_text(text.replace("        x, y = batch\n", lines + "        x, y = batch\n"))
+    overrides = {"epochs": "9"}
+    ran = run_job(job, tmp_path, 2, overrides=overrides)
+    assert ran.sha256 == run_job("mlp", tmp_path / "even", 1, overrides=overrides).sha256
+    seen = {name: len(Path(f"{job}.member-{name}").read_text()) for name in (0, 1)}
+    assert seen[1] < 0.65 * seen[0]
+
+
 def test_a_warm_spare_takes_a_lost_one_s_place_at_once(tmp_path: Path) -> None:
     ran = run_job(slow(tmp_path), tmp_path, 3, faults=[Fault(1, "reduced", 5)], supervisor={"spares": 1})
     ran.is_the_oracle_s("mlp")

@@ -13,6 +13,7 @@ from gradwire.workers.formation import (
     StateLostError,
     Status,
     assigned_leaves,
+    balanced,
     neighbours,
     resolve,
     transfers,
@@ -103,6 +104,31 @@ def test_from_any_number_of_owners_to_any_other_each_element_goes_once(
     for m in moves:
         assert any(a <= m.start and m.stop <= b for a, b in holds[m.source])
         assert any(a <= m.start and m.stop <= b for a, b in needs[m.dest])
+
+
+def test_a_slow_rank_gets_fewer_leaves_where_it_pays() -> None:
+    assert balanced([1.0, 1.1, 0.9, 1.0], 8) == [2, 2, 2, 2]
+    assert balanced([1.0, 2.0], 8) == [
+        6,
+        2,
+    ]  # the slower one takes 4 s, the faster one 6; (5, 3) would be no faster
+    assert balanced([1.0, 50.0, 1.0], 8) == [4, 1, 3]
+    assert balanced([0.1], 8) == [8]
+
+
+@given(st.lists(st.floats(0.001, 100.0), min_size=1, max_size=8), st.integers(8, 64))
+def test_leaves_are_dealt_to_all_and_no_deal_is_slower_than_equal_parts(
+    seconds: list[float], leaves: int
+) -> None:
+    counts = balanced(seconds, leaves)
+    even = [len(owned_range(r, len(seconds), leaves)) for r in range(len(seconds))]
+    assert sum(counts) == leaves
+    assert min(counts) >= 1
+
+    def slowest(numbers: list[int]) -> float:
+        return max(n * t for n, t in zip(numbers, seconds, strict=True))
+
+    assert slowest(counts) <= slowest(even)
 
 
 def test_who_holds_it_already_gets_it_from_itself() -> None:
