@@ -10,8 +10,12 @@ from gradwire.services.launcher import Capacity
 from gradwire.services.scheduler import Start, Wait, Waiting, decide
 
 queues = st.lists(
-    st.tuples(st.integers(-2, 2), st.sampled_from(["cpu", "cuda"]), st.integers(1, 9)), max_size=12
-).map(lambda items: [Waiting(f"j{k}", p, k, d, w) for k, (p, d, w) in enumerate(items)])
+    st.tuples(
+        st.integers(-2, 2), st.sampled_from(["cpu", "cuda"]), st.integers(1, 9), st.sampled_from([0, 0, 1, 3])
+    ),
+    max_size=12,
+).map(lambda items: [Waiting(f"j{k}", p, k, d, h + w, h) for k, (p, d, w, h) in enumerate(items)])
+"""Jobs that wait to start (they hold nothing) and jobs that wait to grow."""
 capacities = st.builds(Capacity, cpu=st.integers(0, 8), cuda=st.integers(0, 8))
 
 
@@ -24,7 +28,7 @@ def test_every_job_gets_one_decision_and_no_device_is_given_twice(
     by_id = {job.job_id: job for job in queue}
     for device in ("cpu", "cuda"):
         given_ = sum(
-            by_id[d.job_id].workers
+            by_id[d.job_id].workers - by_id[d.job_id].held
             for d in decisions
             if isinstance(d, Start) and by_id[d.job_id].device == device
         )
@@ -62,6 +66,15 @@ def test_a_waiting_job_is_told_why() -> None:
         Wait("a", "needs 3 cpu workers; 2 of 4 are free"),
         Wait("b", "behind job a in the queue"),
         Wait("c", "needs 1 cuda worker; there are 0 in all"),
+    ]
+
+
+def test_a_job_that_grows_takes_only_what_it_lacks_and_waits_like_the_others() -> None:
+    grows, starts = Waiting("a", 0, 1, "cpu", 5, held=2), Waiting("b", 0, 2, "cpu", 1)
+    assert decide([grows, starts], Capacity(6, 0), Capacity(2, 0)) == [Start("a"), Start("b")]
+    assert decide([grows, starts], Capacity(6, 0), Capacity(4, 0)) == [
+        Wait("a", "needs 3 more cpu workers; 2 of 6 are free"),
+        Wait("b", "behind job a in the queue"),
     ]
 
 

@@ -68,3 +68,21 @@ def test_too_much_code_none_and_a_missing_entrypoint_are_refused() -> None:
     assert "got no files" in wrong(replace(spec(), code=r.Code("job.py")))["spec.code.files"]
     other = r.Code("other.py", (r.SourceFile("job.py", b""),))
     assert "'other.py'" in wrong(replace(spec(), code=other))["spec.code.entrypoint"]
+
+
+def test_a_range_of_workers_is_filled_where_one_end_is_given_and_stays_0_where_none_is() -> None:
+    job = replace(spec(), workers=3)
+    for low, high, expected in ((0, 0, (0, 0)), (2, 0, (2, 3)), (0, 5, (3, 5)), (1, 8, (1, 8))):
+        filled = checked_spec(replace(job, min_workers=low, max_workers=high), "", CAPACITY)
+        assert (filled.min_workers, filled.max_workers) == expected
+
+
+def test_workers_must_lie_in_their_range_and_the_range_within_the_shards() -> None:
+    job = replace(spec(), workers=3)
+    assert (
+        "1 to the 3 workers it starts with, not 4" in wrong(replace(job, min_workers=4))["spec.min_workers"]
+    )
+    assert "at least the 3 workers" in wrong(replace(job, max_workers=2))["spec.max_workers"]
+    assert "at most its 8 shards" in wrong(replace(job, max_workers=9))["spec.max_workers"]
+    both = wrong(replace(job, min_workers=-1, max_workers=-1))
+    assert both.keys() == {"spec.min_workers", "spec.max_workers"}

@@ -1,0 +1,111 @@
+"""A store that an older gradwire wrote opens, and its jobs go on."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from serving_harness import spec
+
+from gradwire.proto.v1 import jobs_pb2 as pb
+from gradwire.services import messages, schema
+from gradwire.services import records as r
+from gradwire.services.launcher import Capacity
+from gradwire.services.states import JobState
+from gradwire.services.store import NewJob, Store, encode_code
+
+VERSION_1 = """
+CREATE TABLE store_version (version INTEGER NOT NULL, PRIMARY KEY (version));
+CREATE TABLE code (sha256 VARCHAR(64) NOT NULL, body BLOB NOT NULL, PRIMARY KEY (sha256));
+CREATE TABLE jobs (
+    sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id VARCHAR(64) NOT NULL, spec BLOB NOT NULL,
+    code_sha256 VARCHAR(64) NOT NULL, state INTEGER NOT NULL, priority INTEGER NOT NULL,
+    create_time_us INTEGER NOT NULL, start_time_us INTEGER, end_time_us INTEGER, workers INTEGER NOT NULL,
+    step INTEGER NOT NULL, total_steps INTEGER NOT NULL, epochs INTEGER NOT NULL,
+    evaluated_step INTEGER NOT NULL, checkpoint_step INTEGER NOT NULL, last_event INTEGER NOT NULL,
+    metrics VARCHAR NOT NULL, evaluation_metrics VARCHAR NOT NULL, parameters_sha256 VARCHAR(64) NOT NULL,
+    error BLOB, checkpoint VARCHAR NOT NULL, attempt INTEGER NOT NULL, losses INTEGER NOT NULL,
+    incarnation INTEGER NOT NULL, report INTEGER NOT NULL, first_step_seconds FLOAT NOT NULL,
+    cancel_requested BOOLEAN NOT NULL,
+    UNIQUE (id), FOREIGN KEY(code_sha256) REFERENCES code (sha256));
+CREATE INDEX jobs_by_state ON jobs (state, sequence);
+CREATE TABLE events (
+    sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, number INTEGER NOT NULL,
+    body BLOB NOT NULL, UNIQUE (job, number), FOREIGN KEY(job) REFERENCES jobs (sequence));
+CREATE TABLE requests (
+    request_id VARCHAR(64) NOT NULL, sha256 VARCHAR(64) NOT NULL, job INTEGER NOT NULL,
+    PRIMARY KEY (request_id), FOREIGN KEY(job) REFERENCES jobs (sequence));
+INSERT INTO store_version VALUES (1);
+"""
+
+
+def write_version_1(path: Path, workers: list[int], states: list[JobState]) -> None:
+    """A store as version 1 wrote it, with one job a number of workers, named job-1, job-2, …"""
+    with sqlite3.connect(path) as connection:
+        connection.executescript(VERSION_1)
+        body, sha256 = encode_code(spec().code)
+        connection.execute("INSERT INTO code VALUES (?, ?)", (sha256, body))
+        for number, (count, state) in enumerate(zip(workers, states, strict=True), start=1):
+            old = pb.JobSpec(name="old", workers=count, shards=8, device="cpu", threads_per_worker=1)
+            old.code.entrypoint = "job.py"
+            held = count if state.holds_workers else 0
+            row: list[object] = [number, f"job-{number}", old.SerializeToString(), sha256, int(state), 0]
+            row += [10**15, None, None, held, 7, 100, 2, 0, 0, 1, '{"loss": 0.5}', "{}", ""]
+            row += [None, "/c", 1, 0, 1, 5, 0.25, 0]
+            connection.execute(f"INSERT INTO jobs VALUES ({', '.join('?' * len(row))})", row)
+            event = pb.Event(number=1)
+            event.state_changed.state = messages.state_to_message(state)
+            connection.execute(
+                "INSERT INTO events (job, number, body) VALUES (?, 1, ?)", (number, event.SerializeToString())
+            )
+    connection.close()
+
+
+def test_jobs_of_version_1_are_there_with_what_they_had_and_can_be_steered(tmp_path: Path) -> None:
+    states = [JobState.RUNNING, JobState.QUEUED, JobState.SUCCEEDED]
+    write_version_1(tmp_path / "jobs.db", [2, 3, 4], states)
+    store = Store(tmp_path / "jobs.db")
+    jobs = [store.get(f"job-{k}") for k in (1, 2, 3)]
+    assert [job.state for job in jobs] == states
+    assert [job.wanted_workers for job in jobs] == [2, 3, 4]
+    assert [job.workers for job in jobs] == [2, 0, 0]
+    assert (jobs[0].step, jobs[0].metrics, jobs[0].checkpoint) == (7, {"loss": 0.5}, "/c")
+    assert not jobs[0].pause_requested
+    assert (jobs[0].options_history, jobs[0].wanted_options, jobs[0].chain) == ((), {}, "")
+    assert len(store.events("job-1", 0)[0]) == 1
+    assert store.code("job-2") == spec().code
+    store.request_pause("job-1").result()
+    store.request_resize("job-2", 5, Capacity(8, 0)).result()
+    store.request_update("job-2", r.Update({"lr": 0.5}, priority=4)).result()
+    store.submit(NewJob("new", spec())).result()
+    store.close()
+    again = Store(tmp_path / "jobs.db")
+    assert again.get("job-1").pause_requested
+    second = again.get("job-2")
+    assert (second.wanted_workers, second.wanted_options, second.spec.priority) == (5, {"lr": 0.5}, 4)
+    assert [job.id for job in again.page(9, "", []).jobs] == ["new", "job-3", "job-2", "job-1"]
+    again.close()
+
+
+def test_a_migrated_store_has_the_columns_of_a_new_one(tmp_path: Path) -> None:
+    write_version_1(tmp_path / "old.db", [1], [JobState.QUEUED])
+    columns = {}
+    for name in ("old.db", "new.db"):
+        Store(tmp_path / name).close()
+        with sqlite3.connect(tmp_path / name) as connection:
+            columns[name] = {
+                (row[1], row[2], row[3]) for row in connection.execute("PRAGMA table_info(jobs)").fetchall()
+            }
+            assert connection.execute("SELECT version FROM store_version").fetchall() == [(schema.VERSION,)]
+        connection.close()
+    assert columns["old.db"] == columns["new.db"]
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    write_version_1(tmp_path / "jobs.db", [1], [JobState.QUEUED])
+    with sqlite3.connect(tmp_path / "jobs.db") as connection:
+        connection.execute("UPDATE jobs SET spec = X'FF'")
+    with pytest.raises(Exception, match="parsing"):
+        Store(tmp_path / "jobs.db")
+    assert [row[1] for row in connection.execute("PRAGMA table_info(jobs)")][-1] == "cancel_requested"
+    assert connection.execute("SELECT version FROM store_version").fetchall() == [(1,)]
+    connection.close()
