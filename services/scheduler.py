@@ -54,12 +54,12 @@ def decide(queue: Sequence[Waiting], capacity: Capacity, used: Capacity) -> list
         available = max(free.get(job.device, 0), 0)
         if job.device in blocked:
             decisions.append(Wait(job.job_id, f"behind job {blocked[job.device]} in the queue"))
-        elif job.workers - job.held <= available:
-            free[job.device] = available - (job.workers - job.held)
-            decisions.append(Start(job.job_id))
         elif job.workers > total:
             # It does not hold back others: no end of theirs would ever help it (a node may join later).
             decisions.append(Wait(job.job_id, f"needs {_workers(job)}; there are {total} in all"))
+        elif job.workers - job.held <= available:
+            free[job.device] = available - (job.workers - job.held)
+            decisions.append(Start(job.job_id))
         else:
             blocked[job.device] = job.job_id
             verb = "is" if available == 1 else "are"
