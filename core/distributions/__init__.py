@@ -6,8 +6,23 @@ from .composed import *
 from .continuous import *
 from .discrete import *
 from .distribution import Distribution as Distribution
+from .distribution import ExponentialFamily as ExponentialFamily
 from .gamma import *
 from .kl import kl_divergence as kl_divergence
 from .kl import register_kl as register_kl
 from .multivariate_normal import *
+from .relaxed import (
+    NegativeBinomial as NegativeBinomial,
+)
+from .relaxed import (
+    OneHotCategoricalStraightThrough as OneHotCategoricalStraightThrough,
+)
+from .relaxed import (
+    RelaxedBernoulli as RelaxedBernoulli,
+)
+from .relaxed import (
+    RelaxedOneHotCategorical as RelaxedOneHotCategorical,
+)
+from .tails import *
+from .transformed import *
 from .transforms import *

@@ -168,4 +168,4 @@ class TransformedDistribution(Distribution):
         )
 
     def __repr__(self) -> str:
-        return "TransformedDistribution()"
+        return f"{type(self).__name__}()"

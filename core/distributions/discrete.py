@@ -11,7 +11,7 @@ from ..grad_mode import no_grad
 from ..nn.functional import binary_cross_entropy_with_logits
 from ..tensor import Size, Tensor
 from . import constraints
-from .distribution import Distribution, Lazily, broadcast_all
+from .distribution import Distribution, ExponentialFamily, Lazily, broadcast_all
 
 __all__ = ["Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "OneHotCategorical", "Poisson"]
 
@@ -40,7 +40,7 @@ class _Odds(Distribution):
         return self.__dict__["probs"] if "probs" in self.__dict__ else self.__dict__["logits"]
 
 
-class Bernoulli(_Odds):
+class Bernoulli(_Odds, ExponentialFamily):
     """1 with probability probs, else 0."""
 
     has_enumerate_support = True
@@ -176,7 +176,7 @@ class Binomial(_Odds):
         return value * self.logits + chosen - normal
 
 
-class Poisson(Distribution):
+class Poisson(ExponentialFamily):
     """How many events come where `rate` of them are expected."""
 
     arg_constraints = {"rate": constraints.nonnegative}

@@ -10,7 +10,7 @@ from ..grad_mode import no_grad
 from ..tensor import Size, Tensor
 from .constraints import Constraint
 
-__all__ = ["Distribution", "broadcast_all"]
+__all__ = ["Distribution", "ExponentialFamily", "broadcast_all"]
 
 
 def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
@@ -50,16 +50,21 @@ class Distribution:
         self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args
-        if self._validate_args:
-            for name, constraint in self.arg_constraints.items():
-                value = self.__dict__.get(name)
-                if not isinstance(value, Tensor) or not isinstance(constraint, Constraint):
-                    continue  # what was not given
-                if not bool(constraint.check(value).all()):
-                    raise ValueError(
-                        f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} "
-                        f"to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
-                    )
+        self._check(self.__dict__)
+
+    def _check(self, values: Any, validate_args: bool | None = None) -> None:
+        """Raises ValueError where a parameter among `values` breaks its constraint, unless nothing is to be checked."""
+        if not (self._validate_args if validate_args is None else validate_args):
+            return
+        for name, constraint in self.arg_constraints.items():
+            value = values.get(name)
+            if not isinstance(value, Tensor) or not isinstance(constraint, Constraint):
+                continue  # what was not given
+            if not bool(constraint.check(value).all()):
+                raise ValueError(
+                    f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} "
+                    f"to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
+                )
 
     @property
     def batch_shape(self) -> Size:
@@ -170,6 +175,34 @@ class Distribution:
             if isinstance(value, Tensor):
                 shown.append(f"{name}: {value if value.numel() == 1 else value.shape}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class ExponentialFamily(Distribution):
+    """What has a density h(x) exp(η·t(x) - A(η)); those that say their _natural_params and _log_normalizer have an entropy by them."""
+
+    @property
+    def _natural_params(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not say its natural parameters")
+
+    def _log_normalizer(self, *natural_params: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not say its logarithmic normalizer")
+
+    @property
+    def _mean_carrier_measure(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not say the mean of its carrier measure")
+
+    def entropy(self) -> Tensor:
+        """By the gradient of the normalizer. Nielsen and Nock, "Entropies and cross-entropies of exponential families" (2010)."""
+        from ..autograd import grad
+
+        result = -self._mean_carrier_measure
+        natural = [p.detach().requires_grad_() for p in self._natural_params]
+        normal = self._log_normalizer(*natural)
+        slopes = grad(normal.sum(), natural, create_graph=True)
+        result = result + normal
+        for p, slope in zip(natural, slopes, strict=True):
+            result = result - (p * slope).reshape(*self._batch_shape, -1).sum(-1)
+        return result  # type: ignore[no-any-return]
 
 
 def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:

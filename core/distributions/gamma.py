@@ -14,7 +14,7 @@ from ..functions import broadcast_to, digamma, lgamma, stack, xlogy
 from ..special import gammainc
 from ..tensor import Tensor
 from . import constraints
-from .distribution import Distribution, broadcast_all
+from .distribution import Distribution, ExponentialFamily, broadcast_all
 
 __all__ = ["Beta", "Chi2", "Dirichlet", "Gamma", "StudentT"]
 
@@ -51,7 +51,7 @@ def _standard_gamma(alpha: Tensor) -> Tensor:
     return _StandardGamma.apply(alpha)
 
 
-class Gamma(Distribution):
+class Gamma(ExponentialFamily):
     """Of shape `concentration` and rate `rate` (the reciprocal of the scale)."""
 
     has_rsample = True
@@ -106,7 +106,7 @@ class Chi2(Gamma):
         return Chi2(self.df.expand(*batch_shape), validate_args=False)
 
 
-class Dirichlet(Distribution):
+class Dirichlet(ExponentialFamily):
     """Probabilities of K classes: `concentration` (…, K)."""
 
     has_rsample = True
@@ -165,7 +165,7 @@ class Dirichlet(Distribution):
         )
 
 
-class Beta(Distribution):
+class Beta(ExponentialFamily):
     """A probability, of which concentration1 and concentration0 tell how often it was one and zero."""
 
     has_rsample = True
