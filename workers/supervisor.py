@@ -153,6 +153,12 @@ class Supervisor:
         self._heard = time.monotonic()
         self._room_at = 0.0
 
+    @property
+    def workers(self) -> list[int]:
+        """The members that train now, in rank order."""
+        group = self._group
+        return group.members[: group.workers] if group.formed else []
+
     # Requests, from any thread.
 
     def resize(self, workers: int) -> None:
