@@ -1,0 +1,128 @@
+"""What the scheduler can decide, and its reasons as data. Made by passes.py, carried out by the runner, shown by ExplainJob."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Why a job waits."""
+
+    NO_CAPACITY = "NO_CAPACITY"
+    """Less is free than it needs."""
+    FRAGMENTED = "FRAGMENTED"
+    """Enough is free in all, but not together as its workers need it."""
+    BEHIND = "BEHIND"
+    """It would fit, and would delay a job before it in the queue that waits for that room."""
+    QUOTA = "QUOTA"
+    """Its owner holds as much as it may."""
+    BACKOFF = "BACKOFF"
+    """It pauses after a loss."""
+    NEVER = "NEVER"
+    """No end of other jobs would help: it asks for more than there is, or than its owner may ever hold."""
+
+
+class Limit(StrEnum):
+    """Why a job is taken off its workers by the scheduler itself."""
+
+    WALL_TIME = "WALL_TIME"
+    GANG_DEADLINE = "GANG_DEADLINE"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A job that another waits for, and how much of the blocking resource it holds or waits for."""
+
+    job_id: str
+    owner: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Give this job these workers now, all or none: rank r on `nodes[r]`. The gang stands by `place_by` or is withdrawn."""
+
+    job_id: str
+    nodes: tuple[str, ...]
+    level: int
+    place_by: float
+
+    @property
+    def strategy(self) -> str:
+        """Ray's name for such a placement group."""
+        return "STRICT_PACK" if len(set(self.nodes)) == 1 else "PACK"
+
+
+@dataclass(frozen=True, slots=True)
+class Grow:
+    """Give this running job further workers: `nodes` are those of all ranks, the new ones last."""
+
+    job_id: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shrink:
+    """Take workers from this running job, for another that starts by it: `nodes` are those of the ranks that stay, `ranks` leave."""
+
+    job_id: str
+    nodes: tuple[str, ...]
+    ranks: tuple[int, ...]
+    starts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Checkpoint this running job and put it back in the queue: `starts` has the higher level."""
+
+    job_id: str
+    starts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Take this job's workers away. WALL_TIME: the attempt is over. GANG_DEADLINE: back to the queue, after a pause."""
+
+    job_id: str
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Leave this job in the queue.
+
+    `resource` is what is short ("gpus", "cpus", "jobs", "storage_bytes", "seconds" or "workers": of one host), of which it needs `needed`
+    where `available` are left to it. Were all of `holders` gone, and nothing else changed, it would have that room. `place` counts
+    from 1 among the jobs that wait for room, 0 for one that does not stand in that line. `by` is when it
+    can start at the latest, by the limits of those before it (for BACKOFF: at the earliest); None where nothing bounds it.
+    """
+
+    job_id: str
+    code: Code
+    resource: str
+    needed: int
+    available: int
+    holders: tuple[Holder, ...] = ()
+    place: int = 0
+    by: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The reason in words, with the job ids in `holders`."""
+        if self.code == Code.BACKOFF:
+            return "pauses after a loss"
+        what = f"{self.needed} {self.resource.replace('_', ' ')}"
+        if self.code == Code.NEVER:
+            return f"needs {what}, and can never get more than {self.available}"
+        names = ", ".join(holder.job_id for holder in self.holders[:4])
+        more = f" and {len(self.holders) - 4} more" if len(self.holders) > 4 else ""
+        if self.code == Code.BEHIND:
+            return f"needs {what}, free but kept for {names}{more}, before it in the queue"
+        held = f"; held by {names}{more}" if names else ""
+        if self.code == Code.QUOTA:
+            return f"needs {what}, and its owner's quota leaves {self.available}{held}"
+        if self.code == Code.FRAGMENTED:
+            return f"needs {what} together, and {self.available} are free in pieces{held}"
+        return f"needs {what}; {self.available} free{held}"
+
+
+Decision = Start | Grow | Shrink | Pause | Stop | Wait
