@@ -192,19 +192,16 @@ def balanced(seconds: Sequence[float], leaves: int) -> list[int]:
 
 
 def neighbours(hosts: Sequence[str]) -> list[int]:
-    """For every rank, the rank that keeps a copy of its slice: on the next host where there are several, and spread there.
+    """For every rank, the rank that keeps a copy of its slice: on another host as far as there is room.
 
-    Itself where it is alone.
+    Each rank keeps one; itself where it is alone.
     """
-    order = list(dict.fromkeys(hosts))
-    if len(order) == 1:
-        return [(rank + 1) % len(hosts) for rank in range(len(hosts))]
-    of_host = {host: [rank for rank, h in enumerate(hosts) if h == host] for host in order}
-    result = []
-    for rank, host in enumerate(hosts):
-        others = of_host[order[(order.index(host) + 1) % len(order)]]
-        result.append(others[of_host[host].index(rank) % len(others)])
-    return result
+    of_host = {host: [rank for rank, h in enumerate(hosts) if h == host] for host in hosts}
+    order = [rank for ranks in of_host.values() for rank in ranks]
+    # Turned by the fullest host's number of ranks, the circle meets a host again only where it has more than half of them.
+    turn = 1 if len(of_host) == 1 else max(map(len, of_host.values()))
+    keepers = {rank: order[(at + turn) % len(order)] for at, rank in enumerate(order)}
+    return [keepers[rank] for rank in range(len(hosts))]
 
 
 @dataclass(frozen=True)

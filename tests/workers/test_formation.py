@@ -77,12 +77,14 @@ def test_every_leaf_is_computed_once_and_those_that_are_there_stay(
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=2, max_size=12))
-def test_a_copy_lies_with_another_rank_and_on_another_host_where_there_is_one(hosts: list[str]) -> None:
-    hosts.sort()
+def test_each_rank_keeps_the_copy_of_one_other_on_another_host_where_there_is_room(hosts: list[str]) -> None:
     keepers = neighbours(hosts)
-    for rank, keeper in enumerate(keepers):
-        assert keeper != rank
-        assert hosts[keeper] != hosts[rank] or len(set(hosts)) == 1
+    assert sorted(keepers) == list(range(len(hosts)))
+    assert all(keeper != rank for rank, keeper in enumerate(keepers))
+    for host in set(hosts):
+        others = len(hosts) - hosts.count(host)
+        kept_elsewhere = sum(h == host != hosts[keeper] for h, keeper in zip(hosts, keepers, strict=True))
+        assert kept_elsewhere == min(hosts.count(host), others)
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30))
