@@ -50,10 +50,18 @@ class SocketListener:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, 0), family=family, backlog=512)
         self.address: Address = (host, self._socket.getsockname()[1])
+        self._lock = threading.Lock()
+        self._connecting: socket.socket | None = None
+        self._closed = False
 
     def close(self) -> None:
-        """Stops listening."""
-        self._socket.close()
+        """Stops listening, and connecting to others."""
+        with self._lock:
+            self._closed = True
+            self._socket.close()
+            if self._connecting is not None:
+                with contextlib.suppress(OSError):
+                    self._connecting.shutdown(socket.SHUT_RDWR)
 
     def form(
         self,
@@ -75,7 +83,20 @@ class SocketListener:
         end = time.monotonic() + connect_deadline_s
         try:
             for peer in range(rank):
-                peers[peer] = _connect(rank, peer, addresses[peer], len(addresses), generation, secret, end)
+                with self._lock:
+                    if self._closed:
+                        raise ExchangeAborted(rank, "its listener was closed")
+                    family = socket.AF_INET6 if ":" in addresses[peer][0] else socket.AF_INET
+                    sock = self._connecting = socket.socket(family)
+                try:
+                    _connect(sock, rank, peer, addresses[peer], len(addresses), generation, secret, end)
+                except BaseException:
+                    sock.close()
+                    raise
+                finally:
+                    with self._lock:
+                        self._connecting = None
+                peers[peer] = sock
             peers.update(self._accept(rank, len(addresses), generation, secret, end, connect_deadline_s))
         except BaseException:
             for sock in peers.values():
@@ -134,21 +155,29 @@ class SocketListener:
 
 
 def _connect(
-    rank: int, peer: int, address: Address, world_size: int, generation: int, secret: bytes, end: float
-) -> socket.socket:
+    sock: socket.socket,
+    rank: int,
+    peer: int,
+    address: Address,
+    world_size: int,
+    generation: int,
+    secret: bytes,
+    end: float,
+) -> None:
+    begun = time.monotonic()
+    sock.settimeout(max(0.01, end - begun))
     try:
-        sock = socket.create_connection(address, timeout=max(0.01, end - time.monotonic()))
+        sock.connect(address)
+    except TimeoutError as error:
+        raise ExchangeTimeout(rank, peer, 0, time.monotonic() - begun) from error
     except OSError as error:
         raise PeerLost(rank, peer, f"can't connect to {address[0]}:{address[1]} ({error})") from error
     try:
         connect_handshake(sock, rank, peer, world_size, generation, secret)
+    except TimeoutError as error:
+        raise ExchangeTimeout(rank, peer, 0, time.monotonic() - begun) from error
     except OSError as error:
-        sock.close()
         raise PeerLost(rank, peer, f"the connection broke while the group was formed ({error})") from error
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 class SocketTransport:
