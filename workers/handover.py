@@ -71,11 +71,15 @@ def taken_over(
     state.take_history(formation.options_history)
     everyone.all_gather_bytes(b"")  # nobody changes anything before all have what they need
     reach("handed-over", step)
+    if slices is not None:
+        state.slices = slices
+    if transport.world_size > formation.workers:
+        # Who leaves takes its slices along: only when nobody may ask for them again.
+        everyone.all_gather_bytes(b"")
     if slices is None:
         return None
     exchange = Exchange(transport, plan.shards, formation.workers)
     exchange.begin_at(everyone)
-    state.slices = slices
     state.step_maker.enter(exchange, slices, todo)
     return exchange
 

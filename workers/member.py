@@ -85,6 +85,8 @@ class MemberEnded:
 
     end: End
     message: str = ""
+    generation: int = 0
+    """Of the group that it left."""
 
 
 @dataclass(frozen=True)
@@ -306,7 +308,7 @@ class Member:
         begins = state.finished is None
         exchange = taken_over(transport, formation, state, self._reach, self.spec.live_copies)
         if exchange is None:
-            return MemberEnded(End.LEFT)
+            return MemberEnded(End.LEFT, generation=formation.generation)
         with closing(exchange):
             return self._steps(formation, state, exchange, begins)
 

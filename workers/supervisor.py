@@ -305,11 +305,18 @@ class Supervisor:
             self._ended[member] = news.ended
             self._ready.discard(member)
             if news.ended.end is End.LEFT:
-                self._hired.discard(member)
-                self._leaving.discard(member)
-                self._crew.dismiss(member)
+                self._take_left(member, news.ended.generation)
         if news.lost is not None and member in self._hired:
             self._lose([member], news.lost)
+
+    def _take_left(self, member: int, generation: int) -> None:
+        """It gave its state away in `generation`. Who counts on it in a later one is formed anew, without it."""
+        self._hired.discard(member)
+        self._leaving.discard(member)
+        self._crew.dismiss(member)
+        newest = self._pending or self._group
+        if member in newest.members and newest.generation > generation:
+            self._lose([], "a group was formed with one that had just left")
 
     def _take_report(self, member: int, report: Report) -> None:
         rank = self._rank(member)
