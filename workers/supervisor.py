@@ -126,10 +126,15 @@ class Supervisor:
         spares: int = 0,
         losses_limit: int = LOSSES_LIMIT,
         heartbeat_s: float = 30.0,
+        begin_s: float = 120.0,
     ) -> None:
-        """spares: members kept loaded beside the workers, to take a lost one's place at once."""
+        """spares: members kept loaded beside the workers, to take a lost one's place at once.
+
+        heartbeat_s: after so long a silence members are asked whether they live; begin_s: what a new one has before that.
+        """
         self._spec, self._crew, self._tell_outside = spec, crew, tell
-        self._spares, self._losses_limit, self._heartbeat_s = spares, losses_limit, heartbeat_s
+        self._spares, self._losses_limit = spares, losses_limit
+        self._heartbeat_s, self._begin_s = heartbeat_s, begin_s
         self._lock = threading.Lock()
         self._wanted = workers
         self._asked: list[_Order] = []
@@ -150,7 +155,8 @@ class Supervisor:
         self._ended: dict[int, MemberEnded] = {}
         self._failure: Failed | None = None
         self._result: Finished | Paused | None = None
-        self._heard = time.monotonic()
+        self._heard = self._looked_at = time.monotonic()
+        self._hired_at: dict[int, float] = {}
         self._room_at = 0.0
 
     @property
@@ -233,6 +239,7 @@ class Supervisor:
         self._next_member += count
         self._crew.hire(members)
         self._hired.update(members)
+        self._hired_at.update(dict.fromkeys(members, time.monotonic()))
         return members
 
     def _form(
@@ -378,9 +385,7 @@ class Supervisor:
 
     def _look_for_the_hanging(self, suspect: int | None, message: str) -> None:
         """Some rank heard nothing from another: who does not answer, or computes for too long, is lost."""
-        live = [
-            m for m in (self._pending or self._group).members if m in self._hired and m not in self._ended
-        ]
+        live = self._present((self._pending or self._group).members)
         lost: dict[int, str] = {}
         for member in live:
             progress = self._crew.progress(member, 2.0)
@@ -406,7 +411,7 @@ class Supervisor:
             return
         if self._failure is not None or self._stop_reason is not None or self._result is not None:
             return
-        survivors = [m for m in self._group.members if m in self._hired and m not in self._ended]
+        survivors = self._present(self._group.members)
         spare = [m for m in sorted(self._ready & self._hired) if m not in survivors and m not in self._ended]
         workers = [m for m in survivors if m not in self._leaving]
         if self._given_up():
@@ -468,14 +473,23 @@ class Supervisor:
             self._form([*workers, *joining], len(workers) + len(joining), reason, at_boundary=True)
 
     def _watch_heartbeats(self) -> None:
-        """Nothing was heard for long: is everyone there?"""
-        if time.monotonic() - self._heard < self._heartbeat_s or not self._group.formed:
-            return
-        self._heard = time.monotonic()
-        silent = [m for m in self._group.members if m in self._hired and m not in self._ended]
-        lost = [m for m in silent if self._crew.progress(m, 5.0) is None]
-        if lost:
-            self._lose(lost, "it does not answer")
+        """Nothing was heard for long: is everyone there? Who only prepares to join has longer to begin."""
+        now = time.monotonic()
+        group = (self._pending or self._group).members
+        if now - self._heard >= self._heartbeat_s:
+            self._heard = now
+            lost = [m for m in self._present(group) if self._crew.progress(m, 5.0) is None]
+            if lost:
+                self._lose(lost, "it does not answer")
+        if now - self._looked_at >= self._heartbeat_s:
+            self._looked_at = now
+            for member in [m for m in self._present(sorted(self._hired)) if m not in group]:
+                waits = member in self._ready or now - self._hired_at[member] >= self._begin_s
+                if waits and self._crew.progress(member, 1.0) is None:
+                    self._lose([member], "it does not answer")
+
+    def _present(self, members: Sequence[int]) -> list[int]:
+        return [m for m in members if m in self._hired and m not in self._ended]
 
     def _newest_checkpoint(self) -> str | None:
         """The newest valid checkpoint, when no member writes; what led to it is told if it was not yet."""

@@ -97,7 +97,12 @@ def suffer(what: Sequence, folder: Path, within_s: float = 60.0) -> None:
             faults=faults,
             on_report=on_report,
             hosts=what.hosts,
-            supervisor={"losses_limit": 100, "spares": what.spares},
+            supervisor={
+                "losses_limit": 100,
+                "spares": what.spares,
+                "heartbeat_s": 0.5 if what.has_hangs else 30.0,
+                "begin_s": 0.5,
+            },
             within_s=within_s,
             deadline_s=0.5 if what.has_hangs else 20.0,
         )
