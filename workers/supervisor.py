@@ -155,6 +155,7 @@ class Supervisor:
         self._ended: dict[int, MemberEnded] = {}
         self._failure: Failed | None = None
         self._result: Finished | Paused | None = None
+        self._result_at = 0.0
         self._heard = self._looked_at = time.monotonic()
         self._hired_at: dict[int, float] = {}
         self._room_at = 0.0
@@ -225,9 +226,11 @@ class Supervisor:
     def _over(self) -> bool:
         if self._stop_reason is not None or self._failure is not None:
             return True
-        return self._result is not None and all(
-            m in self._ended for m in self._group.members[: self._group.workers]
-        )
+        if self._result is None:
+            return False
+        if time.monotonic() - self._result_at >= STOP_GRACE_S:
+            return True
+        return not self._present(self._group.members[: self._group.workers])
 
     def _begin(self) -> None:
         """The first group: whole or not at all."""
@@ -337,7 +340,7 @@ class Supervisor:
             case Failed():
                 self._failure = self._failure or report
             case Finished() | Paused():
-                self._result = report
+                self._result, self._result_at = report, time.monotonic()
             case StepFinished() | EvaluationFinished() | CheckpointWritten():
                 self._heard = time.monotonic()
                 self._tell_once(report)
@@ -369,6 +372,9 @@ class Supervisor:
             self._crew.order(self._group.members[0], order.number, order.what)
 
     def _take_parked(self, member: int, report: Parked) -> None:
+        if self._result is not None:
+            self._crew.stop(member, "the job has ended")  # another died when it had told that it is over
+            return
         group = self._group
         if report.generation not in (group.generation, self._pending.generation if self._pending else 0):
             return

@@ -86,6 +86,14 @@ def test_a_pause_whose_first_rank_dies_is_asked_for_again(tmp_path: Path) -> Non
     run_job("mlp", tmp_path, 2).is_the_oracle_s("mlp")
 
 
+@pytest.mark.parametrize("action", ["kill", "hang"])
+def test_a_death_among_those_who_leave_after_a_pause_does_not_hold_it_up(action: str, tmp_path: Path) -> None:
+    faults = [Fault(1, "leaving", step, action) for step in range(6, 13)]
+    first = run_job(slow(tmp_path), tmp_path, 3, faults=faults, on_report=at_step(5, lambda s: s.pause()))
+    assert isinstance(first.reports[-1], Paused)
+    run_job("mlp", tmp_path, 2).is_the_oracle_s("mlp")
+
+
 def test_a_pause_that_can_t_be_written_is_told_and_the_job_goes_on(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     ran = run_job(slow(tmp_path), tmp_path, 2, on_report=at_step(3, lambda s: s.pause()))
