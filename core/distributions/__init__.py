@@ -3,6 +3,8 @@
 from . import constraints as constraints
 from . import transforms as transforms
 from .composed import *
+from .constraint_registry import biject_to as biject_to
+from .constraint_registry import transform_to as transform_to
 from .continuous import *
 from .discrete import *
 from .distribution import Distribution as Distribution
@@ -10,6 +12,9 @@ from .distribution import ExponentialFamily as ExponentialFamily
 from .gamma import *
 from .kl import kl_divergence as kl_divergence
 from .kl import register_kl as register_kl
+from .low_rank import *
+from .matrices import *
+from .mixture import *
 from .multivariate_normal import *
 from .relaxed import (
     NegativeBinomial as NegativeBinomial,
@@ -26,3 +31,4 @@ from .relaxed import (
 from .tails import *
 from .transformed import *
 from .transforms import *
+from .transforms_of_parts import *

@@ -444,3 +444,12 @@ class LowerCholeskyTransform(Transform):
         from ..functions import diag_embed
 
         return y.tril(-1) + diag_embed(log(y.diagonal(dim1=-2, dim2=-1)))
+
+
+def __getattr__(name: str) -> Any:
+    """The transforms of parts, which build on these, by PyTorch's place for all of them."""
+    from . import transforms_of_parts as more
+
+    if name in more.__all__:
+        return getattr(more, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
