@@ -8,9 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving_harness import run_cli
+
+from gradwire.services.client import Client
+from gradwire.services.states import JobState
 
 JOB = """\
 import gradwire as torch
@@ -270,6 +274,64 @@ def test_a_job_is_cancelled_and_its_follower_says_so(job: Path, serving: Serving
     assert run_cli("cancel", now["job"], *at).returncode == 0
 
 
+def test_a_job_is_paused_resized_updated_and_resumed_and_ends_with_the_bits_of_one_that_was_not(
+    job: Path, serving: Serving
+) -> None:
+    at = ("--address", serving.address)
+
+    def told(*arguments: str) -> Any:
+        done = run_cli(*arguments, "--json", *at)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    slow = ("--set", "pause_s=0.05", "--set", "epochs=6")
+    name = told("submit", str(job), "--detach", "--max-workers", "3", *slow)["job"]
+    with Client(serving.address) as client:
+        now = client.job(name).get
+        until(lambda: now().step >= 2)
+        assert told("resize", name, "--workers", "2")["workers"] == 2
+        until(lambda: now().workers == 2)
+        assert told("pause", name)["job"] == name
+        until(lambda: now().state == JobState.PAUSED)
+    paused = told("show", name)
+    assert paused["present_workers"] == 0
+    assert told("update", name, "--lr", "0.1", "--priority", "2", "--label", "team=a")["priority"] == 2
+    shown = run_cli("show", name, *at).stdout
+    for text in ("paused", "2 workers, from 1 to 3", "still to change    lr=0.1", "team=a"):
+        assert text in shown
+    assert "1 to 3 workers, not 4" in run_cli("resize", name, "--workers", "4", *at).stderr
+    told("resume", name)
+    watched = run_cli("watch", name, *at)
+    assert watched.returncode == 0, watched.stderr
+    for text in (
+        "paused: paused after",
+        "asked for: 2 workers",
+        "group 2 of 2 workers",
+        "resizing: from 1 to 2",
+    ):
+        assert text in watched.stderr
+    assert f"from step {paused['steps'] + 1} on: lr=0.1" in watched.stderr
+    # The learning rate is what it was, so all that was done to the job must not show in its bits.
+    plain = told("submit", str(job), "--set", "epochs=6")
+    assert told("show", name)["parameters_sha256"] == plain["parameters_sha256"] != ""
+
+
+def test_wrong_ways_to_steer_a_job_give_2_and_say_why(job: Path, serving: Serving) -> None:
+    at = ("--address", serving.address)
+    name = json.loads(run_cli("submit", str(job), "--json", *at).stdout)["job"]
+    for arguments, message in (
+        (("pause", name), "is succeeded and can't be paused"),
+        (("resize", name, "--workers", "0"), "--workers: expected 1 to 4096, not 0"),
+        (("update", name, "--lr", "-1"), "--lr: expected a finite number"),
+        (("update", name), "--lr, --priority, --label"),
+        (("submit", str(job), "--max-workers", "99"), "--max-workers: expected at most its 8 shards"),
+    ):
+        done = run_cli(*arguments, "--json", *at)
+        assert (done.returncode, done.stdout) == (2, ""), arguments
+        assert message in done.stderr
+    assert run_cli("update", name, "--label", "a=b", *at).returncode == 0
+
+
 def test_an_interrupt_of_submit_leaves_the_job_alone_and_says_how_to_come_back(
     job: Path, serving: Serving
 ) -> None:
@@ -320,6 +382,7 @@ def test_a_service_that_is_not_there_gives_3(job: Path) -> None:
         ("watch", "x"),
         ("logs", "x"),
         ("cancel", "x"),
+        ("resize", "x", "--workers", "2"),
         ("download", "x"),
     ):
         done = run_cli(*arguments, "--json", *at)
@@ -328,7 +391,7 @@ def test_a_service_that_is_not_there_gives_3(job: Path) -> None:
 
 
 def test_a_job_that_is_not_there_gives_2(serving: Serving) -> None:
-    for command in ("watch", "logs", "cancel", "download"):
+    for command in ("watch", "logs", "cancel", "pause", "download"):
         done = run_cli(command, "nobody", "--json", "--address", serving.address)
         assert (done.returncode, done.stdout) == (2, ""), command
         assert "no job 'nobody'" in done.stderr
