@@ -7,7 +7,7 @@ many in; none is sent to itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -113,14 +113,24 @@ class Exchange:
 
     def gather(self, payload: Sequence[Buffer], root: int = 0) -> list[memoryview] | None:
         """Every rank's payload on rank `root`, in rank order (its own is empty); None on the others."""
+        messages = self.gather_later(payload, root)()
+        return messages if self.rank == root else None
+
+    def gather_later(self, payload: Sequence[Buffer], root: int = 0) -> Callable[[], list[memoryview]]:
+        """`gather` whose messages are sent and taken when the result is called, from any thread; [] but on `root`."""
         tag = self._next(Phase.GATHER)
-        if self.rank != root:
-            self._transport.send(root, tag, payload)
-            return None
-        own = memoryview(b"")
-        return [
-            own if source == root else self._transport.recv(source, tag) for source in range(self.world_size)
-        ]
+
+        def carry_out() -> list[memoryview]:
+            if self.rank != root:
+                self._transport.send(root, tag, payload)
+                return []
+            own = memoryview(b"")
+            return [
+                own if source == root else self._transport.recv(source, tag)
+                for source in range(self.world_size)
+            ]
+
+        return carry_out
 
     def begin_at(self, other: Exchange) -> None:
         """Numbers messages from where `other`, over the same transport, has come to."""

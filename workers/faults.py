@@ -35,6 +35,8 @@ POINTS = (
     "capturing",
     "captured",
     "settled",
+    "writing",
+    "written",
     "leaving",
 )
 """Every place, in the order of a member's life: formation, step, what follows a step, the end."""
@@ -77,6 +79,11 @@ class FaultPoints:
     def reach(self, point: str, step: int) -> None:
         """Notes that this place is reached in step `step` (from 1), for heartbeats, and does what a test put there."""
         self.point, self.step, self.since = point, step, time.monotonic()
+        if self._faults:
+            self._look(point, step)
+
+    def reach_aside(self, point: str, step: int) -> None:
+        """`reach` from a thread that works beside the member's life."""
         if self._faults:
             self._look(point, step)
 

@@ -6,7 +6,6 @@ Called by member.py; the decisions are those of formation.py, which every rank m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ def taken_over(
     todo: list[int] | None = None
     if resolution.step is None:
         if slices is not None:
-            read = None if formation.resume is None else checkpoints.read(Path(formation.resume))
+            read = None if formation.resume is None else checkpoints.read(formation.resume)
             state.begin(slices, read)
             state.settled = True
     else:

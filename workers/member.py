@@ -18,7 +18,6 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from gradwire.training import parameters_sha256, state_arrays
-from gradwire.workers import checkpoint as checkpoints
 from gradwire.workers.checkpoint import CheckpointDamagedError
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.failures import failure_report
@@ -27,7 +26,6 @@ from gradwire.workers.formation import Formation, StateLostError
 from gradwire.workers.handover import taken_over
 from gradwire.workers.in_process import InProcessTransport
 from gradwire.workers.reports import (
-    CheckpointWritten,
     EvaluationFinished,
     Finished,
     Formed,
@@ -38,7 +36,7 @@ from gradwire.workers.reports import (
     Started,
     Warned,
 )
-from gradwire.workers.state import captured
+from gradwire.workers.snapshots import Snapshots
 from gradwire.workers.step import BUCKET_BYTES, OwnerFactory
 from gradwire.workers.training_state import TrainingState
 from gradwire.workers.transport import ExchangeAborted, ExchangeError, Listener, Transport
@@ -48,7 +46,7 @@ __all__ = ["End", "Member", "MemberEnded", "MemberSpec", "Progress"]
 
 @dataclass(frozen=True)
 class MemberSpec:
-    """What all members of a job share. `checkpoints`: the folder; `directory`: where the user's code runs."""
+    """What all members of a job share. `checkpoints`: a folder, or a URL of fsspec; `directory`: where the user's code runs."""
 
     job_file: str
     overrides: Mapping[str, str]
@@ -57,7 +55,6 @@ class MemberSpec:
     threads_per_worker: int
     checkpoints: str
     directory: str = ""
-    keep_checkpoints: int = 3
     deadline_s: float = 300.0
     """Longest wait for another rank's message: longer than any rank's single step and checkpoint."""
     live_copies: bool = True
@@ -124,9 +121,7 @@ class Member:
         self._transport: Transport | None = None
         self._orders: list[dict[str, Any]] = []
         self._told_step = 0
-        self._last_checkpoint = ""
-        self._checkpoint_step = -1
-        self._sha256 = ""
+        self._snapshots = Snapshots(spec.checkpoints, tell, self._faults.reach_aside)
 
     # The supervisor's part, from any thread.
 
@@ -305,6 +300,7 @@ class Member:
         self, formation: Formation, transport: Transport, state: TrainingState
     ) -> MemberEnded | None:
         """Makes steps until the job's end, this member's, or that of the group (None)."""
+        self._snapshots.settle()  # of a group that broke up
         begins = state.finished is None
         exchange = taken_over(transport, formation, state, self._reach, self.spec.live_copies)
         if exchange is None:
@@ -316,8 +312,8 @@ class Member:
         self, formation: Formation, state: TrainingState, exchange: Exchange, begins: bool
     ) -> MemberEnded | None:
         plan = state.plan
-        if begins and formation.resume is not None:
-            self._last_checkpoint, self._checkpoint_step = formation.resume, state.finished or 0
+        if begins and formation.resume is not None and exchange.rank == 0:
+            self._snapshots.resumed(formation.resume)
         if exchange.rank == 0:
             self._tell(Started(plan.total_steps, plan.epochs))
             self._tell(Formed(formation.generation, formation.workers, state.finished or 0, formation.reason))
@@ -333,6 +329,7 @@ class Member:
             if state.finished == plan.total_steps:
                 return self._finished(state, exchange)
             if any(order.get("regroup", 0) > formation.generation for order in asked):
+                self._snapshots.settle()  # while the others are there to send their parts
                 self._await_next()
                 return None
             asked = self._one_step(state, exchange, formation)
@@ -377,21 +374,14 @@ class Member:
         state.settled = True
         self._reach("settled", step + 1)
 
-    def _checkpoint(self, state: TrainingState, exchange: Exchange) -> bool:
-        """Writes a checkpoint, on rank 0, from what all ranks own. A failure is told, and training goes on."""
+    def _checkpoint(self, state: TrainingState, exchange: Exchange) -> None:
+        """Begins a checkpoint, which is written beside the training. A failure is told, and training goes on."""
         spec, step = self.spec, state.finished or 0
         self._reach("capturing", step)
-        assert state.slices is not None
-        content = captured(
-            state.model,
-            state.layout,
-            state.slices.own,
+        self._snapshots.take(
+            state,
             exchange,
-            step=step,
-            epoch=step // state.plan.steps_per_epoch,
-            total_steps=state.plan.total_steps,
-            schedule=state.schedule(),
-            spec={
+            {
                 "job_file": Path(spec.job_file).name,
                 "overrides": dict(spec.overrides),
                 "shards": spec.shards,
@@ -399,38 +389,31 @@ class Member:
                 "threads_per_worker": spec.threads_per_worker,
                 "settings": {name: getattr(state.job, name) for name in type(state.job).settings()},
             },
-            recent=state.recent_as_json(),
         )
         self._reach("captured", step)
-        if content is None:
+
+    def _written(self, state: TrainingState, exchange: Exchange) -> bool:
+        """Makes sure that the present step's checkpoint is on storage; whether it is. All ranks hear the same."""
+
+        def there() -> bool:
+            saved = self._snapshots.settle()
+            return (
+                exchange.all_gather_bytes(b"1" if saved and saved.step == state.finished else b"0")[0] == b"1"
+            )
+
+        if there():
             return True
-        try:
-            saved = checkpoints.write(Path(spec.checkpoints), content, spec.keep_checkpoints)
-        except OSError as error:
-            text = f"the checkpoint of step {step} could not be written ({error}); training goes on"
-            self._tell(Warned("CHECKPOINT_FAILED", text))
-            return False
-        self._last_checkpoint, self._sha256, self._checkpoint_step = (
-            str(saved.path),
-            saved.parameters_sha256,
-            step,
-        )
-        self._tell(CheckpointWritten(saved.step, str(saved.path), saved.parameters_sha256))
-        return True
+        self._checkpoint(state, exchange)
+        return there()
 
     def _paused(self, state: TrainingState, exchange: Exchange) -> bool:
         """Leaves a checkpoint and True; False where it could not be written: then the job goes on."""
-        written = (
-            exchange.all_gather_bytes(b"1" if self._checkpoint_step == state.finished else b"0")[0] == b"1"
-        )
-        if not written:
-            done = self._checkpoint(state, exchange)
-            written = exchange.all_gather_bytes(b"1" if done else b"0")[0] == b"1"
+        written = self._written(state, exchange)
         if exchange.rank == 0:
             with self._changed:
                 self._orders = [order for order in self._orders if "pause" not in order]
-            if written:
-                self._tell(Paused(state.finished or 0, self._last_checkpoint))
+            if written and self._snapshots.saved is not None:
+                self._tell(Paused(state.finished or 0, self._snapshots.saved.location))
             else:
                 self._tell(
                     Warned("PAUSE_FAILED", "there is no checkpoint to go on from; the job is not paused")
@@ -438,14 +421,16 @@ class Member:
         return written
 
     def _finished(self, state: TrainingState, exchange: Exchange) -> MemberEnded:
+        written = self._written(state, exchange)
         exchange.all_gather_bytes(b"")  # nobody leaves before all have made the last step
         if exchange.rank == 0:
-            if self._checkpoint_step != state.finished or not self._sha256:
-                self._sha256 = parameters_sha256(state_arrays(state.model))
-            if not self._last_checkpoint:  # another rank 0 wrote it
-                newest = checkpoints.newest_valid(Path(self.spec.checkpoints))
-                self._last_checkpoint = "" if newest is None else str(newest)
-            self._tell(Finished(self._sha256, self._last_checkpoint))
+            saved = self._snapshots.saved
+            if written and saved is not None:
+                self._tell(Finished(saved.parameters_sha256, saved.location))
+            else:
+                self._tell(
+                    Finished(parameters_sha256(state_arrays(state.model)), saved.location if saved else "")
+                )
         return MemberEnded(End.FINISHED)
 
     def _await_next(self) -> None:

@@ -9,61 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from gradwire.backends import to_numpy
 from gradwire.nn import Module
 from gradwire.optim import Optimizer
-from gradwire.training import ParameterLayout, state_arrays
+from gradwire.training import ParameterLayout
 from gradwire.workers.checkpoint import Checkpoint, CheckpointDamagedError
-from gradwire.workers.exchange import Exchange
 from gradwire.workers.step import SliceOwner
 
-__all__ = ["captured", "packed", "restore", "scheduled", "take_schedule", "unpacked"]
+__all__ = ["packed", "restore", "scheduled", "take_schedule", "unpacked"]
 
-Arrays = dict[str, np.ndarray[Any, Any]]
 _LENGTH = struct.Struct("<Q")
 _ALIGNMENT = 64
-
-
-def captured(
-    model: Module,
-    layout: ParameterLayout,
-    owner: SliceOwner,
-    exchange: Exchange,
-    *,
-    step: int,
-    epoch: int,
-    total_steps: int,
-    schedule: Mapping[str, Any],
-    spec: Mapping[str, Any],
-    recent: Sequence[Any],
-) -> Checkpoint | None:
-    """The checkpoint of this moment on rank 0, None on the others. Every rank calls it."""
-    slices = [
-        (key, offset, np.ascontiguousarray(to_numpy(array))) for key, offset, array in owner.state_slices()
-    ]
-    messages = exchange.gather(packed(slices))
-    if messages is None:
-        return None
-    shapes = {s.name: s.shape for s in layout.parameter_segments}
-    optimizer: Arrays = {}
-    for parts in (slices, *(unpacked(m) for m in messages if m.nbytes)):
-        for key, offset, array in parts:
-            if key not in optimizer:
-                optimizer[key] = np.zeros(shapes[key.rpartition("/")[0]], array.dtype)
-            optimizer[key].reshape(-1)[offset : offset + array.size] = array
-    persistent = state_arrays(model)
-    return Checkpoint(
-        step=step,
-        epoch=epoch,
-        total_steps=total_steps,
-        model=persistent,
-        optimizer=optimizer,
-        buffers={n: to_numpy(b._array) for n, b in model.named_buffers() if n not in persistent},
-        step_counts={s.name: n for s, n in zip(layout.parameter_segments, owner.step_counts, strict=True)},
-        scheduler=schedule,
-        spec=spec,
-        recent=recent,
-    )
 
 
 def restore(checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owner: SliceOwner) -> None:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from gradwire.workers import checkpoint as checkpoints
@@ -499,7 +498,7 @@ class Supervisor:
 
     def _newest_checkpoint(self) -> str | None:
         """The newest valid checkpoint, when no member writes; what led to it is told if it was not yet."""
-        folder = Path(self._spec.checkpoints)
+        folder = self._spec.checkpoints
         checkpoints.clear_unfinished(folder)
         path = checkpoints.newest_valid(folder, lambda text: self._tell(Warned("CHECKPOINT_DAMAGED", text)))
         if path is None:
@@ -513,8 +512,8 @@ class Supervisor:
                     self._tell(report)
             else:
                 self._tell_once(report)
-        self._tell_once(CheckpointWritten(saved.step, str(path), saved.parameters_sha256))
-        return str(path)
+        self._tell_once(CheckpointWritten(saved.step, path, saved.parameters_sha256))
+        return path
 
     def _tell_once(self, report: StepFinished | EvaluationFinished | CheckpointWritten) -> None:
         """Tells it unless it was told: some steps are made again, with the same bits."""

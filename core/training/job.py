@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import inspect
+import re
 import sys
 import types
 import typing
@@ -61,6 +62,12 @@ class Job:
     checkpoint_every: int = 0
     """Steps between checkpoints; 0: one at the end of each epoch. There is always one after the last step."""
 
+    keep_last: int = 3
+    """How many of the newest checkpoints stay."""
+    keep_every: int = 0
+    """Checkpoints of steps that this number divides stay too; 0: none."""
+    keep_best: str | None = None
+    """"min loss" or "max accuracy", say: the checkpoint whose evaluation was best stays too."""
     overlap_exchange: bool = True
     """Send gradients to other workers while backward still runs; no bit depends on it."""
 
@@ -142,12 +149,22 @@ class Job:
         missing = [text for part, text in what.items() if getattr(type(self), part) is getattr(Job, part)]
         if missing:
             raise JobFileError(f"class {name} lacks " + " and ".join(missing))
-        for setting, least in (("epochs", 1), ("batch_size", 1), ("checkpoint_every", 0)):
+        for setting, least in (
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("checkpoint_every", 0),
+            ("keep_last", 1),
+            ("keep_every", 0),
+        ):
             value = getattr(self, setting)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise JobFileError(
                     f"{name}.{setting}: expected an integer of at least {least}, got {value!r}"
                 )
+        if self.keep_best is not None and not re.fullmatch(r"(min|max) \S.*", str(self.keep_best)):
+            raise JobFileError(
+                f"{name}.keep_best: expected 'min METRIC' or 'max METRIC', such as 'min loss', or None, got {self.keep_best!r}"
+            )
         if self.schedule_every not in ("epoch", "step"):
             raise JobFileError(
                 f"{name}.schedule_every: expected 'epoch' or 'step', got {self.schedule_every!r}"

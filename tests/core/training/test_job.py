@@ -54,6 +54,9 @@ def test_a_job_file_is_loaded_with_its_settings_first(write):
         "clip_grad_norm",
         "schedule_every",
         "checkpoint_every",
+        "keep_last",
+        "keep_every",
+        "keep_best",
         "overlap_exchange",
     ]
     assert job.settings()["epochs"] == 3
