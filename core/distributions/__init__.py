@@ -12,6 +12,7 @@ from .distribution import ExponentialFamily as ExponentialFamily
 from .gamma import *
 from .kl import kl_divergence as kl_divergence
 from .kl import register_kl as register_kl
+from .kl_pairs import *
 from .low_rank import *
 from .matrices import *
 from .mixture import *

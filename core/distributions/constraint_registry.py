@@ -10,6 +10,7 @@ from . import transforms as t
 from .transforms_of_parts import (
     CatTransform,
     CorrCholeskyTransform,
+    LowerCholeskyTransform,
     PositiveDefiniteTransform,
     StackTransform,
 )
@@ -89,6 +90,6 @@ _enter_common(biject_to)
 _enter_common(transform_to)
 biject_to.register(c.simplex, lambda _: t.StickBreakingTransform())
 transform_to.register(c.simplex, lambda _: t.SoftmaxTransform())
-transform_to.register(c.lower_cholesky, lambda _: t.LowerCholeskyTransform())
+transform_to.register(c.lower_cholesky, lambda _: LowerCholeskyTransform())
 transform_to.register(c.positive_definite, lambda _: PositiveDefiniteTransform())
 transform_to.register(c.positive_semidefinite, lambda _: PositiveDefiniteTransform())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..functions import exp, log, tanh
+from ..functions import log, tanh
 from ..nn.functional import logsigmoid, pad, softplus
 from ..tensor import Tensor
 from . import constraints
 
 __all__ = [
-    "AbsTransform", "AffineTransform", "ComposeTransform", "ExpTransform", "IndependentTransform", "LowerCholeskyTransform",
+    "AbsTransform", "AffineTransform", "ComposeTransform", "ExpTransform", "IndependentTransform",
     "PowerTransform", "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StickBreakingTransform", "TanhTransform", "Transform",
     "identity_transform",
 ]  # fmt: skip
@@ -20,6 +20,12 @@ __all__ = [
 def summed(value: Any, n: int) -> Any:
     """`value` summed over its last n dimensions."""
     return value.flatten(value.ndim - n).sum(-1) if n and isinstance(value, Tensor) else value
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return bool((a == b).all())  # type: ignore[union-attr]
+    return bool(a == b)
 
 
 class Transform:
@@ -82,10 +88,16 @@ class Transform:
         return tuple(shape)
 
     def __eq__(self, other: object) -> bool:
-        return self is other
+        """Whether the other is of the same kind and numbers."""
+        if self is other or type(self) is not type(other):
+            return self is other
+        own, others = (
+            {k: v for k, v in t.__dict__.items() if k not in ("_last", "_cache_size")} for t in (self, other)
+        )
+        return own.keys() == others.keys() and all(_same(v, others[k]) for k, v in own.items())
 
     def __hash__(self) -> int:
-        return id(self)
+        return hash(type(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -427,23 +439,6 @@ def _clipped(p: Tensor) -> Tensor:
 
     f = finfo(p.dtype)
     return p.clamp(min=f.tiny, max=1.0 - f.eps)
-
-
-class LowerCholeskyTransform(Transform):
-    """Matrices to lower triangular ones with a positive diagonal."""
-
-    domain = constraints.independent(constraints.real, 2)
-    codomain = constraints.lower_cholesky
-
-    def _call(self, x: Tensor) -> Tensor:
-        from ..functions import diag_embed
-
-        return x.tril(-1) + diag_embed(exp(x.diagonal(dim1=-2, dim2=-1)))
-
-    def _inverse(self, y: Tensor) -> Tensor:
-        from ..functions import diag_embed
-
-        return y.tril(-1) + diag_embed(log(y.diagonal(dim1=-2, dim2=-1)))
 
 
 def __getattr__(name: str) -> Any:

@@ -6,16 +6,16 @@ import math
 from typing import Any
 
 from ..creation import eye, zeros
-from ..functions import cat, stack, tril_indices
+from ..functions import cat, diag_embed, exp, log, stack, tril_indices
 from ..limits import finfo
 from ..nn.functional import pad, softplus
 from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution
-from .transforms import LowerCholeskyTransform, Transform, summed
+from .transforms import Transform, summed
 
 __all__ = [
-    "CatTransform", "CorrCholeskyTransform", "CumulativeDistributionTransform", "PositiveDefiniteTransform", "ReshapeTransform",
+    "CatTransform", "CorrCholeskyTransform", "CumulativeDistributionTransform", "LowerCholeskyTransform", "PositiveDefiniteTransform", "ReshapeTransform",
     "StackTransform",
 ]  # fmt: skip
 
@@ -78,6 +78,19 @@ class CumulativeDistributionTransform(Transform):
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return self.distribution.log_prob(x)
+
+
+class LowerCholeskyTransform(Transform):
+    """Matrices to lower triangular ones with a positive diagonal."""
+
+    domain = constraints.independent(constraints.real, 2)
+    codomain = constraints.lower_cholesky
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x.tril(-1) + diag_embed(exp(x.diagonal(dim1=-2, dim2=-1)))
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.tril(-1) + diag_embed(log(y.diagonal(dim1=-2, dim2=-1)))
 
 
 class PositiveDefiniteTransform(Transform):
