@@ -88,7 +88,8 @@ class Books:
         self.accounts = inventory.accounts
         self.held: dict[str, Held] = {}
         self._scores: dict[str, float] = {}
-        self.claims: dict[str, list[tuple[Waiting, int]]] = {}
+        self._limited: dict[str, bool] = {}
+        self.claims: dict[str, list[tuple[Waiting, int, int]]] = {}
         self.live: dict[str, Live] = {}
         for job in sorted(running, key=lambda each: each.order):
             live = Live(job, [self.index.get(name) for name in job.nodes], job.level, started=False)
@@ -167,14 +168,17 @@ class Books:
         held.storage_bytes += jobs * job.storage_bytes
         self._scores.pop(job.owner, None)
 
-    def claim(self, job: Waiting, level: int) -> None:
-        """Keeps of its owner's quota what this job needs: the owner's later jobs leave it alone."""
+    def claim(self, job: Waiting, level: int, place: int) -> None:
+        """Keeps of its owner's quota what this job needs: the owner's jobs at later places leave it alone."""
         if self.limited(job.owner):
-            self.claims.setdefault(job.owner, []).append((job, level))
+            self.claims.setdefault(job.owner, []).append((job, level, place))
 
     def limited(self, owner: str) -> bool:
         """True for an owner with any quota."""
-        return self.account(owner).quota != _UNLIMITED
+        known = self._limited.get(owner)
+        if known is None:
+            known = self._limited[owner] = self.account(owner).quota != _UNLIMITED
+        return known
 
     def files_short(self, job: Waiting) -> tuple[str, int, int] | None:
         """Where what the owner has stored leaves too little, so that no job's end would help: (resource, needed, left)."""
@@ -189,30 +193,34 @@ class Books:
         return "storage_bytes", job.storage_bytes, left
 
     def quota_short(
-        self, job: Waiting, without: Held | None = None, claims: bool = True
+        self, job: Waiting, without: Held | None = None, place: float = inf
     ) -> tuple[str, int, int] | None:
         """What of its owner's quota is short for the least this job needs: (resource, needed, left), None where nothing is.
 
-        `without` is subtracted from what the owner holds; what earlier jobs of the owner claim is added, if `claims`.
+        `without` is subtracted from what the owner holds; what others of it claim at places before `place` is added.
         """
-        account = self.account(job.owner)
-        if account.quota == _UNLIMITED:
+        if not self.limited(job.owner):
             return None
+        account = self.account(job.owner)
         held = self.held.get(job.owner) or _NOTHING
         less = without or _NOTHING
         needs = least_needs(job)
-        ahead = self.claims.get(job.owner, ()) if claims else ()
+        ahead = self.ahead(job, place)
         for resource in QUOTA_RESOURCES:
             limit = getattr(account.quota, resource)
             if limit is None or not needs[resource]:
                 continue
             used = getattr(held, resource) - getattr(less, resource)
-            used += sum(least_needs(other)[resource] for other, _ in ahead if other is not job)
+            used += sum(least_needs(other)[resource] for other in ahead)
             if resource == "storage_bytes":
                 used += account.stored_bytes
             if used + needs[resource] > limit:
                 return resource, needs[resource], max(limit - used, 0)
         return None
+
+    def ahead(self, job: Waiting, place: float) -> list[Waiting]:
+        """Who has a claim on the quota of this job's owner before it."""
+        return [other for other, _, at in self.claims.get(job.owner, ()) if at < place and other is not job]
 
     def may_grow(self, live: Live) -> bool:
         """True where the quota has room for one more worker, besides claims of those who could not take it back."""
@@ -221,7 +229,7 @@ class Books:
             return True
         held, quota = self.held[owner], self.account(owner).quota
         gpus, cpus = held.gpus + shape.gpus, held.cpus + shape.cpus
-        for job, level in self.claims.get(owner, ()):
+        for job, level, _ in self.claims.get(owner, ()):
             if live.job.priority > level:
                 gpus += job.minimum * job.shape.gpus
                 cpus += job.minimum * job.shape.cpus

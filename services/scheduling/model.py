@@ -7,18 +7,14 @@ service from its store and cluster, by simulation.py and by tests from thin air.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What one worker takes of a node."""
+class Shape(NamedTuple):
+    """What one worker takes of a node. (A tuple: it is hashed a dozen times for each job of a pass.)"""
 
     gpus: int
     cpus: int
-
-    def __post_init__(self) -> None:
-        if self.gpus < 0 or self.cpus < 0 or self.gpus + self.cpus == 0:
-            raise ValueError(f"Shape: a worker takes at least one GPU or CPU, none negative: {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +53,8 @@ class Waiting:
             raise ValueError(
                 f"job {self.job_id}: expected 1 <= minimum <= maximum workers, got {self.minimum} and {self.maximum}"
             )
+        if min(self.shape) < 0 or max(self.shape) == 0:
+            raise ValueError(f"job {self.job_id}: a worker takes at least one GPU or CPU, got {self.shape}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,24 +87,38 @@ class _Pass:
         self.books.claims.clear()
         self.left = []
         again = False
+        dead: dict[object, int] = {}
         for job, level in line(self.candidates, self.policy, self.now, self.books.score):
-            short = self.books.quota_short(job) is not None
-            if not short and self._fits(job):
-                self._start(job, level, self._placed(job))
+            kept = self._beside(job)
+            # Without a release, room and quota only fall: what failed fails again for its equals, at once.
+            limited = (job.owner, job.storage_bytes) if self.books.limited(job.owner) else None
+            key = (job.shape, job.minimum, job.one_host, kept is None, limited)
+            if job.priority <= dead.get(key, job.priority - 1):
+                self.left.append((job, level))
                 continue
-            found = None if self._hopeless(job) else find(self.books, job, level, self._beside(job))
+            short = limited is not None and self.books.quota_short(job) is not None
+            closed = self.reservation is not None and not self.policy.backfill
+            slots = self.now_slots if kept is None else self.slots
+            if not short and not closed and slots.fits(job):
+                placement = place(slots.of(job.shape)[0], job.minimum, job.one_host)
+                assert placement is not None  # fits() said so
+                self._start(job, level, placement, kept)
+                continue
+            found = None if closed or self._hopeless(job, kept) else find(self.books, job, level, kept)
             if found is not None:
                 self._take(job, found[0])
-                self._start(job, level, found[1])
+                self._start(job, level, found[1], kept)
                 again = again or bool(self.left)
+                dead.clear()
                 continue
-            self._note_failure(job)
+            dead[key] = job.priority
+            self._note_failure(job, kept)
             self.left.append((job, level))
             if self.reservation is None and not short:
                 self._reserve(job, level)
-                self.books.claim(job, level)
+                self.books.claim(job, level, len(self.left))
             elif short and job.owner not in self.books.claims:
-                self.books.claim(job, level)
+                self.books.claim(job, level, len(self.left))
         return again
 
     def _beside(self, job: Waiting) -> Reservation | None:
@@ -114,21 +128,7 @@ class _Pass:
             return None
         return kept
 
-    def _room(self, job: Waiting) -> Slots:
-        return self.slots if self._beside(job) is not None else self.now_slots
-
-    def _fits(self, job: Waiting) -> bool:
-        if self.reservation is not None and not self.policy.backfill:
-            return False
-        return self._room(job).fits(job)
-
-    def _placed(self, job: Waiting) -> Placement:
-        placement = place(self._room(job).of(job.shape)[0], job.minimum, job.one_host)
-        assert placement is not None  # fits() said so
-        return placement
-
-    def _start(self, job: Waiting, level: int, placement: Placement) -> None:
-        kept = self._beside(job)
+    def _start(self, job: Waiting, level: int, placement: Placement, kept: Reservation | None) -> None:
         self.all_live.append(self.books.start(job, placement, level))
         if kept is not None:
             for node, workers in placement:
@@ -140,8 +140,6 @@ class _Pass:
         for unit in taken:
             live = unit.live
             whole = Unit(live, live.ranks, pause=True) if unit.pause else unit
-            if live.paused_for is not None:
-                continue
             touched.update(node for rank in whole.ranks if (node := live.nodes[rank]) is not None)
             if self.reservation is not None:
                 spare_given(whole, self.reservation.spare, self.reservation)
@@ -161,24 +159,21 @@ class _Pass:
         if self.reservation is not None:
             self.slots = Slots(self.books.free, self.reservation.spare)
 
-    # What could be taken only falls in the course of a sweep: a job fails where one that needed no more and could take no less has failed.
+    # What could be taken only falls in the course of a sweep: who needs no less and may take no more than one that failed, fails.
 
-    def _failure_key(self, job: Waiting) -> tuple[Shape, bool, bool, str | None]:
+    def _failure_key(self, job: Waiting, kept: Reservation | None) -> tuple[Shape, bool, bool, str | None]:
         owner = job.owner if self.books.limited(job.owner) else None
-        return job.shape, job.one_host, self._beside(job) is None, owner
+        return job.shape, job.one_host, kept is None, owner
 
-    def _hopeless(self, job: Waiting) -> bool:
-        if self.reservation is not None and not self.policy.backfill:
-            return True
-        known = self.failed.get(self._failure_key(job), ())
+    def _hopeless(self, job: Waiting, kept: Reservation | None) -> bool:
+        known = self.failed.get(self._failure_key(job, kept), ())
         return any(job.priority <= priority and job.minimum >= least for priority, least in known)
 
-    def _note_failure(self, job: Waiting) -> None:
-        if self._hopeless(job):
-            return
-        key = self._failure_key(job)
-        known = [(p, n) for p, n in self.failed.get(key, ()) if p > job.priority or n < job.minimum]
-        self.failed[key] = [*known, (job.priority, job.minimum)]
+    def _note_failure(self, job: Waiting, kept: Reservation | None) -> None:
+        if not self._hopeless(job, kept):
+            key = self._failure_key(job, kept)
+            known = [(p, n) for p, n in self.failed.get(key, ()) if p > job.priority or n < job.minimum]
+            self.failed[key] = [*known, (job.priority, job.minimum)]
 
     # Growth
 

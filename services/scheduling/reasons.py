@@ -18,7 +18,7 @@ from gradwire.services.scheduling.books import (
 )
 from gradwire.services.scheduling.decisions import Code, Holder, Wait
 from gradwire.services.scheduling.model import Inventory, Policy, Waiting
-from gradwire.services.scheduling.placement import Free, place
+from gradwire.services.scheduling.placement import Free, Placement, place
 from gradwire.services.scheduling.reserving import Reservation
 
 
@@ -46,8 +46,9 @@ class Reasons:
         reason = self.never(job)
         if reason is None and job.not_before > self.books.now:
             reason = Wait(job.job_id, Code.BACKOFF, "seconds", 0, 0, by=job.not_before)
-        if reason is None and (short := self.books.files_short(job)) is not None:
-            reason = Wait(job.job_id, Code.QUOTA, *short)
+        if reason is None and self.books.limited(job.owner):
+            short = self.books.files_short(job)
+            reason = None if short is None else Wait(job.job_id, Code.QUOTA, *short)
         if reason is not None:
             self.refused.append(reason)
         return reason is not None
@@ -56,11 +57,10 @@ class Reasons:
         """Limits, then the owner's quota, then all nodes empty."""
         if job.longest_s is not None and job.longest_s <= 0:
             return Wait(job.job_id, Code.NEVER, "seconds", 1, 0)
-        account = self.books.accounts.get(job.owner)
-        if account is not None:
-            needs = least_needs(job)
+        if self.books.limited(job.owner):
+            quota, needs = self.books.account(job.owner).quota, least_needs(job)
             for resource in QUOTA_RESOURCES:
-                limit = getattr(account.quota, resource)
+                limit = getattr(quota, resource)
                 if limit is not None and needs[resource] > limit:
                     return Wait(job.job_id, Code.NEVER, resource, needs[resource], limit)
         if self._all.fits(job):
@@ -73,28 +73,28 @@ class Reasons:
         lenders = sorted(
             {live.job.priority for live in self.books.live.values() if live.settled and live.lent}
         )
-        rooms: dict[int, tuple[Free, Slots]] = {}
+        rooms: dict[int, _Releases] = {}
+        now_slots = Slots(self.books.free)
         waits: list[Wait] = []
-        for place_, (job, level) in enumerate(left, start=1):
+        for at, (job, level) in enumerate(left, start=1):
             by = None
             if reservation is not None and job is reservation.job and not isinf(reservation.by):
                 by = reservation.by
-            short = self.books.quota_short(job)
+            short = self.books.quota_short(job, place=at)
             rank = bisect_right(lenders, level)
             key: object = (job.shape, job.minimum, job.one_host, rank)
             if short is not None:
-                key = (job.owner, job.shape, job.minimum, job.storage_bytes)
+                ahead = len(self.books.ahead(job, at))
+                key = (job.owner, job.shape, job.minimum, job.storage_bytes, job.one_host, ahead, rank)
             reason = known.get(key)
             if reason is None:
                 if rank not in rooms:
-                    free = self._with_lent(level)
-                    rooms[rank] = free, Slots(free)
-                reason = None if short is None else self._quota_reason(job, short, rooms[rank][1])
+                    rooms[rank] = _Releases(self.books, level)
+                room = rooms[rank]
+                reason = None if short is None else self._quota_reason(job, short, at, room.slots)
                 if reason is None:
-                    reason = self._room_reason(job, level, *rooms[rank], reservation)
-                # The first claimant's reason is its own: to those behind it, it is the blocker.
-                if all(job is not other for other, _ in self.books.claims.get(job.owner, ())):
-                    known[key] = reason
+                    reason = self._room_reason(job, room, now_slots, reservation)
+                known[key] = reason
             waits.append(
                 Wait(
                     job.job_id,
@@ -103,98 +103,35 @@ class Reasons:
                     reason.needed,
                     reason.available,
                     reason.holders,
-                    place_,
+                    at,
                     by,
                 )
             )
         refused = sorted(self.refused, key=lambda each: each.job_id)
         return [*waits, *refused]
 
-    def _with_lent(self, level: int) -> Free:
-        free = self.books.free.copy()
-        for live in self.books.live.values():
-            if live.settled and live.job.priority <= level:
-                for rank in live.lent:
-                    node = live.nodes[rank]
-                    if node is not None:
-                        free.give(node, live.job.shape, 1)
-        return free
-
     def _room_reason(
-        self, job: Waiting, level: int, free: Free, slots: Slots, reservation: Reservation | None
+        self, job: Waiting, room: "_Releases", now_slots: Slots, reservation: Reservation | None
     ) -> Wait:
-        short = _short(job, self.books.free, Slots(self.books.free))
-        if slots.fits(job) and reservation is not None and reservation.job is not job:
+        short = _short(job, self.books.free, now_slots)
+        if room.slots.fits(job) and reservation is not None and reservation.job is not job:
             ahead = reservation.job
             amount = ahead.minimum * (ahead.shape.gpus or ahead.shape.cpus)
             return Wait("", Code.BEHIND, *short, (Holder(ahead.job_id, ahead.owner, amount),))
         code = Code.FRAGMENTED if short[0] == "workers" else Code.NO_CAPACITY
-        return Wait("", code, *short, self._room_holders(job, level, free))
+        return Wait("", code, *short, room.holders(job))
 
-    def _room_holders(self, job: Waiting, level: int, free: Free) -> tuple[Holder, ...]:
-        """A smallest set of jobs, those first that end first, without which there is room: none of them can be left out."""
-        live = sorted(self.books.live.values(), key=lambda each: each.order_key)
-
-        def kept(each: Live) -> Iterable[int]:
-            lent = each.settled and each.job.priority <= level
-            for rank in each.ranks:
-                node = each.nodes[rank]
-                if node is not None and not (lent and rank >= each.job.minimum):
-                    yield node
-
-        def room(count: int) -> Free:
-            wide = free.copy()
-            for each in live[:count]:
-                for node in kept(each):
-                    wide.give(node, each.job.shape, 1)
-            return wide
-
-        def fits(wide: Free) -> bool:
-            return (
-                place([max(each, 0) for each in wide.slots(job.shape)], job.minimum, job.one_host) is not None
-            )
-
-        count = first_true(len(live), lambda k: fits(room(k)))
-        if count is None:
-            return ()
-        wide = room(count)
-        placement = place([max(each, 0) for each in wide.slots(job.shape)], job.minimum, job.one_host)
-        assert placement is not None  # count fits
-        for node, workers in placement:
-            wide.give(node, job.shape, -workers)
-        wanted = {node for node, _ in placement}
-        holders: list[Holder] = []
-        for each in reversed(live[:count]):
-            nodes = [node for node in kept(each) if node in wanted]
-            for node in nodes:
-                wide.give(node, each.job.shape, -1)
-            if any(
-                (job.shape.gpus and wide.gpus[node] < 0) or (job.shape.cpus and wide.cpus[node] < 0)
-                for node in nodes
-            ):
-                for node in nodes:
-                    wide.give(node, each.job.shape, 1)
-                amount = len(each.ranks) * (each.job.shape.gpus if job.shape.gpus else each.job.shape.cpus)
-                holders.append(Holder(each.job.job_id, each.job.owner, amount))
-        return tuple(reversed(holders))
-
-    def _quota_reason(self, job: Waiting, short: tuple[str, int, int], slots: Slots) -> Wait | None:
-        own = self.books.quota_short(job, claims=False)
+    def _quota_reason(self, job: Waiting, short: tuple[str, int, int], at: int, slots: Slots) -> Wait | None:
+        own = self.books.quota_short(job, place=0)
         if own is not None:
             return Wait("", Code.QUOTA, *own, self._quota_holders(job))
         if not slots.fits(job):
             return None
-        ahead = self.books.claims[job.owner]
-        return Wait(
-            "",
-            Code.BEHIND,
-            *short,
-            tuple(
-                Holder(other.job_id, other.owner, least_needs(other)[short[0]])
-                for other, _ in ahead
-                if other is not job
-            ),
+        holders = tuple(
+            Holder(other.job_id, other.owner, least_needs(other)[short[0]])
+            for other in self.books.ahead(job, at)
         )
+        return Wait("", Code.BEHIND, *short, holders)
 
     def _quota_holders(self, job: Waiting) -> tuple[Holder, ...]:
         own = sorted(
@@ -211,19 +148,90 @@ class Reasons:
                 total.storage_bytes += live.job.storage_bytes
             return total
 
-        count = first_true(len(own), lambda k: self.books.quota_short(job, held(own[:k]), False) is None)
+        count = first_true(len(own), lambda k: self.books.quota_short(job, held(own[:k]), 0) is None)
         if count is None:
             return ()
-        short = self.books.quota_short(job, claims=False)
+        short = self.books.quota_short(job, place=0)
         needed = own[:count]
         for live in reversed(own[:count]):
             without = [each for each in needed if each is not live]
-            if self.books.quota_short(job, held(without), False) is None:
+            if self.books.quota_short(job, held(without), 0) is None:
                 needed = without
         resource = short[0] if short is not None else "jobs"
         return tuple(
             Holder(live.job.job_id, live.job.owner, getattr(held([live]), resource)) for live in needed
         )
+
+
+class _Releases:
+    """What would be free, were jobs gone in the order in which they end, for waiting jobs of a level that may take the same lent workers."""
+
+    STRIDE = 16
+
+    def __init__(self, books: Books, level: int) -> None:
+        self.free = books.free.copy()
+        self.parts: list[tuple[Live, list[tuple[int, int]]]] = []
+        for live in sorted(books.live.values(), key=lambda each: each.order_key):
+            lent = live.settled and live.job.priority <= level
+            counts: dict[int, int] = {}
+            for rank in live.ranks:
+                node = live.nodes[rank]
+                if node is None:
+                    continue
+                if lent and rank >= live.job.minimum:
+                    self.free.give(node, live.job.shape, 1)
+                else:
+                    counts[node] = counts.get(node, 0) + 1
+            self.parts.append((live, list(counts.items())))
+        self.slots = Slots(self.free)
+        self._after: list[Free] = [self.free]
+
+    def after(self, count: int) -> Free:
+        """What is free without the first `count` jobs."""
+        step = self.STRIDE
+        while len(self._after) <= count // step:
+            last = (len(self._after) - 1) * step
+            self._after.append(self._given(self._after[-1], last, last + step))
+        return self._given(self._after[count // step], count // step * step, count)
+
+    def _given(self, free: Free, first: int, end: int) -> Free:
+        free = free.copy()
+        for live, counts in self.parts[first:end]:
+            for node, workers in counts:
+                free.give(node, live.job.shape, workers)
+        return free
+
+    def holders(self, job: Waiting) -> tuple[Holder, ...]:
+        """Jobs without which there is room, those first that end first; on the nodes where that is, none can be left out."""
+
+        def placed(count: int) -> Placement | None:
+            room = [max(each, 0) for each in self.after(count).slots(job.shape)]
+            return place(room, job.minimum, job.one_host)
+
+        count = first_true(len(self.parts), lambda k: placed(k) is not None)
+        if count is None:
+            return ()
+        placement = placed(count)
+        assert placement is not None  # count fits
+        wide = self.after(count)
+        for node, workers in placement:
+            wide.give(node, job.shape, -workers)
+        wanted = {node for node, _ in placement}
+        holders: list[Holder] = []
+        for live, counts in reversed(self.parts[:count]):
+            shape = live.job.shape
+            here = [(node, workers) for node, workers in counts if node in wanted]
+            for node, workers in here:
+                wide.give(node, shape, -workers)
+            if any(
+                (job.shape.gpus and wide.gpus[node] < 0) or (job.shape.cpus and wide.cpus[node] < 0)
+                for node, _ in here
+            ):
+                for node, workers in here:
+                    wide.give(node, shape, workers)
+                amount = len(live.ranks) * (shape.gpus if job.shape.gpus else shape.cpus)
+                holders.append(Holder(live.job.job_id, live.job.owner, amount))
+        return tuple(reversed(holders))
 
 
 def _short(job: Waiting, free: Free, slots: Slots) -> tuple[str, int, int]:
