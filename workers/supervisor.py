@@ -234,7 +234,7 @@ class Supervisor:
     def _begin(self) -> None:
         """The first group: whole or not at all."""
         members = self._hire(self._wanted)
-        self._form(members, len(members), "the job begins", restart=True)
+        self._form(members, len(members), "", restart=True)
 
     def _hire(self, count: int) -> list[int]:
         members = [self._next_member + k for k in range(count)]
@@ -262,6 +262,8 @@ class Supervisor:
             resume = None
             if restart:
                 resume = self._newest_checkpoint()
+                step = self._told.get(CheckpointWritten, 0)
+                reason = f"going on from the checkpoint of step {step}" if resume else "the job begins"
             secret = secrets.token_bytes(SECRET_BYTES)
             hosts = tuple(self._crew.host(member) for member in members)
             group = _Group(generation, members, workers)
@@ -302,7 +304,7 @@ class Supervisor:
         alive = alive[: self._wanted]
         members = alive + self._hire(self._wanted - len(alive))
         self._tell(Warned("STATE_LOST", f"{reason}; going on from the newest checkpoint"))
-        self._form(members, len(members), reason, restart=True)
+        self._form(members, len(members), "", restart=True)
 
     # What came.
 
