@@ -13,6 +13,7 @@ from . import (
     distributions,
     func,
     graph,
+    jit,
     linalg,
     nn,
     optim,

@@ -1,5 +1,6 @@
 """What libraries that import torch by its name compute, as JSON: run under PyTorch, and under gradwire in its place."""
 
+import importlib.util
 import json
 import sys
 
@@ -103,8 +104,30 @@ def pytorch_tcn():
     return [out, *(p.grad for p in model.parameters())]
 
 
-NAMES = "einops lion_pytorch entmax rotary_embedding_torch torch_ema pytorch_warmup pytorch_tcn".split()
+def x_transformers():
+    from x_transformers import Decoder, Encoder, TransformerWrapper
+
+    told = []
+    for layers in (
+        Decoder(dim=16, depth=2, heads=2, rotary_pos_emb=True),
+        Encoder(dim=16, depth=1, heads=2, use_rmsnorm=True, ff_glu=True),
+    ):
+        model = TransformerWrapper(num_tokens=20, max_seq_len=16, attn_layers=layers)
+        with torch.no_grad():
+            for i, p in enumerate(model.parameters()):
+                p.copy_(data(i + 1, *p.shape)[i] * 0.2)
+        out = model(torch.arange(10).reshape(1, 10))
+        nn.functional.cross_entropy(out.transpose(1, 2), torch.arange(1, 11).reshape(1, 10)).backward()
+        told += [out, *(p.grad for p in model.parameters() if p.grad is not None)]
+    return told
+
+
+NAMES = "einops lion_pytorch entmax rotary_embedding_torch torch_ema pytorch_warmup pytorch_tcn x_transformers".split()
 
 if __name__ == "__main__":
-    told = {name: [t.detach().tolist() for t in globals()[name]()] for name in NAMES}
+    told = {
+        name: [t.detach().tolist() for t in globals()[name]()]
+        for name in NAMES
+        if importlib.util.find_spec(name)
+    }
     print(json.dumps({"library": torch.__name__, "arguments": sys.argv[1:], "told": told}))
