@@ -103,7 +103,9 @@ class Chi2(Gamma):
         super().__init__(0.5 * df, 0.5, validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        return Chi2(self.df.expand(*batch_shape), validate_args=False)
+        new = Chi2(self.df.expand(*batch_shape), validate_args=False)
+        new._validate_args = self._validate_args
+        return new
 
 
 class Dirichlet(ExponentialFamily):
@@ -185,11 +187,10 @@ class Beta(ExponentialFamily):
         return f"{type(self).__name__}()"
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        return Beta(
-            self.concentration1.expand(*batch_shape),
-            self.concentration0.expand(*batch_shape),
-            validate_args=False,
-        )
+        params = (self.concentration1.expand(*batch_shape), self.concentration0.expand(*batch_shape))
+        new = Beta(*params, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
 
     @property
     def mean(self) -> Tensor:

@@ -75,9 +75,10 @@ class MultivariateNormal(Distribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         k = self._event_shape[0]
         factor = broadcast_to(self._factor, (*batch_shape, k, k))
-        return MultivariateNormal(
-            broadcast_to(self.loc, (*batch_shape, k)), scale_tril=factor, validate_args=False
-        )
+        loc = broadcast_to(self.loc, (*batch_shape, k))
+        new = MultivariateNormal(loc, scale_tril=factor, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
 
     @property
     def mean(self) -> Tensor:

@@ -223,6 +223,10 @@ def test_straight_through_samples_have_the_gradient_of_probs():
     "act",
     [
         lambda t, D: D.HalfCauchy(-1.0),
+        lambda t, D: D.Chi2(1.0).expand((2,)).log_prob(t.tensor(-1.0)),
+        lambda t, D: D.Beta(1.0, 1.0).expand((2,)).log_prob(t.tensor(2.0)),
+        lambda t, D: D.MultivariateNormal(t.zeros(2), t.eye(2)).expand((3,)).log_prob(t.zeros(3)),
+        lambda t, D: D.Pareto(1.0, 1.0).expand((2,)).log_prob(t.tensor(0.5)),
         lambda t, D: D.HalfCauchy(1.0).log_prob(t.tensor(-1.0)),
         lambda t, D: D.HalfCauchy(1.0, validate_args=False).log_prob(t.tensor([-1.0])).tolist(),
         lambda t, D: D.InverseGamma(-1.0, 1.0),
