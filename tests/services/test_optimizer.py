@@ -12,8 +12,7 @@ from gradwire import Job, nn, optim
 from gradwire.backends import Device
 from gradwire.nn import functional as F
 from gradwire.services.optimizer import SliceOptimizer
-from gradwire.training import BLOCK, JobFileError, ParameterLayout, train_solo
-from gradwire.training.solo import build
+from gradwire.training import BLOCK, JobFileError, ParameterLayout, build, train_solo
 from gradwire.utils.data import TensorDataset
 from tests.core.optim.problems import RULES, ids
 

@@ -134,7 +134,7 @@ def torch_model(model):
 
 def initial(kind: Callable[[], Job]) -> nn.Module:
     from gradwire.backends import Device
-    from gradwire.training.solo import build
+    from gradwire.training import build
 
     return build(kind(), Device("cpu"))[2]
 
