@@ -1,7 +1,7 @@
 """A stand-in for training: a real process that reports as its overrides say, with numbers that follow from the step.
 
 Overrides: steps, step_s, fail_at, die_at (kill -9 of itself, in the first attempt alone), lines, form_s (seconds from a
-resize to the new group), deaf (commands are never looked at). It goes on from its newest checkpoint; the loss is lr / step.
+resize to the new group), hold_at (before that step it waits for a file `go` in the job's folder). It goes on from its newest checkpoint; the loss is lr / step.
 """
 
 import hashlib
@@ -61,21 +61,25 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
             if change.step == done:
                 lr = change.options["lr"]
                 tell(change)
-        for command in () if "deaf" in script else commands.poll():
-            match command:
-                case Resize(count):
-                    wanted, due = count, time.monotonic() + form_s
-                case Update(options, _):
-                    lr, order = options["lr"], order + 1
-                    tell(w.OptionsChanged(done, options, order))
-                case Pause():
-                    path, sha = checkpoint(launch, done, chain, lr)
-                    tell(w.CheckpointWritten(done, str(path), sha))
-                    tell(w.Paused(done, str(path)))
-                    return
-        if wanted != workers and time.monotonic() >= due:
-            generation, workers = generation + 1, wanted
-            tell(w.Formed(generation, workers, done, "resized"))
+        while True:
+            for command in commands.poll():
+                match command:
+                    case Resize(count):
+                        wanted, due = count, time.monotonic() + form_s
+                    case Update(options, _):
+                        lr, order = options["lr"], order + 1
+                        tell(w.OptionsChanged(done, options, order))
+                    case Pause():
+                        path, sha = checkpoint(launch, done, chain, lr)
+                        tell(w.CheckpointWritten(done, str(path), sha))
+                        tell(w.Paused(done, str(path)))
+                        return
+            if wanted != workers and time.monotonic() >= due:
+                generation, workers = generation + 1, wanted
+                tell(w.Formed(generation, workers, done, "resized"))
+            if step != int(script.get("hold_at", 0)) or (launch.directory / "go").exists():
+                break
+            time.sleep(0.02)
         if step == int(script.get("fail_at", 0)):
             tell(w.Failed("USER_CODE", "ValueError: no more", "Traceback …\nValueError: no more\n"))
             return
