@@ -28,7 +28,7 @@ TREES = [
     5, None, [], (), {}, [1, (2, [3])], {"b": 1, "a": [2, (3, None)]}, Point(1, OrderedDict(z=2, y=3)),
     defaultdict(list, {"k": [1, 2]}), deque([1, (2,)], maxlen=4), Pair(1, [Pair(2, 3), "text"]), [{"a": ({"b": 1},)}, [[4]]],
 ]  # fmt: skip
-each = pytest.mark.parametrize("tree", TREES, ids=repr)
+each = pytest.mark.parametrize("tree", TREES, ids=range(len(TREES)))
 
 
 @each
