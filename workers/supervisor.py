@@ -145,6 +145,7 @@ class Supervisor:
         self._next_member = 0
         self._ready: set[int] = set()
         self._hired: set[int] = set()
+        self._stateful: set[int] = set()
         self._told: dict[type[Any], int] = {}
         self._losses = 0
         self._step_at_loss = -1
@@ -259,9 +260,11 @@ class Supervisor:
                 self._note_loss(lost, str(error.args[1]))
                 at_boundary = False
                 continue
+            # Where nobody has been in a whole group, nobody has state: that of the job so far is in its checkpoints.
+            anew = restart or not self._stateful.intersection(members)
             resume = None
-            if restart:
-                resume = self._newest_checkpoint()
+            if anew:
+                resume, self._stateful = self._newest_checkpoint(), set()
                 step = self._told.get(CheckpointWritten, 0)
                 reason = f"going on from the checkpoint of step {step}" if resume else "the job begins"
             secret = secrets.token_bytes(SECRET_BYTES)
@@ -282,7 +285,7 @@ class Supervisor:
                         secret,
                         reason,
                         at_boundary,
-                        restart,
+                        anew,
                         resume,
                         self._told.get(StepFinished, 0),
                         self._told.get(CheckpointWritten, 0),
@@ -365,6 +368,7 @@ class Supervisor:
         if self._pending is not None and self._pending.generation == report.generation:
             self._leaving.update(self._pending.members[self._pending.workers :])
             self._group, self._pending = self._pending, None
+        self._stateful = set(self._group.members)
         with self._lock:
             self._group.formed = True
             asked = list(self._asked)

@@ -86,6 +86,17 @@ def test_a_pause_whose_first_rank_dies_is_asked_for_again(tmp_path: Path) -> Non
     run_job("mlp", tmp_path, 2).is_the_oracle_s("mlp")
 
 
+@pytest.mark.parametrize("point", ["loaded", "connecting", "connected", "told-status", "handed-over"])
+def test_a_death_before_the_first_group_is_whole_goes_back_no_further_than_the_checkpoint(
+    point: str, tmp_path: Path
+) -> None:
+    first = run_job(slow(tmp_path), tmp_path, 3, on_report=at_step(5, lambda s: s.pause()))
+    (paused,) = first.of(Paused)
+    second = run_job("mlp", tmp_path, 3, faults=[Fault(1, point, 1)])
+    second.is_the_oracle_s("mlp")
+    assert min(f.step for f in second.of(Formed)) == paused.step
+
+
 @pytest.mark.parametrize("action", ["kill", "hang"])
 def test_a_death_among_those_who_leave_after_a_pause_does_not_hold_it_up(action: str, tmp_path: Path) -> None:
     faults = [Fault(1, "leaving", step, action) for step in range(6, 13)]
