@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo parity test test-fast test-slow lint format types generated names typings wheel gpu-check bench clean
+.PHONY: help demo parity chaos test test-fast test-slow lint format types generated names typings wheel gpu-check bench clean
 .DEFAULT_GOAL := help
 
 help: ## Lists what make can do
@@ -27,6 +27,9 @@ test-fast: $(VENV)/.installed-dev ## Runs the tests that take no Ray and no more
 
 test-slow: $(VENV)/.installed-dev ## Runs the long tests alone
 	$(PYTEST) -m slow $(ARGS)
+
+chaos: $(VENV)/.installed-dev ## Runs jobs under random kill -9, SIGSTOP, resizes and restarts (ARGS="processes --minutes 30", "threads --seed 7")
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(ARGS)
 
 parity: $(VENV)/.installed-dev ## Runs whole programs under gradwire and PyTorch, prints their losses side by side (ARGS="vae --steps 200")
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.parity $(ARGS)
