@@ -30,7 +30,8 @@ def slow(folder: Path, name: str = "mlp", seconds: float = 0.02) -> Path:
     path.write_text(
         text.replace(
             "    def loss(self, model, batch):\n",
-            f"    def loss(self, model, batch):\n        import time\n\n        time.sleep({seconds})\n",
+            f"    def loss(self, model, batch):\n        import os, time\n\n"
+            f"        if not os.path.exists(__file__ + '.fast'):\n            time.sleep({seconds})\n",
         )
     )
     return path
@@ -39,8 +40,16 @@ def slow(folder: Path, name: str = "mlp", seconds: float = 0.02) -> Path:
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (2, 5), (4, 3)])
 def test_a_resized_job_ends_with_the_same_bits(kind: str, before: int, after: int, tmp_path: Path) -> None:
-    job = slow(tmp_path, seconds=0.05 if kind == "processes" else 0.02)
-    ran = run_job(job, tmp_path, before, kind, on_report=at_step(2, lambda s: s.resize(after)))
+    # A second for a step until the others are there, however long a process takes to start.
+    job = slow(tmp_path, seconds=0.12 * before if kind == "processes" else 0.02)
+
+    def on_report(supervisor: Supervisor, crew: Crew, report: Report) -> None:
+        if isinstance(report, StepFinished) and report.step == 2:
+            supervisor.resize(after)
+        if isinstance(report, Formed) and report.workers == after:
+            Path(f"{job}.fast").touch()
+
+    ran = run_job(job, tmp_path, before, kind, on_report=on_report)
     ran.is_the_oracle_s("mlp")
     assert [f.workers for f in ran.of(Formed)] == [before, after]
     assert ran.warnings == []
