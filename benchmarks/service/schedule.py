@@ -67,7 +67,8 @@ def made(count: int, dice: random.Random, since: float | None, owners: list[str]
             maximum=size,
             priority=dice.choices((0, 1, 5), (80, 15, 5))[0],
             since=0.0 if since is None else -dice.random() * since,
-            longest_s=None if dice.random() < 0.5 else 2 * seconds + 600,
+            # An elastic job may run on a quarter of its workers all the time.
+            longest_s=None if dice.random() < 0.5 else (5 if elastic else 2) * seconds + 600,
             one_host=1 < size <= 8 and dice.random() < 0.5,
         )
         submissions.append(Submission(job, seconds * size))

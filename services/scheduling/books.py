@@ -87,7 +87,7 @@ class Books:
         self.free = self.total.copy()
         self.accounts = inventory.accounts
         self.held: dict[str, Held] = {}
-        self._scores: dict[str, float] = {}
+        self._shares: dict[str, float] = {}
         self._limited: dict[str, bool] = {}
         self.claims: dict[str, list[tuple[Waiting, int, int]]] = {}
         self.live: dict[str, Live] = {}
@@ -111,15 +111,25 @@ class Books:
         """An owner's account, the default one where it has none."""
         return self.accounts.get(owner) or _DEFAULT
 
-    def score(self, owner: str) -> float:
-        """shares.score of what the owner holds at this point of the decision."""
-        known = self._scores.get(owner)
+    def share(self, owner: str) -> float:
+        """What an owner holds and recently held, by its weight: who gives first when workers are taken."""
+        known = self._shares.get(owner)
         if known is None:
             held = self.held.get(owner) or _NOTHING
             share = dominant_share(held.gpus, held.cpus, self.all_gpus, self.all_cpus)
-            known = score(self.account(owner), share, self.now, self.policy.half_life_s)
-            self._scores[owner] = known
+            known = score(self.account(owner), share, 0.0, self.now, self.policy.half_life_s)
+            self._shares[owner] = known
         return known
+
+    def score(self, job: Waiting | Running, workers: int) -> float:
+        """shares.score of a job's owner, at this point of the decision, for so many more workers of this job."""
+        gpus, cpus = job.shape
+        asked = dominant_share(workers * gpus, workers * cpus, self.all_gpus, self.all_cpus)
+        return self.share(job.owner) + asked / 2 / self.account(job.owner).weight
+
+    def start_score(self, job: Waiting) -> float:
+        """The score for a start."""
+        return self.score(job, job.minimum)
 
     def start(self, job: Waiting, placement: Placement, level: int) -> Live:
         """Books a start."""
@@ -166,7 +176,7 @@ class Books:
         held.cpus += workers * job.shape.cpus
         held.jobs += jobs
         held.storage_bytes += jobs * job.storage_bytes
-        self._scores.pop(job.owner, None)
+        self._shares.pop(job.owner, None)
 
     def claim(self, job: Waiting, level: int, place: int) -> None:
         """Keeps of its owner's quota what this job needs: the owner's jobs at later places leave it alone."""

@@ -88,7 +88,7 @@ class _Pass:
         self.left = []
         again = False
         dead: dict[object, int] = {}
-        for job, level in line(self.candidates, self.policy, self.now, self.books.score):
+        for job, level in line(self.candidates, self.policy, self.now, self.books.start_score):
             kept = self._beside(job)
             # Without a release, room and quota only fall: what failed fails again for its equals, at once.
             limited = (job.owner, job.storage_bytes) if self.books.limited(job.owner) else None
@@ -212,7 +212,7 @@ class _Pass:
         )
 
     def _claim(self, live: Live) -> tuple[int, float, int, int]:
-        return -live.level, self.books.score(live.job.owner), len(live.nodes), live.job.order
+        return -live.level, self.books.score(live.job, 1), len(live.nodes), live.job.order
 
     def _lending_beside(self, live: Live) -> Reservation | None:
         """The reservation that what is lent to this job would be in the way of: of what can be taken back, none."""

@@ -29,7 +29,11 @@ def charged(usage: float, share: float, seconds: float, half_life_s: float) -> f
     return usage * kept + share * (1 - kept)
 
 
-def score(account: Account, held: float, now: float, half_life_s: float) -> float:
-    """Who is served first among jobs of one level: the owner with the lowest (held + recent) / weight."""
+def score(account: Account, held: float, asked: float, now: float, half_life_s: float) -> float:
+    """Who is served first among jobs of one level: the lowest (held + recent + half of what is asked for) / weight.
+
+    The half makes the rounding to whole jobs even-handed between large and small weights (Webster's and Sainte-Laguë's method):
+    without it the small ones get up to a job too much each.
+    """
     recent = decayed(account.usage, now - account.usage_at, half_life_s)
-    return (held + recent) / account.weight
+    return (held + recent + asked / 2) / account.weight

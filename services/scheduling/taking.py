@@ -28,7 +28,7 @@ def units(books: Books, job: Waiting, level: int) -> list[Unit]:
     """All that this job may take, the cheapest first: of the lowest level, of owners with the greatest share, of the youngest."""
 
     def cheapness(live: Live) -> tuple[int, float, float, int]:
-        return live.level, -books.score(live.job.owner), -live.started_at, -live.job.order
+        return live.level, -books.share(live.job.owner), -live.started_at, -live.job.order
 
     running = [live for live in books.live.values() if not live.started and live.stop is None]
     found: list[Unit] = []
