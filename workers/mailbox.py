@@ -10,7 +10,9 @@ import threading
 import time
 from collections import deque
 
-from gradwire.workers.transport import ExchangeError, ExchangeTimeout, PeerLost
+import numpy as np
+
+from gradwire.workers.transport import Buffer, ExchangeError, ExchangeTimeout, PeerLost, as_bytes
 
 __all__ = ["Mailbox"]
 
@@ -67,6 +69,15 @@ class Mailbox:
                 if waited >= self.deadline_s:
                     raise ExchangeTimeout(self.rank, source, tag, waited)
                 self._changed.wait(self.deadline_s - waited)
+
+    def take_into(self, source: int, tag: int, out: Buffer) -> None:
+        """Like `take`, copied into `out`, which must be exactly as long (`ValueError` if not)."""
+        target = as_bytes(out)
+        message = self.take(source, tag)
+        if target.nbytes != message.nbytes:
+            raise ValueError(f"rank {source} sent {message.nbytes} bytes where {target.nbytes} were expected")
+        # NumPy copies without holding the interpreter's lock, memoryviews would keep it.
+        np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(message, np.uint8))
 
     def leave(self, source: int) -> None:
         """Notes that `source` left in order and will send nothing more."""
