@@ -149,7 +149,11 @@ class Meeting(Generic[Link]):
             if isinstance(error, TimeoutError):
                 raise ExchangeTimeout(place.rank, peer, 0, place.deadline_s) from error
             if isinstance(error, OSError):
-                what = f"can't connect to {where}" if where else "the connection broke while the group was formed"
+                what = (
+                    f"can't connect to {where}"
+                    if where
+                    else "the connection broke while the group was formed"
+                )
                 raise PeerLost(place.rank, peer, f"{what} ({error})") from error
             raise
         finally:

@@ -1,6 +1,6 @@
 """One connection to one peer, as a transport uses it: frames go out, frames come in. Nothing is unpickled.
 
-    frame   header (kind, way, room, magic, generation, tag, length), then `length` bytes
+frame   header (kind, way, room, magic, generation, tag, length), then `length` bytes
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ class SocketLink:
         self._header = bytearray(HEADER.size)
         sock.settimeout(None)
         # A blocked send looks up from time to time, to see an abort or the deadline.
-        sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, int(_PATIENCE_S * 1e6))
-        )
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, int(_PATIENCE_S * 1e6)))
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
