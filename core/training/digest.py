@@ -18,5 +18,5 @@ def parameters_sha256(state: Mapping[str, np.ndarray[Any, Any]]) -> str:
     for name in sorted(state):
         a = np.asarray(state[name])
         h.update(f"{name}\0{a.dtype.name}\0{','.join(map(str, a.shape))}\0".encode())
-        h.update(np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes())
+        h.update(np.ascontiguousarray(a, a.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
     return h.hexdigest()
