@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from gradwire.workers.checkpoint.content import Checkpoint, CheckpointDamagedError, Saved
-from gradwire.workers.checkpoint.manifest import CHUNK_BYTES, FORMAT, MANIFEST
+from gradwire.workers.checkpoint.manifest import CHUNK_BYTES, FORMAT, MANIFEST, MODEL, OPTIMIZER
 from gradwire.workers.checkpoint.manifest import parsed as parsed_manifest
 from gradwire.workers.checkpoint.place import step_of
 from gradwire.workers.checkpoint.reader import CheckpointReader
@@ -28,7 +28,7 @@ from gradwire.workers.checkpoint.retention import Retention
 from gradwire.workers.checkpoint.storage import CheckpointStorage
 
 __all__ = [
-    "CHUNK_BYTES", "Checkpoint", "CheckpointDamagedError", "CheckpointReader", "CheckpointStorage", "FORMAT", "MANIFEST", "Retention", "Saved",
+    "CHUNK_BYTES", "Checkpoint", "CheckpointDamagedError", "CheckpointReader", "CheckpointStorage", "FORMAT", "MANIFEST", "MODEL", "OPTIMIZER", "Retention", "Saved",
     "checkpoints", "clear_unfinished", "newest_valid", "parsed_manifest", "read", "step_of", "summary", "write",
 ]  # fmt: skip
 

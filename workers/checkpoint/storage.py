@@ -32,14 +32,14 @@ __all__ = ["CheckpointStorage"]
 
 
 class CheckpointStorage:
-    """The checkpoints at `location`: a path, or a URL of fsspec ("s3://bucket/jobs/7", "memory://x").
+    """The checkpoints at `location`: a path, a URL of fsspec ("s3://bucket/jobs/7", "memory://x"), or a Place.
 
     Nothing is touched before it is used. Methods raise OSError, or what the storage's driver raises; ValueError for a URL
     that is none, ImportError where its driver is not installed. Safe from several threads, and beside other writers.
     """
 
-    def __init__(self, location: str | Path, chunk_bytes: int = CHUNK_BYTES) -> None:
-        self._place = _place(location)
+    def __init__(self, location: str | Path | Place, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._place = _place(location) if isinstance(location, str | Path) else location
         self._chunk_bytes = chunk_bytes
         self._metrics: dict[str, Mapping[str, float]] = {}
         """Of checkpoints that were found whole, so far as their manifest and sizes tell."""
