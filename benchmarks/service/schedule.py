@@ -46,7 +46,8 @@ def machine() -> str:
             model = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, load average {load:.1f} at the start"
 
 
 def made(count: int, dice: random.Random, since: float | None, owners: list[str]) -> list[Submission]:
@@ -103,18 +104,19 @@ def one_pass(count: int, seed: int) -> dict[str, float]:
         ("full cluster, quotas", full, limited),
         ("full of lower levels", [replace(job, priority=0, level=0) for job in full], inventory),
     ):
-        times = []
+        times, cpu = [], []
         for _ in range(5):
-            began = time.perf_counter()
+            began, began_cpu = time.perf_counter(), time.process_time()
             decisions = decide(queue, running, stock, policy, 0.0)
             times.append(time.perf_counter() - began)
+            cpu.append(time.process_time() - began_cpu)
         codes = {code: sum(isinstance(e, Wait) and e.code == code for e in decisions) for code in Code}
         shown = ", ".join(f"{number} {code}" for code, number in codes.items() if number)
         started = sum(isinstance(each, Start) for each in decisions)
         taken = sum(isinstance(each, Pause | Shrink) for each in decisions)
         figures[name] = round(statistics.median(times), 4)
         print(
-            f"  {name:22} {figures[name] * 1000:7.1f} ms (median of 5; most {max(times) * 1000:.1f})   "
+            f"  {name:22} {figures[name] * 1000:7.1f} ms (median of 5; CPU {statistics.median(cpu) * 1000:.1f})   "
             f"{started} start, {taken} give way, {shown}"
         )
     return figures

@@ -106,6 +106,8 @@ class Books:
             for node in live.nodes:
                 if node is not None:
                     self.free.give(node, job.shape, -1)
+            if live.settled and len(live.nodes) > job.maximum:
+                self.take(live, range(job.maximum, len(live.nodes)), "")
 
     def account(self, owner: str) -> Account:
         """An owner's account, the default one where it has none."""

@@ -62,7 +62,10 @@ class Grow:
 
 @dataclass(frozen=True, slots=True)
 class Shrink:
-    """Take workers from this running job, for another that starts by it: `nodes` are those of the ranks that stay, `ranks` leave."""
+    """Take workers from this running job: `nodes` are those of the ranks that stay, `ranks` leave.
+
+    `starts` is the job that starts by it, '' where it has more than its own maximum.
+    """
 
     job_id: str
     nodes: tuple[str, ...]

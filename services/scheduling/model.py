@@ -62,6 +62,7 @@ class Running:
     """A job with workers: `nodes[r]` is where rank r runs.
 
     The first `minimum` ranks are its own until it ends or is paused; those after them are lent and can be taken back one by one.
+    It may have fewer or more than its range where its owner has just changed that: then it is brought into it, with idle workers.
     `level` is that of the `Start` it runs by. `ends_by` is when a limit stops it, None where none does. `settled` is
     False while its group is being formed or changed, and `place_by` is then the deadline for that. `resized_at` is the time of its start or last change of workers.
     """

@@ -208,11 +208,13 @@ class _Pass:
             live.settled
             and not live.taken
             and None not in live.nodes
-            and self.now - job.resized_at >= self.policy.grow_after_s
+            # Less than its least: its owner has just raised that.
+            and (len(live.nodes) < job.minimum or self.now - job.resized_at >= self.policy.grow_after_s)
         )
 
-    def _claim(self, live: Live) -> tuple[int, float, int, int]:
-        return -live.level, self.books.score(live.job, 1), len(live.nodes), live.job.order
+    def _claim(self, live: Live) -> tuple[bool, int, float, int, int]:
+        lacks = len(live.nodes) < live.job.minimum
+        return not lacks, -live.level, self.books.score(live.job, 1), len(live.nodes), live.job.order
 
     def _lending_beside(self, live: Live) -> Reservation | None:
         """The reservation that what is lent to this job would be in the way of: of what can be taken back, none."""

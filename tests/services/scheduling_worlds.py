@@ -252,6 +252,13 @@ def make(seed: int, nodes: int, waiting: int, running: int) -> World:
                 one_host,
             )
         )
+    # Some owners have changed their job's range a moment ago.
+    for k, each in enumerate(busy):
+        if dice.random() < 0.1:
+            least = len(each.nodes) + dice.randint(1, 3)
+            busy[k] = replace(each, minimum=least, maximum=max(each.maximum, least))
+        elif dice.random() < 0.1 and len(each.nodes) > 1:
+            busy[k] = replace(each, minimum=1, maximum=len(each.nodes) - 1)
     queue: list[Waiting] = []
     for k in range(waiting):
         minimum = dice.choice((1, 1, 2, 3, 4, 8, 12))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from math import inf
@@ -122,6 +123,16 @@ def test_a_job_that_was_resized_a_moment_ago_does_not_grow() -> None:
     running = [busy("e", 0, "nn", 2, 8, resized_at=50.0)]
     assert decide([], running, ONE, Policy(grow_after_s=60.0), 109.0) == []
     assert decide([], running, ONE, Policy(grow_after_s=60.0), 110.0) == [Grow("e", ("n",) * 8)]
+
+
+def test_a_job_whose_range_was_changed_is_brought_into_it() -> None:
+    above = [replace(busy("e", 0, "nnnnnn", 1), maximum=4)]
+    assert decide([], above, ONE, Policy(), 0.0) == [Shrink("e", ("n",) * 4, (4, 5), "")]
+    start = of(decide([job("w", 1, 4)], above, ONE, Policy(), 0.0), "w")
+    assert isinstance(start, Start) and len(start.nodes) == 4
+    below = [busy("e", 0, "nn", 5, 5), busy("f", 1, "n", 1, 8, level=9, resized_at=-1000.0)]
+    grown = {each.job_id: each for each in decide([], below, ONE, Policy(), 0.0)}
+    assert grown == {"e": Grow("e", ("n",) * 5), "f": Grow("f", ("n",) * 3)}
 
 
 def test_a_group_that_is_being_changed_is_left_alone() -> None:

@@ -28,7 +28,7 @@ from gradwire.services.scheduling.ranking import level
 
 Check = Callable[[World], None]
 CHECKS: list[Check] = []
-LONG_RUN = 100_000
+LONG_RUN, PARTS = 100_000, 20
 
 
 def check(function: Check) -> Check:
@@ -77,7 +77,8 @@ def gangs_are_whole_and_nothing_is_held_for_a_part_of_one(world: World) -> None:
             )
     # What waits holds nothing: whatever is not free belongs to a job that runs with all it needs.
     then = after(world, decisions)
-    assert all(len(job.nodes) >= job.minimum for job in then.running)
+    lacked = {job.job_id for job in world.running if len(job.nodes) < job.minimum}
+    assert all(len(job.nodes) >= job.minimum or job.job_id in lacked for job in then.running)
 
 
 @check
@@ -198,11 +199,15 @@ def only_what_starts_a_job_is_taken_and_only_from_those_below_it(world: World) -
             assert victim.level < by.priority
             assert world.now - victim.started_at >= world.policy.preempt_after_s
         elif isinstance(each, Shrink):
+            victim = running[each.job_id]
+            if each.starts == "":
+                assert len(victim.nodes) > victim.maximum == len(each.nodes)
+                continue
             assert each.starts in starts
-            assert running[each.job_id].priority <= starts[each.starts].level
+            assert victim.priority <= starts[each.starts].level
     # A job that starts alone, by what is taken for it alone, needs all of that.
     takers = {each.starts for each in decisions if isinstance(each, Pause | Shrink)}
-    if len(starts) == 1 and len(takers) == 1:
+    if len(starts) == 1 and len(takers) == 1 and takers <= set(starts):
         (job_id,) = takers
         for spared in decisions:
             if isinstance(spared, Pause):
@@ -340,8 +345,10 @@ def test_every_decision_keeps(promise: Check, world: World) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_a_hundred_thousand_worlds_keep_every_promise() -> None:
-    for seed in range(LONG_RUN):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_hundred_thousand_worlds_keep_every_promise(part: int) -> None:
+    """`make test-slow ARGS="-k hundred_thousand -n auto"`: the parts are for several cores."""
+    for seed in range(part * LONG_RUN // PARTS, (part + 1) * LONG_RUN // PARTS):
         dice = random.Random(seed)
         world = make(seed, dice.randint(1, 6), dice.randint(0, 12), dice.randint(0, 12))
         for promise in CHECKS:
