@@ -20,7 +20,7 @@ from gradwire.workers.formation import Formation
 from gradwire.workers.member import Member, MemberEnded, MemberSpec, Progress
 from gradwire.workers.output import OutputCapture
 from gradwire.workers.reports import LogLine, Report, StepFinished
-from gradwire.workers.sockets import SocketListener
+from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.step import OwnerFactory
 
 __all__ = ["BATCH", "MemberActor", "start_actor"]
@@ -49,7 +49,7 @@ class MemberActor:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         keep_freed_memory()
         address = host or _node_address()
-        self._member = Member(spec, member, self._tell, make_owner, lambda: SocketListener(address))
+        self._member = Member(spec, member, self._tell, make_owner, lambda: HostListener(address))
         os.chdir(spec.directory or ".")
         capture = OutputCapture(lambda stream, text: self._tell(LogLine(member, stream, text)))
 

@@ -38,8 +38,8 @@ class Way(IntEnum):
     """After the header, over the socket."""
     ROOM = 1
     """In the room of shared memory that the header names."""
-    PIECES = 2
-    """Through rooms of shared memory, one after the other; the socket carries their numbers."""
+    NEW_ROOM = 2
+    """In a room whose descriptor comes with the header."""
 
 
 class Frame(NamedTuple):
@@ -90,11 +90,14 @@ class SocketLink:
 
     def receive(self) -> Frame:
         """Waits for a frame. `OSError` where the connection ends or what comes is no frame."""
-        receive_exactly(self.socket, memoryview(self._header))
+        self._read_header(memoryview(self._header))
         kind, way, room, magic, generation, tag, length = HEADER.unpack(self._header)
         if magic != FRAME_MAGIC or length > _LARGEST_MESSAGE or kind not in tuple(Kind):
             raise ConnectionError("what it sent is not a message of gradwire")
         return Frame(Kind(kind), generation, tag, self._payload(way, room, length))
+
+    def _read_header(self, header: memoryview) -> None:
+        receive_exactly(self.socket, header)
 
     def _payload(self, way: int, room: int, length: int) -> memoryview:
         if way != Way.INLINE:

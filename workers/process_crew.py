@@ -18,7 +18,7 @@ from typing import Any
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import MemberEnded, MemberSpec, Progress
 from gradwire.workers.member_process import Hired
-from gradwire.workers.sockets import SocketListener
+from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.step import OwnerFactory
 from gradwire.workers.supervisor import CALL_S, MemberLostError, News
 from gradwire.workers.transport import Listener
@@ -109,7 +109,7 @@ class ProcessCrew:
         self,
         spec: MemberSpec,
         make_owner: OwnerFactory,
-        make_listener: Callable[[], Listener] = SocketListener,
+        make_listener: Callable[[], Listener] = HostListener,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """make_listener: can be pickled. environment: of the processes, beside this one's."""

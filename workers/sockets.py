@@ -73,7 +73,8 @@ class SocketTransport:
         self, rank: int, generation: int, links: Mapping[int, SocketLink], deadline_s: float
     ) -> None:
         self._mailbox = Mailbox(rank, generation, deadline_s)
-        self._links = dict(links)
+        self.links = dict(links)
+        """The connections, by rank."""
         self._send_locks = {peer: threading.Lock() for peer in links}
         self._closing = False
         self._close_lock = threading.Lock()
@@ -90,7 +91,7 @@ class SocketTransport:
 
     @property
     def world_size(self) -> int:
-        return len(self._links) + 1
+        return len(self.links) + 1
 
     @property
     def generation(self) -> int:
@@ -103,7 +104,7 @@ class SocketTransport:
 
     def send(self, dest: int, tag: int, buffers: Sequence[Buffer]) -> None:
         self._mailbox.check()
-        if dest not in self._links:
+        if dest not in self.links:
             raise ValueError(f"rank {self.rank} of {self.world_size} can't send to rank {dest}")
         views = [as_bytes(b) for b in buffers]
         started = time.monotonic()
@@ -116,7 +117,7 @@ class SocketTransport:
 
         with self._send_locks[dest]:
             try:
-                self._links[dest].send(self.generation, tag, views, patience)
+                self.links[dest].send(self.generation, tag, views, patience)
             except OSError as error:
                 if not self._mailbox.has_left(dest):
                     self._mailbox.fail(PeerLost(self.rank, dest, f"sending failed ({error})"))
@@ -130,7 +131,7 @@ class SocketTransport:
         self._mailbox.take_into(source, tag, out)
 
     def _read(self, peer: int) -> None:
-        link = self._links[peer]
+        link = self.links[peer]
         try:
             while True:
                 kind, generation, tag, payload = link.receive()
@@ -155,13 +156,13 @@ class SocketTransport:
 
     def _pass_on(self, by: int, reason: str) -> None:
         """Tells all peers that rank `by` ended the exchange; the tag's field carries the rank."""
-        for peer in self._links:
+        for peer in self.links:
             self._say_last(peer, Kind.ABORT, by, reason.encode())
 
     def _say_last(self, peer: int, kind: Kind, tag: int, text: bytes = b"") -> None:
         """Sends a short frame if that can be done soon; else hangs up, which ends the peer's waits as well."""
         lock = self._send_locks[peer]
-        link = self._links[peer]
+        link = self.links[peer]
         if lock.acquire(timeout=_LAST_WORDS_S):
             try:
                 if link.send_at_once(kind, self.generation, tag, text):
@@ -182,7 +183,7 @@ class SocketTransport:
                 self._pass_on(failure.by, failure.reason)
         elif failure is not None:
             self._pass_on(self.rank, str(failure))
-        for peer, link in self._links.items():
+        for peer, link in self.links.items():
             if failure is None:
                 self._say_last(peer, Kind.BYE, 0)
             link.hang_up(socket.SHUT_WR)
@@ -190,7 +191,7 @@ class SocketTransport:
         end = time.monotonic() + _LAST_WORDS_S
         for reader in self._readers:
             reader.join(max(0.0, end - time.monotonic()))
-        for link in self._links.values():
+        for link in self.links.values():
             link.close()
 
     def __enter__(self) -> SocketTransport:

@@ -26,6 +26,7 @@ import numpy as np
 
 from gradwire.training import owned_range
 from gradwire.workers.exchange import Exchange
+from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.sockets import SocketListener
 from gradwire.workers.transport import Buffer, Transport
 from gradwire.workers.tree import Node, canonical_nodes
@@ -33,7 +34,7 @@ from gradwire.workers.tree import Node, canonical_nodes
 MIB = 1 << 20
 LEAVES = 8
 GOAL = 1.0
-LISTENERS: dict[str, Callable[[], Any]] = {"sockets": SocketListener}
+LISTENERS: dict[str, Callable[[], Any]] = {"sockets": SocketListener, "shared memory": HostListener}
 
 
 class Counted:

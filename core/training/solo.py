@@ -99,7 +99,8 @@ class Reference:
 
     def evaluate(self, epoch: int) -> dict[str, float]:
         """Means over the held-out data, after the epoch `epoch` (from 0)."""
-        plan, whole, names = self.plan, None, ()
+        plan, whole = self.plan, None
+        names: tuple[str, ...] = ()
         for batch in range(plan.eval_batches):
             leaves: list[Leaf | None] = []
             for shard in range(plan.shards):

@@ -75,7 +75,9 @@ def spec_of(job_file: Path, folder: Path, **options: Any) -> MemberSpec:
 
 def crew_of(kind: str, spec: MemberSpec, hosts: Sequence[str] = ("here",)) -> Crew:
     if kind == "processes":
-        return ProcessCrew(spec, SliceOptimizer)
+        return ProcessCrew(spec, SliceOptimizer)  # through shared memory
+    if kind == "processes_over_sockets":
+        return ProcessCrew(spec, SliceOptimizer, SocketListener)
     if kind == "threads_over_sockets":
         return ThreadCrew(spec, SliceOptimizer, SocketListener, hosts)
     return ThreadCrew(spec, SliceOptimizer, hosts=hosts)

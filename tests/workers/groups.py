@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gradwire.workers.in_process import InProcessNetwork
+from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.sockets import SocketListener
 from gradwire.workers.transport import Transport
 
 T = TypeVar("T")
 SECRET = bytes(range(32))
-TRANSPORTS = ("in_process", "sockets")
+TRANSPORTS = ("in_process", "sockets", "shared_memory")
+LISTENERS: dict[str, Callable[[], Any]] = {"sockets": SocketListener, "shared_memory": HostListener}
 
 
 def form_group(
@@ -21,7 +23,7 @@ def form_group(
 ) -> list[Transport]:
     if kind == "in_process":
         return list(InProcessNetwork().form(world_size, generation, deadline_s))
-    listeners = [SocketListener() for _ in range(world_size)]
+    listeners = [LISTENERS[kind]() for _ in range(world_size)]
     addresses = [listener.address for listener in listeners]
     return on_all(
         range(world_size),

@@ -93,7 +93,7 @@ def test_a_stale_generation_on_an_open_connection_is_dropped() -> None:
     assert isinstance(a, SocketTransport)
     assert isinstance(b, SocketTransport)
     stale = struct.pack("<BxxxIQQQ", 0, 0x67775831, 2, 1, 5) + b"stale"
-    a._links[1].socket.sendall(stale)
+    a.links[1].socket.sendall(stale)
     a.send(1, 1, [b"fresh"])
     assert bytes(b.recv(0, 1)) == b"fresh"
     with pytest.raises(ExchangeTimeout):
