@@ -17,7 +17,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ import torch
 import gradwire
 
 STEPS_COMPARED, TOLERANCE = 5, 1e-4
+BATCHES = 16  # with one alone, units die and moments become denormal numbers, which take many times as long
 SECONDS = 0.1  # of one measurement, at least
 
 
@@ -118,20 +119,23 @@ MODELS = {
 def training(model: Model) -> tuple[Callable[[], float], Callable[[], float]]:
     """A step of the model under gradwire, and under PyTorch from the same weights; each gives the loss before it."""
     rng = np.random.default_rng(0)
+    x_shape = (BATCHES, *model.x)
     values = (
-        rng.integers(0, model.tokens, model.x) if model.tokens else rng.standard_normal(model.x, np.float32)
+        rng.integers(0, model.tokens, x_shape) if model.tokens else rng.standard_normal(x_shape, np.float32)
     )
     rows = int(np.prod(model.x)) if model.tokens else model.x[0]
-    labels = rng.integers(0, model.classes, rows)
+    labels = rng.integers(0, model.classes, (BATCHES, rows))
     torch.manual_seed(0)
     theirs, ours = model.build(torch), model.build(gradwire)
     ours.load_state_dict({k: gradwire.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
 
     def stepper(lib: Any, net: Any) -> Callable[[], float]:
         optimizer = getattr(lib.optim, model.optimizer)(net.parameters(), **model.options)
-        x, y, loss_of = lib.tensor(values), lib.tensor(labels), lib.nn.CrossEntropyLoss()
+        loss_of = lib.nn.CrossEntropyLoss()
+        batches = cycle([(lib.tensor(x), lib.tensor(y)) for x, y in zip(values, labels, strict=True)])
 
         def step() -> float:
+            x, y = next(batches)
             optimizer.zero_grad()
             loss = loss_of(net(x), y)
             loss.backward()

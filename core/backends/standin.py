@@ -44,6 +44,7 @@ __all__ = [
     "cosh",
     "cuda",
     "cumsum",
+    "divide",
     "einsum",
     "empty",
     "exp",
@@ -76,6 +77,7 @@ __all__ = [
     "minimum",
     "multiply",
     "ndarray",
+    "negative",
     "nextafter",
     "nonzero",
     "ones",
@@ -129,6 +131,7 @@ lcm = _Ufunc(np.lcm)
 logaddexp2 = _Ufunc(np.logaddexp2)
 cos = _Ufunc(np.cos)
 cosh = _Ufunc(np.cosh)
+divide = _Ufunc(np.divide)
 exp = _Ufunc(np.exp)
 exp2 = _Ufunc(np.exp2)
 expm1 = _Ufunc(np.expm1)
@@ -146,6 +149,7 @@ logaddexp = _Ufunc(np.logaddexp)
 maximum = _Ufunc(np.maximum)
 minimum = _Ufunc(np.minimum)
 multiply = _Ufunc(np.multiply)
+negative = _Ufunc(np.negative)
 rint = _Ufunc(np.rint)
 sign = _Ufunc(np.sign)
 signbit = _Ufunc(np.signbit)

@@ -48,7 +48,7 @@ def largest(x: Any, windows: Windows) -> Any:
             chosen, free = module_of(x).zeros(top.shape, kind), ~hit
             continue
         hit &= free
-        free &= ~hit
+        free ^= hit
         chosen += hit.astype(kind) * kind(k)
     return chosen
 
@@ -95,6 +95,27 @@ def places(chosen: Any, windows: Windows, sizes: Ints) -> Any:
     return xp.asarray(np.asarray(offsets, np.int64))[chosen] + xp.asarray(corners)
 
 
+def _apart(windows: Windows) -> bool:
+    """Whether no two windows share a cell."""
+    return all(
+        s > d * (k - 1) for s, d, k in zip(windows.stride, windows.dilation, windows.kernel, strict=True)
+    )
+
+
+def _to_first_maxima(g: Any, x: Any, top: Any, windows: Windows) -> Any:
+    """g put where each window that is apart from the others has its first maximum, without the numbers of the cells."""
+    xp, counts = module_of(g), g.shape[2:]
+    out = xp.zeros(x.shape, g.dtype)
+    bits = g.view(_BITS[g.dtype.itemsize])
+    target, free = out.view(bits.dtype), xp.ones(top.shape, bool)
+    for cell in windows.each_cell():
+        hit = windows.under(x, cell, counts) == top
+        hit &= free
+        free ^= hit
+        xp.multiply(bits, hit, out=windows.under(target, cell, counts))
+    return out
+
+
 @register("max_pool")
 class MaxPool(Op):
     """max_pool(x, windows): the first of equal maxima gets the gradient."""
@@ -118,6 +139,10 @@ class MaxPool(Op):
     def backward(self, m: Any, g: Any, x: Any) -> Any:
         (windows,) = self.attrs
         raw = x._array if hasattr(x, "_array") else x
+        if raw is x and not any(windows.low + windows.high) and _apart(windows):
+            top = MaxPool.forward(x, windows)
+            if not bool((top != top).any()):
+                return (_to_first_maxima(g, x, top, windows),)
         return (m.put_windows(g, largest(raw, windows), windows, tuple(x.shape)),)
 
     def name(self) -> str:
@@ -135,9 +160,7 @@ class PutWindows(Op):
         xp, sizes, counts = module_of(g), shape[2:], g.shape[2:]
         room = tuple(a + n + b for a, n, b in zip(windows.low, sizes, windows.high, strict=True))
         out = xp.zeros((*shape[:2], *room), g.dtype)
-        apart = all(
-            s > d * (k - 1) for s, d, k in zip(windows.stride, windows.dilation, windows.kernel, strict=True)
-        )
+        apart = _apart(windows)
         # The bits of g are multiplied as integers by 0 or 1: exact for infinities and NaN, in a third of a where's time.
         bits = g.view(_BITS[g.dtype.itemsize])
         target = out.view(bits.dtype)

@@ -78,11 +78,13 @@ class Adam(Optimizer):
         _averaged(g, first, second, beta1, beta2)
         if group["amsgrad"]:
             second = xp.maximum(state["max_exp_avg_sq"], second, out=state["max_exp_avg_sq"])
+        spread = math.sqrt(
+            1 - beta2**step
+        )  # multiplied in at the end, one pass less (section 2 of the paper)
         denominator = xp.sqrt(second)
-        denominator *= 1 / math.sqrt(1 - beta2**step)
-        denominator += group["eps"]
-        move = first / denominator
-        move *= float(group["lr"]) / (1 - beta1**step)
+        denominator += group["eps"] * spread
+        move = xp.divide(first, denominator, out=denominator)
+        move *= float(group["lr"]) * spread / (1 - beta1**step)
         p -= move
 
 
