@@ -65,6 +65,10 @@ class MemberSpec:
     """What tests let go wrong."""
 
 
+_LOADING = threading.Lock()
+"""Members that are threads share the random numbers of Python and NumPy, from which jobs make their data."""
+
+
 class End(Enum):
     """How a member ended."""
 
@@ -224,16 +228,17 @@ class Member:
 
     def _loaded(self) -> TrainingState:
         spec = self.spec
-        return TrainingState(
-            spec.job_file,
-            spec.overrides,
-            spec.shards,
-            spec.device,
-            self._make_owner,
-            self._reach,
-            self._check,
-            spec.bucket_bytes,
-        )
+        with _LOADING:
+            return TrainingState(
+                spec.job_file,
+                spec.overrides,
+                spec.shards,
+                spec.device,
+                self._make_owner,
+                self._reach,
+                self._check,
+                spec.bucket_bytes,
+            )
 
     def _awaited(self) -> Formation:
         """The newest formation, when there is one that was not joined."""

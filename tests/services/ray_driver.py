@@ -2,7 +2,7 @@
 
 A process can use one Ray cluster in its life, and Ray leaves threads and handlers behind: so not in pytest's process.
 Arguments: folder, job file, and a JSON object with `runs`: each {"workers", "overrides", "harm", "at", "deadline_s",
-"losses_limit"}.
+"losses_limit", "job"}.
 harm: "kill", "stop" (SIGSTOP) or "cancel", done when step `at` is reported.
 """
 
@@ -37,7 +37,7 @@ def main() -> None:
         checkpoints = folder / f"run-{number}" / "checkpoints"
         checkpoints.mkdir(parents=True)
         spec = MemberSpec(
-            job_file=str(job_file),
+            job_file=run.get("job", str(job_file)),
             overrides=run.get("overrides", {}),
             shards=8,
             device="cpu",

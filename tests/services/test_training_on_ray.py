@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from gradwire.training import load_job, train_solo
+from tests.workers.crews import JOBS, oracle
+from tests.workers.test_matrix import MODELS, SIZES
 
 DRIVER = Path(__file__).parent / "ray_driver.py"
-MLP = Path(__file__).parents[1] / "workers" / "jobs" / "mlp.py"
+MLP = JOBS / "mlp.py"
 Run = list[dict[str, Any]]
 
 
@@ -64,14 +66,16 @@ def chatty(folder: Path, extra: str = "", before: str = "", sleep_s: float = 0.0
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 
-def test_one_to_four_workers_end_with_the_bits_of_the_oracle(tmp_path: Path) -> None:
-    runs = on_ray(tmp_path, MLP, *({"workers": w} for w in (1, 2, 3, 4)))
-    expected = train_solo(load_job(MLP))
-    for run in runs:
+def test_each_number_of_workers_ends_with_the_bits_of_the_reference(tmp_path: Path) -> None:
+    """The part of tests/workers/test_matrix.py that needs a cluster."""
+    asked = [*(("mlp", w) for w in SIZES), *((model, w) for model in MODELS[1:] for w in (2, 3))]
+    runs = on_ray(tmp_path, MLP, *({"workers": w, "job": str(JOBS / f"{model}.py")} for model, w in asked))
+    for (model, _), run in zip(asked, runs, strict=True):
+        expected = oracle(model)
         (finished,) = of(run, "Finished")
         assert finished["parameters_sha256"] == expected.parameters_sha256
         assert steps_once(run) == expected.history
-        assert run[-1]["files"] == ["step-00000008", "step-00000010", "step-00000012"]
+    assert runs[0][-1]["files"] == ["step-00000008", "step-00000010", "step-00000012"]
 
 
 def test_workers_lost_by_kill_9_or_a_hang_are_replaced_and_the_bits_are_the_same(tmp_path: Path) -> None:
