@@ -18,7 +18,7 @@ from gradwire.workers.reduction import Reduction
 from gradwire.workers.transport import Buffer, Phase, Transport, make_tag
 from gradwire.workers.tree import Node
 
-__all__ = ["Exchange"]
+__all__ = ["Bounds", "Exchange"]
 
 Array = np.ndarray[Any, Any]
 Bounds = Sequence[tuple[int, int]]
@@ -69,6 +69,14 @@ class Exchange:
     def recv(self, source: int, tag: int) -> memoryview:
         """See Transport."""
         return self._transport.recv(source, tag)
+
+    def recv_into(self, source: int, tag: int, out: Buffer) -> None:
+        """See Transport."""
+        self._transport.recv_into(source, tag, out)
+
+    def reserve(self, phase: Phase) -> int:
+        """The next tag of a phase, for messages that are sent and taken one by one. All ranks reserve alike."""
+        return self._next(phase)
 
     @property
     def sender(self) -> ThreadPoolExecutor:

@@ -79,7 +79,7 @@ def taken_over(
         return None
     exchange = Exchange(transport, plan.shards, formation.workers)
     exchange.begin_at(everyone)
-    state.step_maker.enter(exchange, slices, todo)
+    state.step_maker.enter(exchange, slices, todo, formation.hosts[: formation.workers])
     return exchange
 
 

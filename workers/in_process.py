@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from gradwire.workers.handshake import SECRET_BYTES
 from gradwire.workers.mailbox import Mailbox
-from gradwire.workers.transport import Buffer, ExchangeAborted, ExchangeTimeout, PeerLost, as_bytes
+from gradwire.workers.transport import (
+    Buffer,
+    ExchangeAborted,
+    ExchangeTimeout,
+    HandshakeRefused,
+    PeerLost,
+    as_bytes,
+)
 
 __all__ = ["InProcessListener", "InProcessNetwork", "InProcessTransport"]
+
+Terms = tuple[int, int, bytes]
+"""Generation, world size and secret: what all ranks of a group must agree on."""
+
+_LOOK_S = 0.1
 
 
 class InProcessNetwork:
@@ -19,8 +32,9 @@ class InProcessNetwork:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._came = threading.Condition(self._lock)
+        self._changed = threading.Condition(self._lock)
         self._mailboxes: dict[int, Mailbox] = {}
+        self._terms: Terms | None = None
 
     def form(
         self, world_size: int, generation: int = 1, deadline_s: float = 30.0
@@ -32,23 +46,47 @@ class InProcessNetwork:
             self._mailboxes = {r: Mailbox(r, generation, deadline_s) for r in range(world_size)}
             return [InProcessTransport(self, self._mailboxes[r], world_size) for r in range(world_size)]
 
-    def join(self, rank: int, generation: int, deadline_s: float) -> Mailbox:
-        """The mailbox of a rank of a group that forms one by one."""
-        with self._came:
-            mailbox = self._mailboxes[rank] = Mailbox(rank, generation, deadline_s)
-            self._came.notify_all()
-            return mailbox
+    def join(
+        self, mailbox: Mailbox, terms: Terms, listeners: Sequence[InProcessListener], deadline_s: float
+    ) -> None:
+        """Enters a rank of a group whose ranks come one by one; returns when all are there.
 
-    def wait_for(self, mailbox: Mailbox, world_size: int, deadline_s: float) -> None:
-        """Returns when all ranks have joined. Raises ExchangeTimeout, and what ended the exchange meanwhile."""
+        Rank 0 says what the terms are. Raises `HandshakeRefused`, `PeerLost`, `ExchangeTimeout`, or what ended the exchange.
+        """
+        rank = mailbox.rank
         end = time.monotonic() + deadline_s
-        with self._came:
-            while len(self._mailboxes) < world_size:
-                mailbox.check()
-                if time.monotonic() >= end:
-                    missing = next(r for r in range(world_size) if r not in self._mailboxes)
-                    raise ExchangeTimeout(mailbox.rank, missing, 0, deadline_s)
-                self._came.wait(0.05)
+        with self._changed:
+            if rank == 0:
+                self._terms = terms
+                self._changed.notify_all()
+            self._wait(lambda: self._terms is not None, mailbox, listeners, end, deadline_s)
+            if terms != self._terms:
+                raise HandshakeRefused(rank, 0, _difference(terms, self._terms))
+            self._mailboxes[rank] = mailbox
+            if len(self._mailboxes) == len(listeners):
+                self._changed.notify_all()
+            self._wait(
+                lambda: len(self._mailboxes) == len(listeners), mailbox, listeners, end, deadline_s
+            )
+
+    def _wait(
+        self,
+        done: Callable[[], bool],
+        mailbox: Mailbox,
+        listeners: Sequence[InProcessListener],
+        end: float,
+        deadline_s: float,
+    ) -> None:
+        while not done():
+            mailbox.check()
+            missing = [r for r in range(len(listeners)) if r not in self._mailboxes and r != mailbox.rank]
+            for r in missing:
+                if listeners[r].closed:
+                    raise PeerLost(mailbox.rank, r, "it does not listen any more")
+            remaining = end - time.monotonic()
+            if remaining <= 0:
+                raise ExchangeTimeout(mailbox.rank, missing[0], 0, deadline_s)
+            self._changed.wait(min(remaining, _LOOK_S))
 
     def mailbox(self, rank: int) -> Mailbox | None:
         """Where messages to `rank` go at present."""
@@ -60,6 +98,14 @@ class InProcessNetwork:
         with self._lock:
             boxes = list(self._mailboxes.values())
         return [b for b in boxes if b is not mailbox and b.generation == mailbox.generation]
+
+
+def _difference(terms: Terms, expected: Terms | None) -> str:
+    if expected is not None and terms[0] != expected[0]:
+        return "it belongs to another generation of the group"
+    if expected is not None and terms[1] != expected[1]:
+        return "it did not expect this rank of a group of this size"
+    return "the group's secret is another one"
 
 
 class InProcessListener:
@@ -75,6 +121,11 @@ class InProcessListener:
     def address(self) -> InProcessListener:
         return self
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody can meet this rank here any more."""
+        return self._closed
+
     def form(
         self,
         rank: int,
@@ -86,6 +137,8 @@ class InProcessListener:
         connect_deadline_s: float = 30.0,
     ) -> InProcessTransport:
         """See transport.Listener."""
+        if len(secret) != SECRET_BYTES:
+            raise ValueError(f"a group's secret has {SECRET_BYTES} bytes; got {len(secret)}")
         # The network of a group is made by whoever comes first, and kept by the end of rank 0.
         first = addresses[0]
         with first._changed:
@@ -94,14 +147,22 @@ class InProcessListener:
             if first._network is None:
                 first._network = InProcessNetwork()
             network = first._network
-        mailbox = network.join(rank, generation, deadline_s)
+        mailbox = Mailbox(rank, generation, deadline_s)
         with self._changed:
-            self._mailbox = mailbox
             if self._closed:
-                mailbox.fail(ExchangeAborted(rank, "its listener was closed"))
-        network.wait_for(mailbox, len(addresses), connect_deadline_s)
-        with self._changed:
-            self._mailbox = None  # the group is whole: closing the listener does not end it any more
+                raise ExchangeAborted(rank, "its listener was closed")
+            self._mailbox = mailbox
+        try:
+            network.join(mailbox, (generation, len(addresses), secret), addresses, connect_deadline_s)
+            mailbox.check()
+        except BaseException:
+            for box in network.others(mailbox):
+                box.fail(PeerLost(box.rank, rank, "it went away while the group was formed"))
+            raise
+        finally:
+            with self._changed:
+                self._mailbox = None  # closing the listener does not end the group any more
+                self._closed = True
         return InProcessTransport(network, mailbox, len(addresses))
 
     def close(self) -> None:
@@ -156,11 +217,7 @@ class InProcessTransport:
         return self._mailbox.take(source, tag)
 
     def recv_into(self, source: int, tag: int, out: Buffer) -> None:
-        message = self._mailbox.take(source, tag)
-        target = as_bytes(out)
-        if target.nbytes != message.nbytes:
-            raise ValueError(f"rank {source} sent {message.nbytes} bytes where {target.nbytes} were expected")
-        target[:] = message
+        self._mailbox.take_into(source, tag, out)
 
     def abort(self, reason: str) -> None:
         failure = ExchangeAborted(self.rank, reason)

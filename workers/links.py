@@ -62,6 +62,7 @@ class SocketLink:
         self.socket = sock
         self._memory = memory
         self._header = bytearray(HEADER.size)
+        self._cut = False  # a frame was given up in its middle: what came after would be taken for its rest
         sock.settimeout(None)
         # A blocked send looks up from time to time, to see an abort or the deadline.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, int(_PATIENCE_S * 1e6)))
@@ -76,7 +77,10 @@ class SocketLink:
         self._write([memoryview(header), *views], patience)
 
     def _write(self, views: list[memoryview], patience: Patience) -> None:
+        if self._cut:
+            raise ConnectionError("an earlier message was not sent to its end")
         pending = [v for v in views if v.nbytes]
+        self._cut = True
         while pending:
             try:
                 sent = self.socket.sendmsg(pending[:64])
@@ -87,6 +91,7 @@ class SocketLink:
                 sent -= pending.pop(0).nbytes
             if sent:
                 pending[0] = pending[0][sent:]
+        self._cut = False
 
     def receive(self) -> Frame:
         """Waits for a frame. `OSError` where the connection ends or what comes is no frame."""
@@ -108,6 +113,8 @@ class SocketLink:
 
     def send_at_once(self, kind: Kind, generation: int, tag: int, text: bytes = b"") -> bool:
         """Sends a short frame if there is room for it now; whether it was sent."""
+        if self._cut:
+            return False
         frame = HEADER.pack(kind, Way.INLINE, 0, FRAME_MAGIC, generation, tag, len(text)) + text
         try:
             return self.socket.send(frame, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) == len(frame)

@@ -29,6 +29,7 @@ from gradwire.training import (
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.failures import user_code
 from gradwire.workers.formation import balanced
+from gradwire.workers.hierarchy import HostExchange
 from gradwire.workers.overlap import OverlappedLeaf
 from gradwire.workers.reduction import Reduction
 from gradwire.workers.tree import Forest, Node, TreeStack, add_into_left, sum_of
@@ -173,9 +174,20 @@ class TrainingStep:
         """The newest step that was prepared here: the one being made, or the last one finished."""
         self._summed: tuple[int, Forest[Any], Forest[_Sum]] | None = None
 
-    def enter(self, exchange: Exchange, slices: Slices, todo: Sequence[int] | None = None) -> None:
-        """Goes on in a new group. todo: leaves of the interrupted step that fell to this rank; None: it begins with a step."""
+    def enter(
+        self,
+        exchange: Exchange,
+        slices: Slices,
+        todo: Sequence[int] | None = None,
+        hosts: Sequence[str] = (),
+    ) -> None:
+        """Goes on in a new group. todo: leaves of the interrupted step that fell to this rank; None: it begins with a step.
+
+        hosts: where the ranks live; '' or nothing where all live on one.
+        """
         self._exchange, self.slices = exchange, slices
+        by_host = HostExchange(exchange, hosts) if len(set(hosts)) > 1 else None
+        self._by_host = by_host if by_host is not None and by_host.pays else None
         self._todo, self._reduction = todo, None
         self._counts: list[int] | None = None
         self._steps_here, self._leaf_seconds = 0, 0.0
@@ -201,9 +213,12 @@ class TrainingStep:
         vectors, others = self._local_sums(step)
         self._reach("computed", number)
         note = _encode(others.nodes, orders if exchange.rank == 0 else (), self._leaf_seconds)
-        reduction = self._reduction or exchange.reduction(self._bounds, layout.dtype)
-        self._reduction = None
-        part, notes = reduction.finish(layout.size, vectors.nodes, note)
+        if self._by_host is not None:
+            part, notes = self._by_host.reduce_scatter(vectors.nodes, self._bounds, layout.dtype, note)
+        else:
+            reduction = self._reduction or exchange.reduction(self._bounds, layout.dtype)
+            self._reduction = None
+            part, notes = reduction.finish(layout.size, vectors.nodes, note)
         self._reach("reduced", number)
         total, told, seconds = _decoded_total(notes)
         self._share(seconds)
@@ -238,7 +253,8 @@ class TrainingStep:
         self.apply(prepared)
         self._reach("applied", number)
         start, stop = self._bounds[exchange.rank]
-        exchange.all_gather(self.next[start:stop], self._bounds, self.next)
+        gather = exchange.all_gather if self._by_host is None else self._by_host.all_gather
+        gather(self.next[start:stop], self._bounds, self.next)
         self._reach("gathered", number)
         return prepared
 
@@ -315,6 +331,7 @@ class TrainingStep:
         bucket = self._bucket_bytes // layout.dtype.itemsize
         if (
             exchange.world_size == 1
+            or self._by_host is not None
             or layout.device.type != "cpu"
             or not self._shard_step.job.overlap_exchange
             or layout.size < 2 * bucket
