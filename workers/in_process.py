@@ -65,9 +65,7 @@ class InProcessNetwork:
             self._mailboxes[rank] = mailbox
             if len(self._mailboxes) == len(listeners):
                 self._changed.notify_all()
-            self._wait(
-                lambda: len(self._mailboxes) == len(listeners), mailbox, listeners, end, deadline_s
-            )
+            self._wait(lambda: len(self._mailboxes) == len(listeners), mailbox, listeners, end, deadline_s)
 
     def _wait(
         self,
@@ -92,6 +90,12 @@ class InProcessNetwork:
         """Where messages to `rank` go at present."""
         with self._lock:
             return self._mailboxes.get(rank)
+
+    def forget(self, mailbox: Mailbox) -> None:
+        """Takes a rank out again that gave up while its group was formed."""
+        with self._lock:
+            if self._mailboxes.get(mailbox.rank) is mailbox:
+                del self._mailboxes[mailbox.rank]
 
     def others(self, mailbox: Mailbox) -> list[Mailbox]:
         """The mailboxes of the other ranks of the same generation."""
@@ -158,6 +162,7 @@ class InProcessListener:
         except BaseException:
             for box in network.others(mailbox):
                 box.fail(PeerLost(box.rank, rank, "it went away while the group was formed"))
+            network.forget(mailbox)
             raise
         finally:
             with self._changed:

@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from gradwire.workers.in_process import InProcessListener
 from gradwire.workers.transport import (
     ExchangeAborted,
+    ExchangeError,
     ExchangeTimeout,
+    Listener,
     PeerLost,
     Phase,
     Transport,
     make_tag,
 )
-from tests.workers.groups import TRANSPORTS, form_group, in_thread, on_all
+from tests.workers.groups import LISTENERS, SECRET, TRANSPORTS, form_group, in_thread, on_all
 
 Former = Callable[..., list[Transport]]
 
@@ -180,3 +183,52 @@ def test_leaving_in_order_disturbs_only_who_still_wants_something(form: Former) 
 def test_errors_survive_the_way_between_processes(error: Exception) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
+
+
+# Listeners: how groups come about.
+
+
+@pytest.fixture(params=TRANSPORTS)
+def make_listener(request: pytest.FixtureRequest) -> Callable[[], Listener]:
+    if request.param == "in_process":
+        return InProcessListener
+    made: Callable[[], Listener] = LISTENERS[request.param]
+    return made
+
+
+def joined(listener: Listener, rank: int, addresses: list[object], **options: object) -> Transport:
+    fields = {"generation": 1, "secret": SECRET, "deadline_s": 10.0, "connect_deadline_s": 10.0, **options}
+    return listener.form(rank, addresses, **fields)  # type: ignore[arg-type]
+
+
+def test_a_late_comer_is_waited_for(make_listener: Callable[[], Listener]) -> None:
+    listeners = [make_listener() for _ in range(3)]
+    addresses = [listener.address for listener in listeners]
+    waits = [in_thread(lambda r=r: joined(listeners[r], r, addresses)) for r in (0, 1)]
+    time.sleep(0.2)
+    last = joined(listeners[2], 2, addresses)
+    ranks = [wait(10.0) for wait in waits]
+    ranks[0].send(2, 1, [b"hello"])  # type: ignore[union-attr]
+    assert bytes(last.recv(0, 1)) == b"hello"
+    on_all([*ranks, last], lambda t: t.close())  # type: ignore[attr-defined]
+
+
+def test_closing_a_listener_ends_the_wait_of_another_thread(make_listener: Callable[[], Listener]) -> None:
+    listeners = [make_listener() for _ in range(2)]
+    addresses = [listener.address for listener in listeners]
+    wait = in_thread(lambda: joined(listeners[0], 0, addresses))
+    time.sleep(0.1)
+    start = time.monotonic()
+    listeners[0].close()
+    assert isinstance(wait(10.0), ExchangeError)
+    assert time.monotonic() - start < 2
+    listeners[0].close()  # may be called again
+    listeners[1].close()
+
+
+def test_who_does_not_come_is_named_when_the_time_is_up(make_listener: Callable[[], Listener]) -> None:
+    listeners = [make_listener() for _ in range(2)]
+    addresses = [listener.address for listener in listeners]
+    with pytest.raises(ExchangeTimeout, match="rank 0 heard nothing from rank 1"):
+        joined(listeners[0], 0, addresses, connect_deadline_s=0.3)
+    listeners[1].close()
