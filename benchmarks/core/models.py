@@ -1,8 +1,9 @@
 """Time of whole training steps of models: gradwire against PyTorch in one run, one thread each.
 
 A step is zero_grad, forward, loss, backward and the optimizer's step, on the same data from the same initial weights; the losses
-of the first steps must agree. Prints milliseconds (median of rounds), the ratio to PyTorch with its spread, and the ratio
-that is aimed at; below 1 is faster than PyTorch. Names of models as arguments choose among them.
+of the first steps must agree. Prints milliseconds of processor time of all threads, which other work
+on the machine disturbs less than the clock (median of rounds), the ratio to PyTorch with its spread, and the ratio that is
+aimed at; below 1 is faster than PyTorch. Names of models as arguments choose among them.
 """
 
 from __future__ import annotations
@@ -155,10 +156,10 @@ def compare(model: Model, rounds: int) -> None:
             raise SystemExit(f"{model.title}: losses differ at step {i}: {a} and PyTorch's {b}")
 
     def seconds(run: Callable[[], float], repeats: int) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         for _ in range(repeats):
             run()
-        return (time.perf_counter() - started) / repeats
+        return (time.process_time() - started) / repeats
 
     repeats = max(1, round(SECONDS / seconds(theirs, 3)))
     pairs = [

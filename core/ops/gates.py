@@ -131,7 +131,7 @@ def _normal_share_to_single(a: Any) -> Any:
 class Gelu(Op):
     """a times the normal distribution function of a. Hendrycks and Gimpel, arXiv:1606.08415.
 
-    In float32 within 5.4e-7 of the exact value, where a / 2 * (erf(a / sqrt(2)) + 1) is within 1.2e-6.
+    In float32 within 5.4e-7 of the exact value on [-8, 8]; with an erf that is right to the last bit it would be 4.5e-7.
     """
 
     __slots__ = ()
