@@ -21,7 +21,7 @@ from gradwire.workers.reports import LogLine, Report
 Tell = Callable[[Report], None]
 
 
-class _Lines(io.TextIOBase):
+class Lines(io.TextIOBase):
     """A text stream whose lines become reports."""
 
     def __init__(self, stream: str, tell: Tell) -> None:
@@ -63,7 +63,7 @@ def run(train: Callable[[Launch, Tell, Commands], None], job: Path, attempt: int
     if not folder.hold():
         return 0
     writer = ReportWriter(folder.reports)
-    out, err = _Lines("stdout", writer.write), _Lines("stderr", writer.write)
+    out, err = Lines("stdout", writer.write), Lines("stderr", writer.write)
 
     def tell(report: Report) -> None:
         if isinstance(report, ENDINGS):

@@ -13,7 +13,7 @@ from gradwire.services.records import DEFAULT_SHARDS, Job
 from gradwire.services.states import JobState
 
 
-def print_end(job: Job, file: Path | None, as_json: bool) -> None:
+def print_end(job: Job, file: Path | None, as_json: bool, by_reference: bool = False) -> None:
     """Prints how `job` ended; `file` is the job file on this machine, where it is known."""
     if job.state == JobState.FAILED and job.error is not None:
         if job.error.traceback:
@@ -26,7 +26,7 @@ def print_end(job: Job, file: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(job_fields(job))
     elif job.state == JobState.SUCCEEDED:
-        _print_table(job, file)
+        _print_table(job, file, by_reference)
 
 
 def own_paths(text: str, job_id: str, file: Path | None) -> str:
@@ -37,10 +37,11 @@ def own_paths(text: str, job_id: str, file: Path | None) -> str:
     return re.sub(rf"(?<![\w.-])/[^\s\"']*/jobs/{re.escape(job_id)}/code/", lambda match: folder, text)
 
 
-def command(job: Job, file: Path | None) -> str:
+def command(job: Job, file: Path | None, by_reference: bool = False) -> str:
     """The command that makes the same bits again."""
     spec = job.spec
-    words = ["gradwire", "train", str(file or spec.code.entrypoint), "--workers", str(spec.workers)]
+    words = ["gradwire", "train", str(file or spec.code.entrypoint)]
+    words += ["--reference"] if by_reference else ["--workers", str(spec.workers)]
     if spec.min_workers or spec.max_workers:
         words += ["--min-workers", str(spec.min_workers), "--max-workers", str(spec.max_workers)]
     if spec.shards != DEFAULT_SHARDS:
@@ -58,7 +59,7 @@ def _percent(metrics: Mapping[str, float]) -> str:
     return f"{100 * metrics['accuracy']:.2f} %"
 
 
-def _rows(job: Job, file: Path | None) -> list[tuple[str, str]]:
+def _rows(job: Job, file: Path | None, by_reference: bool) -> list[tuple[str, str]]:
     """The lines of the table: what, and its value."""
     rows = []
     if "accuracy" in job.evaluation_metrics:
@@ -70,9 +71,10 @@ def _rows(job: Job, file: Path | None) -> list[tuple[str, str]]:
         ("steps", f"{job.step} in {job.epochs} epochs" if job.epochs else str(job.step)),
         ("time", f"{job.seconds:.1f} s, first step after {job.first_step_seconds:.2f} s"),
         ("parameters sha256", job.parameters_sha256),
-        ("checkpoint", job.checkpoint),
-        ("again", command(job, file)),
+        ("again", command(job, file, by_reference)),
     ]
+    if job.checkpoint:
+        rows.insert(-1, ("checkpoint", job.checkpoint))
     if job.options_history:
         # They are no part of the command, so it alone does not make these bits.
         rows.insert(-1, ("changed on the way", options_text(job)))
@@ -84,8 +86,8 @@ def options_text(job: Job) -> str:
     return "; ".join(f"{pairs_text(each.options)} after step {each.step}" for each in job.options_history)
 
 
-def _print_table(job: Job, file: Path | None) -> None:
-    _print_rows(job.id, _rows(job, file))
+def _print_table(job: Job, file: Path | None, by_reference: bool) -> None:
+    _print_rows(job.id, _rows(job, file, by_reference))
 
 
 def _print_rows(job_id: str, rows: list[tuple[str, str]]) -> None:

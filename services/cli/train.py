@@ -1,11 +1,14 @@
 """`gradwire train`: a service for one job, in this process, from start to end."""
 
+from typing import Annotated
+
 import typer
 
 from gradwire.services.cli import options as o
 from gradwire.services.cli.endings import INTERRUPTED, endings, exit_code, interrupt_on_signals
 from gradwire.services.cli.follow import follow
 from gradwire.services.cli.progress import Display
+from gradwire.services.cli.reference import reference
 from gradwire.services.cli.summary import print_end
 from gradwire.services.client import Client, RemoteJob
 from gradwire.services.records import Job, JobSpec
@@ -25,13 +28,35 @@ def train(
     set_: o.Overrides = None,
     home: o.HomeFolder = o.DEFAULT_HOME,
     runtime: o.Runtime = o.DEFAULT_RUNTIME,
+    by_reference: Annotated[
+        bool,
+        typer.Option(
+            "--reference",
+            help="By the contract's own words, in this process: no workers, no checkpoints, the same bits.",
+        ),
+    ] = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Train FILE on this machine and show the result; everything that is started is stopped."""
     overrides = o.parse_overrides(set_)
+    if by_reference and (workers != 1 or min_workers or max_workers):
+        raise typer.BadParameter("it has no workers: leave their number out", param_hint="--reference")
     with endings():
         interrupt_on_signals()
         code = collect(file)
+        if by_reference:
+            spec = JobSpec(
+                file.stem,
+                code,
+                overrides=overrides,
+                shards=shards,
+                device=device.value,
+                threads_per_worker=threads,
+            )
+            with Display() as display:
+                ended, interrupted = reference(file, spec, display)
+            print_end(ended, file, as_json, by_reference=True)
+            raise typer.Exit(INTERRUPTED if interrupted else exit_code(ended))
         # The run's folder has the job's id, so the id is made here and given to the service.
         job_id = new_job_id(JobSpec(file.stem, code))
         service = Service(

@@ -148,26 +148,72 @@ def test_train_shows_a_table_with_the_command_that_makes_the_bits_again(job: Pat
     assert "\x1b" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("change", "arguments", "code", "message"),
-    [
-        (("class Small", "class Small("), (), 2, "job.py, line 7: "),
-        (("import sizes", "import not_there"), (), 2, "No module named 'not_there'"),
-        (("def loss", "def lost"), (), 2, "lacks loss"),
-        (("** 2).mean()", "** 2)"), (), 2, "mean"),
-        (("nn.Linear(sizes.FEATURES, 1)", "7"), (), 2, "expected an nn.Module, got int"),
-        (("x, y = batch", "raise KeyError('mine')"), (), 1, "KeyError"),
-        (("", ""), ("--workers", "0"), 2, "--workers: expected 1 or more, not 0"),
-        (("", ""), ("--workers", "3", "--shards", "2"), 2, "--workers: 3 workers can't share 2 shards"),
-        (("", ""), ("--workers", "5000", "--shards", "4096"), 2, "--workers: 5000 workers"),
-        (("", ""), ("--workers", "1000", "--shards", "4096"), 2, "can give at most"),
-        (("", ""), ("--set", "rl=1"), 2, "unknown setting 'rl'"),
-        (("", ""), ("--set", "lr=fast"), 2, "setting lr: expected float"),
-        (("", ""), ("--set", "lr"), 2, "expected NAME=VALUE"),
-        (("", ""), ("--device", "tpu"), 2, "tpu"),
-        (("", ""), ("--device", "cuda"), 2, "no cuda device"),
-    ],
-)
+def test_the_reference_gives_the_bits_of_the_workers_in_the_same_form(job: Path, home: Path) -> None:
+    arguments = (str(job), "--json", "--shards", "4", "--set", "epochs=1")
+    whole = json.loads(run_cli("train", *arguments, "--home", str(home)).stdout)
+    done = run_cli("train", *arguments, "--reference", "--home", str(home / "not_made"))
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    told = json.loads(line)
+    same = ("state", "steps", "total_steps", "metrics", "train_metrics", "parameters_sha256", "overrides")
+    assert {name: told[name] for name in same} == {name: whole[name] for name in same}
+    assert told.keys() == whole.keys()
+    assert (told["checkpoint"], told["error"]) == ("", None)
+    assert "[0] a [bold]model[/bold]" in done.stderr
+    assert not (home / "not_made").exists()
+    table = run_cli("train", str(job), "--reference", "--set", "epochs=1")
+    assert "gradwire train" in table.stdout and "--reference --set epochs=1" in table.stdout
+    assert json.loads(run_cli("train", str(job), "--reference", "--json").stdout)["steps"] == 8
+
+
+def test_an_interrupt_ends_the_reference(job: Path, home: Path) -> None:
+    process = start_cli(
+        "train", str(job), "--json", "--reference", "--set", "pause_s=0.2", "--set", "epochs=99"
+    )
+    assert process.stderr is not None
+    while "running" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(out)["state"] == "CANCELLED"
+    assert "Traceback" not in err
+
+
+WRONG = [
+    (("class Small", "class Small("), (), 2, "job.py, line 7: "),
+    (("import sizes", "import not_there"), (), 2, "No module named 'not_there'"),
+    (("def loss", "def lost"), (), 2, "lacks loss"),
+    (("** 2).mean()", "** 2)"), (), 2, "mean"),
+    (("nn.Linear(sizes.FEATURES, 1)", "7"), (), 2, "expected an nn.Module, got int"),
+    (("x, y = batch", "raise KeyError('mine')"), (), 1, "KeyError"),
+    (("", ""), ("--workers", "0"), 2, "--workers: expected 1 or more, not 0"),
+    (("", ""), ("--workers", "3", "--shards", "2"), 2, "--workers: 3 workers can't share 2 shards"),
+    (("", ""), ("--workers", "5000", "--shards", "4096"), 2, "--workers: 5000 workers"),
+    (("", ""), ("--workers", "1000", "--shards", "4096"), 2, "can give at most"),
+    (("", ""), ("--set", "rl=1"), 2, "unknown setting 'rl'"),
+    (("", ""), ("--set", "lr=fast"), 2, "setting lr: expected float"),
+    (("", ""), ("--set", "lr"), 2, "expected NAME=VALUE"),
+    (("", ""), ("--device", "tpu"), 2, "tpu"),
+    (("", ""), ("--device", "cuda"), 2, "no cuda device"),
+]
+
+
+@pytest.mark.parametrize(("change", "arguments", "code", "message"), [*WRONG[1:6], WRONG[8], WRONG[-1]])
+def test_the_reference_says_what_is_wrong_in_the_same_words(
+    job: Path, home: Path, change: tuple[str, str], arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    arguments = arguments if "--workers" not in arguments else ("--workers", "2")
+    message = message if "--workers" not in arguments else "leave their number out"
+    if change[0]:
+        job.write_text(JOB.replace(*change))
+    done = run_cli("train", str(job), "--json", "--reference", *arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "/services/" not in done.stderr
+
+
+@pytest.mark.parametrize(("change", "arguments", "code", "message"), WRONG)
 def test_each_wrong_job_gives_one_clear_message_and_its_exit_code(
     job: Path, home: Path, change: tuple[str, str], arguments: tuple[str, ...], code: int, message: str
 ) -> None:
