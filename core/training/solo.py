@@ -7,7 +7,7 @@ every other way of running a job must end with its bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from ..backends import Device
 from ..nn import Module
 from ..optim.flat import apply_rule
+from .chain import block_checksums, chain_next
 from .digest import parameters_sha256
 from .job import Job
 from .layout import ParameterLayout
@@ -32,10 +33,23 @@ class NonFiniteLoss(ArithmeticError):
 
 
 class Reference:
-    """A job, step by step, by the contract's own words. `finished` counts the steps made."""
+    """A job, step by step, by the contract's own words. `finished` counts the steps made.
 
-    def __init__(self, job: Job, shards: int = 8, device: str | Device = "cpu") -> None:
+    options_history: (n, options) for each change of options while the job ran: from the step after n finished ones on, all
+    parameter groups have them. As in PyTorch, `lr` is where a schedule goes on from that multiplies the rate it finds, and
+    one that computes it from `initial_lr` (LambdaLR, OneCycleLR) sets it anew at its next step.
+    chain: the hash chain after the finished steps (see chain.py).
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        shards: int = 8,
+        device: str | Device = "cpu",
+        options_history: Sequence[tuple[int, Mapping[str, float]]] = (),
+    ) -> None:
         self.job, self.finished = job, 0
+        self.options_history = tuple(options_history)
         device = Device(device)
         self.train, self.held_out, self.model, self.optimizer, self.scheduler = build(job, device)
         n_eval = 0 if self.held_out is None else len(self.held_out)
@@ -53,6 +67,7 @@ class Reference:
             for s in self.layout.parameter_segments
         ]
         self.integers = self.layout.integer_buffers()
+        self.chain = chain_next(b"", 0, block_checksums(self.layout.flat))
 
     @property
     def parameters_sha256(self) -> str:
@@ -61,6 +76,7 @@ class Reference:
     def step(self) -> dict[str, float]:
         """Makes the next step; its metrics, means over the global batch. Raises NonFiniteLoss, and then nothing is changed."""
         job, layout, step = self.job, self.layout, self.finished
+        self._change_options()
         leaves = [self._leaf(step, shard) for shard in range(self.plan.shards)]
         present = [leaf for leaf in leaves if leaf is not None]
         names = same_names(present, type(job).__name__)
@@ -80,7 +96,19 @@ class Reference:
         if self.scheduler is not None and (job.schedule_every == "step" or self.plan.ends_epoch(step)):
             self.scheduler.step()
         self.finished += 1
+        self.chain = chain_next(self.chain, self.finished, block_checksums(layout.flat))
         return metrics
+
+    def _change_options(self) -> None:
+        for finished, options in self.options_history:
+            if finished == self.finished:
+                for group in self.optimizer.param_groups:
+                    unknown = options.keys() - group.keys() | options.keys() & {"params"}
+                    if unknown:
+                        raise ValueError(
+                            f"{type(self.optimizer).__name__} has no option {', '.join(sorted(unknown))}"
+                        )
+                    group.update(options)
 
     def _leaf(self, step: int, shard: int) -> Leaf | None:
         rows = self.plan.shard_rows(step, shard)
@@ -127,6 +155,8 @@ class SoloResult:
     evaluation: dict[str, float]
     model: Module
     history: list[dict[str, float]] = field(default_factory=list)
+    chains: list[bytes] = field(default_factory=list)
+    """The hash chain after every step."""
 
 
 def train_solo(
@@ -136,15 +166,18 @@ def train_solo(
     threads: int = 1,
     on_step: Callable[[Plan, int, dict[str, float]], None] | None = None,
     on_evaluation: Callable[[Plan, int, dict[str, float]], None] | None = None,
+    options_history: Sequence[tuple[int, Mapping[str, float]]] = (),
 ) -> SoloResult:
     """Trains `job` to its end in this process. Raises NonFiniteLoss, LossError, JobFileError, and what user code raises."""
     with threadpool_limits(threads):
-        reference = Reference(job, shards, device)
+        reference = Reference(job, shards, device, options_history)
         plan = reference.plan
         history: list[dict[str, float]] = []
+        chains: list[bytes] = []
         evaluation: dict[str, float] = {}
         for step in range(plan.total_steps):
             history.append(reference.step())
+            chains.append(reference.chain)
             if on_step is not None:
                 on_step(plan, step, history[-1])
             if plan.ends_epoch(step) and plan.eval_batches:
@@ -152,4 +185,4 @@ def train_solo(
                 if on_evaluation is not None:
                     on_evaluation(plan, step, evaluation)
         sha256 = reference.parameters_sha256
-    return SoloResult(sha256, plan.total_steps, history[-1], evaluation, reference.model, history)
+    return SoloResult(sha256, plan.total_steps, history[-1], evaluation, reference.model, history, chains)
