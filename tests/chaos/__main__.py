@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.chaos import processes, threads
+from tests.chaos import processes, service, threads
 
 
 def of_threads(seed: int, folder: Path) -> str:
@@ -31,7 +31,15 @@ def of_processes(seed: int, folder: Path) -> str:
     return processes.Run(seed, folder, steps=600, every_s=3.0, harms=30).suffer(within_s=400)
 
 
-VARIANTS: dict[str, Callable[[int, Path], str]] = {"threads": of_threads, "processes": of_processes}
+def of_service(seed: int, folder: Path) -> str:
+    return service.ServiceRun(seed, folder, steps=1200, every_s=6.0, harms=20).suffer(within_s=900)
+
+
+VARIANTS: dict[str, Callable[[int, Path], str]] = {
+    "threads": of_threads,
+    "processes": of_processes,
+    "service": of_service,
+}
 
 
 def main() -> int:
