@@ -146,6 +146,10 @@ class Launcher(Protocol):
         """The handle of an attempt that still runs or has unread reports; None where nothing is left of it."""
         ...
 
+    def sweep(self, running: Mapping[str, int]) -> None:
+        """Ends what is left of any attempt but these (job id: attempt), and gives its places back. Called at the start."""
+        ...
+
     def close(self) -> None:
         """Ends every attempt and gives everything back."""
         ...

@@ -173,6 +173,9 @@ class LocalLauncher:
             self._handles[launch.job_id] = handle
         return handle
 
+    def sweep(self, running: Mapping[str, int]) -> None:
+        """See launcher.Launcher. A process of this host holds no place that outlives it."""
+
     def close(self) -> None:
         """See launcher.Launcher."""
         with self._lock:

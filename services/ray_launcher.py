@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
+from ray import PlacementGroupID
 from ray.exceptions import RayError
+from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
 
 from gradwire.services.cluster import Cluster, EmbeddedRay, ExistingRay, LocalRay
 from gradwire.services.controller import Controller
@@ -90,9 +93,7 @@ class RayLauncher:
     def launch(self, launch: Launch) -> RayHandle:
         """See launcher.Launcher."""
         cluster = self._cluster
-        for attempt in range(max(1, launch.attempt - 3), launch.attempt):
-            with contextlib.suppress(ValueError, RayError):
-                ray.kill(ray.get_actor(_name(launch.job_id, attempt), cluster.namespace), no_restart=True)
+        self._sweep(lambda job, attempt: job != launch.job_id or attempt >= launch.attempt)
         spec = MemberSpec(
             job_file=str(launch.job_file),
             overrides=dict(launch.overrides),
@@ -114,7 +115,7 @@ class RayLauncher:
             spec,
             launch.workers,
             cluster.slots,
-            _name(launch.job_id, launch.attempt),
+            f"{cluster.namespace}/{_name(launch.job_id, launch.attempt)}",
             launch.options_history,
         )
         return self._kept(RayHandle(actor))
@@ -129,6 +130,31 @@ class RayLauncher:
             return None
         return self._kept(RayHandle(actor))
 
+    def sweep(self, running: Mapping[str, int]) -> None:
+        """See launcher.Launcher."""
+        self._sweep(lambda job, attempt: running.get(job) == attempt)
+
+    def _sweep(self, stays: Callable[[str, int], bool]) -> None:
+        """Ends controllers and gives back placement groups of attempts that do not stay.
+
+        A group ends with the controller that made it; one that was killed while its group was still being placed may leave it.
+        """
+        cluster = self._cluster
+        with contextlib.suppress(RayError):
+            for named in ray.util.list_named_actors(all_namespaces=True):
+                found = _NAME.fullmatch(named["name"]) if named["namespace"] == cluster.namespace else None
+                if found is not None and not stays(found[1], int(found[2])):
+                    with contextlib.suppress(ValueError, RayError):
+                        ray.kill(ray.get_actor(named["name"], cluster.namespace), no_restart=True)
+            for group, told in placement_group_table().items():
+                namespace, _, name = told["name"].rpartition("/")
+                found = _NAME.match(name)
+                if found is None or namespace != cluster.namespace or told["state"] == "REMOVED":
+                    continue
+                if not stays(found[1], int(found[2])):
+                    with contextlib.suppress(RayError):
+                        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
+
     def _kept(self, handle: RayHandle) -> RayHandle:
         with self._lock:
             self._handles.append(handle)
@@ -141,6 +167,9 @@ class RayLauncher:
         for handle in handles:
             handle.stop("the service stops")
         self._cluster.close()
+
+
+_NAME = re.compile(r"job-(.+?)-(\d+)(?:-\d+)?")
 
 
 def _name(job_id: str, attempt: int) -> str:

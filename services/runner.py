@@ -39,7 +39,9 @@ class Runner:
 
     def start(self) -> None:
         """Begins: first the jobs that had workers when the service went down, then the queue."""
-        for job in self._store.unfinished():
+        unfinished = self._store.unfinished()
+        self._launcher.sweep({job.id: job.attempt for job in unfinished if job.state.holds_workers})
+        for job in unfinished:
             if job.state.holds_workers:
                 # One that is being resized was given room for it; one that waits to grow was not.
                 resizing = job.state == JobState.RESIZING

@@ -144,6 +144,46 @@ def test_a_service_that_is_killed_finds_its_jobs_running(served, home):
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_a_controller_that_is_killed_is_followed_by_another_and_leaves_no_place_behind(served, home):
+    job = served[0].client.submit(code(), workers=5, overrides={"epochs": "20", "pause_s": "0.005"})
+    wait_for_step(job, 20)
+    (controller,) = ray_processes(home, "ray::Controller")
+    os.kill(controller, signal.SIGKILL)
+    ended = job.wait()
+    assert ended.state == JobState.SUCCEEDED and ended.attempt == 2
+    assert ended.parameters_sha256 == oracle(epochs="20")
+    events = list(job.watch())
+    assert [e.number for e in events] == list(range(1, len(events) + 1))
+    steps = [e.kind.step for e in events if type(e.kind).__name__ == "StepFinished"]
+    assert steps == list(range(1, ended.total_steps + 1))
+    # Five places more would not be there for this one.
+    assert served[0].client.submit(code(), workers=8).wait().state == JobState.SUCCEEDED
+
+
+GHOST = """
+import sys
+from pathlib import Path
+from gradwire.services.ray_environment import prepare_for_cluster_of_our_own
+prepare_for_cluster_of_our_own(Path(sys.argv[1]))
+from ray.util.placement_group import placement_group
+from gradwire.services.cluster import LocalRay
+cluster = LocalRay(Path(sys.argv[1]))
+group = placement_group([{"CPU": cluster.slots.cpus_per_worker}] * 5, name="gradwire/job-ghost-1-1", lifetime="detached")
+assert group.wait(60)
+"""
+
+
+def test_a_service_that_starts_gives_back_the_places_of_attempts_that_nobody_follows(served, home):
+    served[0].process.kill()
+    served[0].process.wait()
+    served[0].process.stdout.close()
+    made = subprocess.run([sys.executable, "-c", GHOST, str(home)], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    served[0] = Served(home)
+    ended = served[0].client.submit(code(), workers=8).wait()
+    assert ended.state == JobState.SUCCEEDED and ended.attempt == 1
+
+
 def test_an_exception_of_the_user_fails_the_job_with_the_users_traceback(served):
     ended = served[0].client.submit(code(), workers=2, overrides={"raise_at": "7"}).wait()
     assert ended.state == JobState.FAILED and ended.step == 6
