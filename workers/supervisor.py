@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -40,6 +41,8 @@ LOSSES_LIMIT = 10
 """Losses without a new step between them, after which a job is given up."""
 STOP_GRACE_S = 3.0
 FOLLOW_S = 0.25
+JUDGE_S = 1.0
+"""Between the first word that ranks do not hear each other and what is done about it: others have a say, or a link is back."""
 CALL_S = 15.0
 """A member that does not answer a call for so long is taken for lost."""
 
@@ -146,6 +149,12 @@ class Supervisor:
         self._ready: set[int] = set()
         self._hired: set[int] = set()
         self._stateful: set[int] = set()
+        self._accused: set[tuple[int, int]] = set()
+        """(who heard nothing, from whom) in this generation."""
+        self._apart: set[frozenset[int]] = set()
+        """Who did not reach whom since the last step."""
+        self._judge_at: float | None = None
+        self._complaint = ""
         self._told: dict[type[Any], int] = {}
         self._losses = 0
         self._step_at_loss = -1
@@ -269,6 +278,7 @@ class Supervisor:
                 reason = f"going on from the checkpoint of step {step}" if resume else "the job begins"
             secret = secrets.token_bytes(SECRET_BYTES)
             hosts = tuple(self._crew.host(member) for member in members)
+            self._accused, self._judge_at = set(), None
             group = _Group(generation, members, workers)
             if at_boundary:
                 self._pending = group
@@ -347,6 +357,7 @@ class Supervisor:
                 self._result, self._result_at = report, time.monotonic()
             case StepFinished() | EvaluationFinished() | CheckpointWritten():
                 self._heard = time.monotonic()
+                self._apart.clear()
                 self._tell_once(report)
             case OptionsChanged():
                 if all(change.order != report.order for change in self._history):
@@ -387,29 +398,43 @@ class Supervisor:
             self._count_loss()
             self._restart(report.message)
             return
-        if report.missed is None:
-            self._parked_at = time.monotonic()
-            return
         members = group.members if report.generation == group.generation else (self._pending or group).members
-        suspect = members[report.missed] if report.missed < len(members) else None
-        self._look_for_the_hanging(suspect, report.message)
+        if report.missed is None or report.missed >= len(members):
+            return
+        live = self._present(members)
+        silent = [m for m in live if self._crew.progress(m, 2.0) is None]
+        if silent:
+            self._lose(silent, f"it does not answer; {report.message}")
+            return
+        self._accused.add((member, members[report.missed]))
+        if self._judge_at is None:
+            self._judge_at, self._complaint = time.monotonic() + JUDGE_S, report.message
 
-    def _look_for_the_hanging(self, suspect: int | None, message: str) -> None:
-        """Some rank heard nothing from another: who does not answer, or computes for too long, is lost."""
-        live = self._present((self._pending or self._group).members)
-        lost: dict[int, str] = {}
-        for member in live:
+    def _judge(self) -> None:
+        """Some ranks heard nothing from others, and all answer here: who hangs is lost, and who can't be reached again."""
+        accused, self._accused, self._judge_at = self._accused, set(), None
+        members = (self._pending or self._group).members
+        for member in dict.fromkeys(suspect for _, suspect in accused if suspect in self._present(members)):
             progress = self._crew.progress(member, 2.0)
             if progress is None:
-                lost[member] = f"it does not answer; {message}"
-            elif member == suspect and progress.seconds >= self._spec.deadline_s:
-                lost[member] = (
+                return self._lose([member], f"it does not answer; {self._complaint}")
+            waits = any(accuser == member for accuser, _ in accused)
+            if not waits and progress.seconds >= self._spec.deadline_s:
+                text = (
                     f"it hangs in step {progress.step} after {progress.point!r} for {progress.seconds:.0f} s"
                 )
-        if lost:
-            self._lose(list(lost), next(iter(lost.values())))
-        else:
-            self._lose([], message)
+                return self._lose([member], f"{text}; {self._complaint}")
+        pairs = {frozenset(pair) for pair in accused}
+        again = {member for pair in pairs & self._apart for member in pair if member in members}
+        self._apart |= pairs
+        if not again:
+            return self._lose([], self._complaint)
+        # A cut between hosts: the smaller side goes, else who has lost most of the others.
+        hosts = {m: self._crew.host(m) for m in members}
+        sizes = Counter(hosts.values())
+        missed = Counter(m for pair in self._apart for m in pair)
+        lost = min(again, key=lambda m: (sizes[hosts[m]], -missed[m], -members.index(m)))
+        return self._lose([lost], f"the others can't reach it; {self._complaint}")
 
     def _lose(self, members: list[int], why: str) -> None:
         """Goes on without these members, and soon with others in their places."""
@@ -461,6 +486,8 @@ class Supervisor:
     def _look_after(self) -> None:
         if self._failure is not None or self._result is not None or self._stop_reason is not None:
             return
+        if self._judge_at is not None and time.monotonic() >= self._judge_at:
+            self._judge()
         self._watch_heartbeats()
         if not self._group.formed or self._pending is not None:
             return
