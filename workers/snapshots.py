@@ -1,7 +1,7 @@
 """A member's part in checkpoints: a step waits for one copy in memory, the rest goes on beside the training.
 
 Every rank copies what it owns; a thread of its own sends that to rank 0, whose thread puts the whole together and writes it.
-One at a time: who takes the next one first waits for the last.
+One at a time: who takes the next one first waits for the last, for a while; where storage hangs for longer, it is left out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from gradwire.workers.transport import ExchangeError
 __all__ = ["Snapshots"]
 
 
+PATIENCE_S = 60.0
+"""How long training waits for the checkpoint before, which storage has not taken yet."""
+
+
 class Snapshots:
     """Takes a job's checkpoints, on one rank. `tell` takes CheckpointWritten and Warned, from another thread, on rank 0."""
 
@@ -32,7 +36,7 @@ class Snapshots:
     ) -> None:
         self._storage = CheckpointStorage(location)
         self._tell, self._reach = tell, reach
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self.saved: Saved | None = None
         """The newest that was written here."""
 
@@ -42,13 +46,16 @@ class Snapshots:
 
     def take(self, state: TrainingState, exchange: Exchange, spec: Mapping[str, Any]) -> None:
         """Takes a checkpoint of this moment. Every rank calls it; nothing is told of it but by `tell`."""
-        self.settle()
+        busy = not self._wait(PATIENCE_S)
         assert state.slices is not None
         step = state.finished or 0
         mine = [(key, offset, np.array(to_numpy(a))) for key, offset, a in state.slices.own.state_slices()]
         collect = exchange.gather_later(packed(mine))
         content: Checkpoint | None = None
-        if exchange.rank == 0:
+        if exchange.rank == 0 and busy:
+            text = f"the checkpoint of step {step} is left out: storage has not taken the one before it for {PATIENCE_S:.0f} s"
+            self._tell(Warned("CHECKPOINT_SKIPPED", text))
+        elif exchange.rank == 0:
             persistent = state_arrays(state.model)
             counts = zip(state.layout.parameter_segments, state.slices.own.step_counts, strict=True)
             content = Checkpoint(
@@ -85,8 +92,9 @@ class Snapshots:
                     optimizer[key].reshape(-1)[offset : offset + array.size] = array
             self._write(Checkpoint(**{**vars(content), "optimizer": optimizer}), retention)
 
-        self._thread = threading.Thread(target=body, name="gradwire-checkpoint", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=body, name="gradwire-checkpoint", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _write(self, content: Checkpoint, retention: Retention) -> None:
         step = content.step
@@ -110,7 +118,12 @@ class Snapshots:
 
     def settle(self) -> Saved | None:
         """Waits until nothing is on its way any more; the newest that was written here."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join()
+        self._wait(None)
         return self.saved
+
+    def _wait(self, most_s: float | None) -> bool:
+        """Whether nothing is on its way, after waiting for that."""
+        for thread in self._threads:
+            thread.join(most_s)
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        return not self._threads
