@@ -234,6 +234,16 @@ class Books:
         """Who has a claim on the quota of this job's owner before it."""
         return [other for other, _, at in self.claims.get(job.owner, ()) if at < place and other is not job]
 
+    def lent_of(self, owner: str, level: int) -> Held:
+        """What an owner's jobs hold on loan that a job of this level may take back."""
+        total = Held()
+        for live in self.live.values():
+            if live.job.owner == owner and live.settled and live.job.priority <= level:
+                count = len(live.lent)
+                total.gpus += count * live.job.shape.gpus
+                total.cpus += count * live.job.shape.cpus
+        return total
+
     def may_grow(self, live: Live) -> bool:
         """True where the quota has room for one more worker, besides claims of those who could not take it back."""
         owner, shape = live.job.owner, live.job.shape

@@ -114,6 +114,10 @@ class _Pass:
             dead[key] = job.priority
             self._note_failure(job, kept)
             self.left.append((job, level))
+            if short:
+                # Quota that its owner's other jobs have on loan is no reason to go without a reservation.
+                lent = self.books.lent_of(job.owner, level)
+                short = self.books.quota_short(job, lent) is not None
             if self.reservation is None and not short:
                 self._reserve(job, level)
                 self.books.claim(job, level, len(self.left))

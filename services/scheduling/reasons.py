@@ -74,14 +74,21 @@ class Reasons:
             {live.job.priority for live in self.books.live.values() if live.settled and live.lent}
         )
         rooms: dict[int, _Releases] = {}
+        lents: dict[tuple[str, int], Held] = {}
         now_slots = Slots(self.books.free)
         waits: list[Wait] = []
         for at, (job, level) in enumerate(left, start=1):
             by = None
             if reservation is not None and job is reservation.job and not isinf(reservation.by):
                 by = reservation.by
-            short = self.books.quota_short(job, place=at)
             rank = bisect_right(lenders, level)
+            short, lent = self.books.quota_short(job, place=at), Held()
+            if short is not None:
+                # What its owner's jobs have on loan is taken back as soon as there is room.
+                if (job.owner, rank) not in lents:
+                    lents[job.owner, rank] = self.books.lent_of(job.owner, level)
+                lent = lents[job.owner, rank]
+                short = self.books.quota_short(job, lent, at)
             key: object = (job.shape, job.minimum, job.one_host, rank)
             if short is not None:
                 ahead = len(self.books.ahead(job, at))
@@ -91,7 +98,9 @@ class Reasons:
                 if rank not in rooms:
                     rooms[rank] = _Releases(self.books, level)
                 room = rooms[rank]
-                reason = None if short is None else self._quota_reason(job, short, at, room.slots)
+                reason = (
+                    None if short is None else self._quota_reason(job, level, short, lent, at, room.slots)
+                )
                 if reason is None:
                     reason = self._room_reason(job, room, now_slots, reservation)
                 known[key] = reason
@@ -121,10 +130,12 @@ class Reasons:
         code = Code.FRAGMENTED if short[0] == "workers" else Code.NO_CAPACITY
         return Wait("", code, *short, room.holders(job))
 
-    def _quota_reason(self, job: Waiting, short: tuple[str, int, int], at: int, slots: Slots) -> Wait | None:
-        own = self.books.quota_short(job, place=0)
+    def _quota_reason(
+        self, job: Waiting, level: int, short: tuple[str, int, int], lent: Held, at: int, slots: Slots
+    ) -> Wait | None:
+        own = self.books.quota_short(job, lent, 0)
         if own is not None:
-            return Wait("", Code.QUOTA, *own, self._quota_holders(job))
+            return Wait("", Code.QUOTA, *own, self._quota_holders(job, level, own[0], lent))
         if not slots.fits(job):
             return None
         holders = tuple(
@@ -133,33 +144,38 @@ class Reasons:
         )
         return Wait("", Code.BEHIND, *short, holders)
 
-    def _quota_holders(self, job: Waiting) -> tuple[Holder, ...]:
-        own = sorted(
-            (live for live in self.books.live.values() if live.job.owner == job.owner),
-            key=lambda each: each.order_key,
-        )
+    def _quota_holders(self, job: Waiting, level: int, resource: str, lent: Held) -> tuple[Holder, ...]:
+        """Jobs of the owner without which the quota has room, those first that end first: none of them can be left out."""
+        own: list[tuple[Live, Held]] = []
+        for live in sorted(self.books.live.values(), key=lambda each: each.order_key):
+            if live.job.owner == job.owner:
+                held = Held()
+                workers = len(live.ranks)
+                if live.settled and live.job.priority <= level:
+                    workers -= len(live.lent)
+                held.gpus = workers * live.job.shape.gpus
+                held.cpus = workers * live.job.shape.cpus
+                held.jobs = 1
+                held.storage_bytes = live.job.storage_bytes
+                own.append((live, held))
 
-        def held(lives: Iterable[Live]) -> Held:
+        def enough(gone: Iterable[tuple[Live, Held]]) -> bool:
             total = Held()
-            for live in lives:
-                total.gpus += len(live.ranks) * live.job.shape.gpus
-                total.cpus += len(live.ranks) * live.job.shape.cpus
-                total.jobs += 1
-                total.storage_bytes += live.job.storage_bytes
-            return total
+            for held in (lent, *(held for _, held in gone)):
+                for name in QUOTA_RESOURCES:
+                    setattr(total, name, getattr(total, name) + getattr(held, name))
+            return self.books.quota_short(job, total, 0) is None
 
-        count = first_true(len(own), lambda k: self.books.quota_short(job, held(own[:k]), 0) is None)
+        count = first_true(len(own), lambda k: enough(own[:k]))
         if count is None:
             return ()
-        short = self.books.quota_short(job, place=0)
         needed = own[:count]
-        for live in reversed(own[:count]):
-            without = [each for each in needed if each is not live]
-            if self.books.quota_short(job, held(without), 0) is None:
+        for each in reversed(own[:count]):
+            without = [other for other in needed if other is not each]
+            if enough(without):
                 needed = without
-        resource = short[0] if short is not None else "jobs"
         return tuple(
-            Holder(live.job.job_id, live.job.owner, getattr(held([live]), resource)) for live in needed
+            Holder(live.job.job_id, live.job.owner, getattr(held, resource)) for live, held in needed
         )
 
 

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf
 
 from hypothesis import strategies as st
@@ -44,9 +45,13 @@ class World:
     policy: Policy
     now: float
 
-    def decide(self) -> list[Decision]:
-        """The decision in this world."""
+    @cached_property
+    def _decided(self) -> list[Decision]:
         return decide(self.queue, self.running, self.inventory, self.policy, self.now)
+
+    def decide(self) -> list[Decision]:
+        """The decision in this world, made once for all the promises that it is asked about."""
+        return list(self._decided)
 
     def with_(self, **changes: object) -> World:
         """This world with other values."""

@@ -625,3 +625,15 @@ def test_blockers_are_removed_one_round_after_another_until_the_last_in_the_queu
         (Code.BEHIND, {"first"}),
         (Code.BEHIND, {"second"}),
     ]
+
+
+def test_quota_that_an_owner_has_on_loan_itself_does_not_cost_its_job_the_reservation() -> None:
+    stock = Inventory((Node("n", 8, 64), Node("c", 0, 8)), {"ann": Account(quota=Quota(gpus=8))})
+    running = [busy("e", 0, "nnnn", 1, 8), busy("r", 1, "nnnn", owner="bob", ends_by=500.0)]
+    queue = [job("large", 2, 7, priority=1), job("small", 3, 1, owner="bob")]
+    decisions = decide(queue, running, stock, Policy(preempt=False), 100.0)
+    large, small = of(decisions, "large"), of(decisions, "small")
+    assert isinstance(large, Wait) and (large.code, large.by) == (Code.NO_CAPACITY, 500.0)
+    assert large.holders == (Holder("r", "bob", 4),)
+    # All but the one worker that `e` keeps is for `large`, lent ones too.
+    assert isinstance(small, Wait) and small.code == Code.BEHIND and small.holders[0].job_id == "large"

@@ -139,7 +139,7 @@ def nothing_idles_that_a_waiting_job_could_use(world: World) -> None:
         if reason is None or reason.code in (Code.NEVER, Code.BACKOFF):
             continue
         if reason.code == Code.QUOTA:
-            assert not within_quota(then, job)
+            assert not within_quota(without_loans(world, then, job), job)
         elif reason.code == Code.BEHIND:
             for holder in reason.holders:
                 ahead = reasons[holder.job_id]
@@ -149,7 +149,7 @@ def nothing_idles_that_a_waiting_job_could_use(world: World) -> None:
                 )
                 assert 0 < ahead.place < reason.place
         else:
-            assert not fits(left, job) and within_quota(then, job)
+            assert not fits(left, job) and within_quota(without_loans(world, then, job), job)
 
 
 @check
@@ -273,17 +273,34 @@ def whoever_is_named_as_the_blocker_is_it(world: World) -> None:
         without = alone.with_(running=tuple(each for each in then.running if each.job_id not in named))
         started = any(isinstance(each, Start) for each in without.decide())
         if reason.code == Code.QUOTA:
-            assert within_quota(without, job)
+            assert within_quota(without_loans(world, without, job), job)
             for spared in named:
                 kept = alone.with_(
                     running=tuple(
                         each for each in then.running if each.job_id not in named or each.job_id == spared
                     )
                 )
-                assert not within_quota(kept, job)
+                assert not within_quota(without_loans(world, kept, job), job)
             continue
         if not _settling(without):
             assert started
+
+
+def without_loans(before: World, world: World, job: Waiting) -> World:
+    """The world without what its running jobs have on loan from this job: it takes that back when there is room."""
+    lenders = {
+        each.job_id
+        for each in before.running
+        if each.settled
+        and each.priority <= level(job, world.policy, world.now)
+        and not (each.ends_by is not None and each.ends_by <= world.now)
+    }
+    return world.with_(
+        running=tuple(
+            replace(each, nodes=each.nodes[: each.minimum]) if each.job_id in lenders else each
+            for each in world.running
+        )
+    )
 
 
 def _settling(world: World) -> bool:
