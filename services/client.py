@@ -94,8 +94,9 @@ class _Patience:
 class Client:
     """A connection to the service at `address`. May be used from several threads."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, retry_for_s: float = 10.0) -> None:
+    def __init__(self, address: str = DEFAULT_ADDRESS, retry_for_s: float = 10.0, token: str = "") -> None:
         """`retry_for_s`: how long a call is tried again while nobody answers; 0 for one try."""
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self.address = address
         self._retry_for_s = retry_for_s
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
@@ -190,7 +191,7 @@ class Client:
         patience = _Patience(self._retry_for_s, self._retry_for_s)
         while True:
             try:
-                return method(request, timeout=CALL_TIMEOUT_S)
+                return method(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
             except grpc.RpcError as problem:
                 error = from_rpc_error(problem, self.address)
                 if not isinstance(error, _AWAY) or not patience.wait():
@@ -291,7 +292,8 @@ class RemoteJob:
         patience = _Patience(self._client._retry_for_s, reconnect_for_s)
 
         def open_stream() -> Any:
-            return self._client._jobs.WatchJob(pb.WatchJobRequest(job_id=self.id, after=cursor))
+            request = pb.WatchJobRequest(job_id=self.id, after=cursor)
+            return self._client._jobs.WatchJob(request, metadata=self._client._metadata)
 
         while True:
             for answer in self._client._stream(open_stream, patience, interrupted):
@@ -382,7 +384,8 @@ class RemoteJob:
         with open(target, "xb") as out:
             chunks = self._client._stream(
                 lambda: blobs.ReadBlob(
-                    blobs_pb2.ReadBlobRequest(job_id=self.id, sha256=file.sha256, offset=got)
+                    blobs_pb2.ReadBlobRequest(job_id=self.id, sha256=file.sha256, offset=got),
+                    metadata=self._client._metadata,
                 ),
                 patience,
                 lambda error: None,

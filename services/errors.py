@@ -8,6 +8,8 @@
     ├── CursorAheadError        a watch from an event that does not exist yet
     ├── JobStateError           the job's state does not allow it (resuming a finished job, …)
     ├── ResizeLimitError        a number of workers that the job or the service can never have
+    ├── UnauthenticatedError    no token where one is asked for, or one that does not hold
+    ├── ForbiddenError          the token's scope does not allow it
     ├── TooManyError            a limit of the service is reached
     ├── DrainingError           the service is stopping; come back soon
     ├── StorageError            the store could not write (disk full, …)
@@ -106,6 +108,18 @@ class ResizeLimitError(ServiceError):
     reason = "RESIZE_LIMIT"
 
 
+class UnauthenticatedError(ServiceError):
+    """No token where one is asked for, or one that does not hold; `metadata["cause"]` says which."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class ForbiddenError(ServiceError):
+    """The token's scope does not allow it."""
+
+    reason = "SCOPE_MISSING"
+
+
 class TooManyError(ServiceError):
     """A limit of the service is reached."""
 
@@ -142,6 +156,8 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     CursorAheadError: grpc.StatusCode.OUT_OF_RANGE,
     JobStateError: grpc.StatusCode.FAILED_PRECONDITION,
     ResizeLimitError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
     TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DrainingError: grpc.StatusCode.UNAVAILABLE,
     StorageError: grpc.StatusCode.UNAVAILABLE,

@@ -30,6 +30,7 @@ from gradwire.services.errors import (
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
 from gradwire.services.runner import Runner
+from gradwire.services.security.callers import Caller, caller_of_this_call
 from gradwire.services.states import JobState
 from gradwire.services.store import NewJob, Store
 from gradwire.services.validation import checked_spec, checked_update, checked_workers
@@ -45,6 +46,11 @@ PAGE_LIMIT = 1000
 CHUNK_BYTES = 1024 * 1024
 HEARTBEAT_S = 10.0
 READERS = 4
+
+
+def _caller(context: Context) -> Caller:
+    """Who makes this call, as the gate found."""
+    return replace(caller_of_this_call.get(), peer=context.peer())
 
 
 def _unary(
@@ -123,7 +129,7 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
         spec = checked_spec(
             messages.spec_from_message(request.spec), request.request_id, self._runner.capacity()
         )
-        new = NewJob(self._new_id(spec), spec, request.request_id)
+        new = NewJob(self._new_id(spec), spec, request.request_id, _caller(context))
         if request.validate_only:
             return pb.SubmitJobResponse(job=pb.Job(spec=messages.spec_to_message(_without_files(spec))))
         change = await asyncio.wrap_future(self._store.submit(new))
@@ -131,10 +137,10 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
 
     @_unary
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
-        job = await self._readers.run(self._store.get, request.job_id)
+        job = await self._readers.run(self._store.get, request.job_id, _caller(context))
         message = self._render(job)
         if request.include_code:
-            code = await self._readers.run(self._store.code, request.job_id)
+            code = await self._readers.run(self._store.code, request.job_id, _caller(context))
             message.spec.code.CopyFrom(messages.code_to_message(code))
         return pb.GetJobResponse(job=message)
 
@@ -150,7 +156,7 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
             raise InvalidRequestError([Violation("states", f"{unknown[0]} is no state of a job")])
         size = min(request.page_size or PAGE_SIZE, PAGE_LIMIT)
         states = [JobState(state) for state in request.states]
-        page = await self._readers.run(self._store.page, size, request.page_token, states)
+        page = await self._readers.run(self._store.page, size, request.page_token, states, _caller(context))
         return pb.ListJobsResponse(
             jobs=[self._render(job) for job in page.jobs], next_page_token=page.next_token
         )
@@ -161,6 +167,7 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
     ) -> AsyncIterator[pb.WatchJobResponse]:
         if request.after < 0:
             raise InvalidRequestError([Violation("after", f"expected 0 or more, not {request.after}")])
+        await self._readers.run(self._store.check_visible, request.job_id, _caller(context))
         batches = self._feed.batches(request.job_id, request.after, HEARTBEAT_S)
         async with aclosing(batches) as following:  # type: ignore[type-var]
             async for events, cursor in following:
@@ -171,36 +178,40 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
 
     @_unary
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobResponse:
-        change = await asyncio.wrap_future(self._store.request_cancel(request.job_id))
+        change = await asyncio.wrap_future(self._store.request_cancel(request.job_id, _caller(context)))
         return pb.CancelJobResponse(job=self._render(change.job))
 
     @_unary
     async def PauseJob(self, request: pb.PauseJobRequest, context: Context) -> pb.PauseJobResponse:
-        change = await asyncio.wrap_future(self._store.request_pause(request.job_id))
+        change = await asyncio.wrap_future(self._store.request_pause(request.job_id, _caller(context)))
         return pb.PauseJobResponse(job=self._render(change.job))
 
     @_unary
     async def ResumeJob(self, request: pb.ResumeJobRequest, context: Context) -> pb.ResumeJobResponse:
-        change = await asyncio.wrap_future(self._store.request_resume(request.job_id))
+        change = await asyncio.wrap_future(self._store.request_resume(request.job_id, _caller(context)))
         return pb.ResumeJobResponse(job=self._render(change.job))
 
     @_unary
     async def ResizeJob(self, request: pb.ResizeJobRequest, context: Context) -> pb.ResizeJobResponse:
         workers, capacity = checked_workers(request.workers), self._runner.capacity()
-        change = await asyncio.wrap_future(self._store.request_resize(request.job_id, workers, capacity))
+        change = await asyncio.wrap_future(
+            self._store.request_resize(request.job_id, workers, capacity, _caller(context))
+        )
         return pb.ResizeJobResponse(job=self._render(change.job))
 
     @_unary
     async def UpdateJob(self, request: pb.UpdateJobRequest, context: Context) -> pb.UpdateJobResponse:
         update = checked_update(messages.update_from_message(request))
-        change = await asyncio.wrap_future(self._store.request_update(request.job_id, update))
+        change = await asyncio.wrap_future(
+            self._store.request_update(request.job_id, update, _caller(context))
+        )
         return pb.UpdateJobResponse(job=self._render(change.job))
 
     @_unary
     async def ListCheckpoints(
         self, request: pb.ListCheckpointsRequest, context: Context
     ) -> pb.ListCheckpointsResponse:
-        await self._readers.run(self._store.get, request.job_id)
+        await self._readers.run(self._store.get, request.job_id, _caller(context))
         found = await self._readers.run(list_checkpoints, self._home.checkpoints(request.job_id))
         return pb.ListCheckpointsResponse(
             checkpoints=[messages.checkpoint_to_message(each) for each in found]
@@ -222,7 +233,7 @@ class BlobsFace(blobs_pb2_grpc.BlobsServicer):
     async def ReadBlob(
         self, request: blobs_pb2.ReadBlobRequest, context: Context
     ) -> AsyncIterator[blobs_pb2.ReadBlobResponse]:
-        await self._readers.run(self._store.get, request.job_id)
+        await self._readers.run(self._store.get, request.job_id, _caller(context))
         found = await self._readers.run(find_file, self._home.checkpoints(request.job_id), request.sha256)
         if found is None:
             raise FileNotFoundInJobError(

@@ -140,6 +140,7 @@ def job_to_message(job: r.Job) -> pb.Job:
         options_history=[options_to_message(each) for each in job.options_history],
         wanted_options=job.wanted_options,
         chain=job.chain,
+        owner=job.owner,
     )
     if job.start_time is not None:
         message.start_time.CopyFrom(to_timestamp(job.start_time))
@@ -178,6 +179,7 @@ def job_from_message(message: pb.Job) -> r.Job:
         options_history=tuple(options_from_message(each) for each in message.options_history),
         wanted_options=dict(message.wanted_options),
         chain=message.chain,
+        owner=message.owner,
     )
 
 

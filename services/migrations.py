@@ -9,27 +9,40 @@ from sqlalchemy import Connection, Engine, insert, inspect, select
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import schema
+from gradwire.services.connections import transaction
+from gradwire.services.security.tables import tokens
+
+
+class VersionError(Exception):
+    """The tables are not there, or are of another version."""
+
+
+def check_version(engine: Engine) -> None:
+    """Raises VersionError where the tables are not those of this version."""
+    with engine.connect() as connection:
+        if (version := _version(connection)) != schema.VERSION:
+            raise VersionError(f"version {version}, not {schema.VERSION}")
 
 
 def prepare_tables(engine: Engine) -> None:
     """Makes or migrates the tables. Raises RuntimeError for those of a newer version."""
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        try:
-            _prepare(connection)
-        except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
-            raise
-        connection.exec_driver_sql("COMMIT")
+    with transaction(engine) as connection:
+        _prepare(connection)
+
+
+def _version(connection: Connection) -> int | None:
+    table = schema.store_version
+    if not inspect(connection).has_table(table.name):
+        return None
+    return connection.execute(select(table.c.version)).scalar()
 
 
 def _prepare(connection: Connection) -> None:
     table = schema.store_version
-    version = None
-    if inspect(connection).has_table(table.name):
-        version = connection.execute(select(table.c.version)).scalar()
+    version = _version(connection)
     if version is None:
-        schema.metadata.create_all(connection)
+        # Importing that table has entered it and its neighbours here.
+        tokens.metadata.create_all(connection)
         connection.execute(insert(table), {"version": schema.VERSION})
         return
     if version > schema.VERSION:
@@ -59,4 +72,26 @@ def _from_1(connection: Connection) -> None:
         connection.exec_driver_sql("UPDATE jobs SET wanted_workers = ? WHERE sequence = ?", wanted)
 
 
-_MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1}
+def _from_2(connection: Connection) -> None:
+    """Jobs have owners, request ids are an owner's own; tokens and the audit log."""
+    for statement in (
+        "ALTER TABLE jobs ADD COLUMN owner VARCHAR(64) NOT NULL DEFAULT 'local'",
+        "CREATE INDEX jobs_by_owner ON jobs (owner, sequence)",
+        "CREATE TABLE owned_requests (owner VARCHAR(64) NOT NULL, request_id VARCHAR(64) NOT NULL, "
+        "sha256 VARCHAR(64) NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (owner, request_id), "
+        "FOREIGN KEY(job) REFERENCES jobs (sequence))",
+        "INSERT INTO owned_requests SELECT 'local', request_id, sha256, job FROM requests",
+        "DROP TABLE requests",
+        "ALTER TABLE owned_requests RENAME TO requests",
+        "CREATE TABLE tokens (sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id VARCHAR(64) NOT NULL UNIQUE, "
+        "sha256 VARCHAR(64) NOT NULL UNIQUE, last4 VARCHAR(4) NOT NULL, owner VARCHAR(64) NOT NULL, "
+        "scope INTEGER NOT NULL, created_us INTEGER NOT NULL, expires_us INTEGER, revoked_us INTEGER)",
+        "CREATE TABLE audit (sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, time_us INTEGER NOT NULL, "
+        "owner VARCHAR(64) NOT NULL, token VARCHAR(64) NOT NULL, peer VARCHAR NOT NULL, "
+        "action VARCHAR(32) NOT NULL, subject VARCHAR(64) NOT NULL)",
+        "CREATE INDEX audit_by_subject ON audit (subject, sequence)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+_MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}

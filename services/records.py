@@ -110,6 +110,8 @@ class Job:
     options_number: int = 0
     """Counts the requests for other options; known to the service alone."""
     chain: str = ""
+    owner: str = "local"
+    """Who submitted it, as its token said; "local" where the service asks for no token."""
 
     @property
     def seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""Tables of the job store and the statements on them, built once. Used by store.py alone.
+"""Tables of the job store and the statements on them, built once. Used by store.py; security/tables.py has its own.
 
 Code is kept once per content (jobs with equal code share a row), so that a submit is one transaction
 with one sync, whatever its files.
@@ -29,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-VERSION = 2
+VERSION = 3
 """Version of these tables: migrations.py brings an older store to it, a newer one is refused."""
 
 metadata = MetaData()
@@ -85,7 +85,9 @@ jobs = Table(
     Column("wanted_options", String, nullable=False),
     Column("options_number", Integer, nullable=False),
     Column("chain", String(64), nullable=False),
+    Column("owner", String(64), nullable=False),
     Index("jobs_by_state", "state", "sequence"),
+    Index("jobs_by_owner", "owner", "sequence"),
     sqlite_autoincrement=True,
 )
 
@@ -105,6 +107,8 @@ events = Table(
 requests = Table(
     "requests",
     metadata,
+    # Each owner's ids are its own.
+    Column("owner", String(64), primary_key=True),
     Column("request_id", String(64), primary_key=True),
     # Of the spec that came with it.
     Column("sha256", String(64), nullable=False),
@@ -141,16 +145,17 @@ def _in_order(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Any, ...
     return tuple([values[name] for name in names])
 
 
-def _insert(table: Table, *left_out: str) -> Insert:
+def insert_into(table: Table, *left_out: str) -> Insert:
+    """An insert of all columns but those left out."""
     return insert(table).values({c.name: bindparam(c.name) for c in table.c if c.name not in left_out})
 
 
-INSERT_JOB = Prepared(_insert(jobs, "sequence").returning(jobs.c.sequence))
-INSERT_EVENTS = Prepared(_insert(events, "sequence"))
-INSERT_REQUEST = Prepared(_insert(requests))
-INSERT_CODE = Prepared(_insert(code))
+INSERT_JOB = Prepared(insert_into(jobs, "sequence").returning(jobs.c.sequence))
+INSERT_EVENTS = Prepared(insert_into(events, "sequence"))
+INSERT_REQUEST = Prepared(insert_into(requests))
+INSERT_CODE = Prepared(insert_into(code))
 
-_FIXED = {"sequence", "id", "spec", "code_sha256", "create_time_us"}
+_FIXED = {"sequence", "id", "spec", "code_sha256", "create_time_us", "owner"}
 UPDATE_JOB = Prepared(
     update(jobs)
     .where(jobs.c.sequence == bindparam("which"))
@@ -163,7 +168,9 @@ UPDATE_SPEC = Prepared(
 
 SELECT_JOB = Prepared(select(jobs).where(jobs.c.id == bindparam("job_id")))
 SELECT_SEQUENCE = Prepared(
-    select(jobs.c.sequence, jobs.c.state, jobs.c.last_event).where(jobs.c.id == bindparam("job_id"))
+    select(jobs.c.sequence, jobs.c.state, jobs.c.last_event, jobs.c.owner).where(
+        jobs.c.id == bindparam("job_id")
+    )
 )
 SELECT_PAGE = (
     select(jobs)
@@ -171,6 +178,7 @@ SELECT_PAGE = (
     .order_by(jobs.c.sequence.desc())
     .limit(bindparam("size"))
 )
+SELECT_PAGE_OF_OWNER = SELECT_PAGE.where(jobs.c.owner == bindparam("owner"))
 SELECT_UNFINISHED = (
     select(jobs).where(jobs.c.state.in_(bindparam("states", expanding=True))).order_by(jobs.c.sequence)
 )
@@ -183,7 +191,7 @@ SELECT_EVENTS = Prepared(
 SELECT_REQUEST = Prepared(
     select(requests.c.sha256, jobs)
     .join(jobs, jobs.c.sequence == requests.c.job)
-    .where(requests.c.request_id == bindparam("request_id"))
+    .where(requests.c.owner == bindparam("owner"), requests.c.request_id == bindparam("request_id"))
 )
 SELECT_CODE = Prepared(select(code.c.body).where(code.c.sha256 == bindparam("sha256")))
 SELECT_CODE_KNOWN = Prepared(select(code.c.sha256).where(code.c.sha256 == bindparam("sha256")))

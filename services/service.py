@@ -29,6 +29,8 @@ from gradwire.services.home import Home
 from gradwire.services.launcher import Launcher
 from gradwire.services.records import JobSpec
 from gradwire.services.runner import Runner
+from gradwire.services.security.gate import Gate
+from gradwire.services.security.token_store import TokenStore
 from gradwire.services.store import Change, Store
 
 log = logging.getLogger(__name__)
@@ -107,8 +109,10 @@ class Service:
         launcher: Callable[[Home], Launcher],
         address: Address,
         new_id: Callable[[JobSpec], str] = new_job_id,
+        require_token: bool = False,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs."""
+        self._require_token = require_token
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="front-end", daemon=True)
@@ -160,7 +164,9 @@ class Service:
         self._feed = EventFeed(lambda job_id, after: self._readers.run(self._store.events, job_id, after))
         self._store.listen(self._publish)
         self._jobs = JobsFace(self._store, self._runner, self._home, self._feed, self._readers, self._new_id)
-        self._server = grpc.aio.server(options=_OPTIONS)
+        tokens = TokenStore(self._store.engine)
+        gate = Gate(lambda secret: self._readers.run(tokens.find, secret), self._require_token)
+        self._server = grpc.aio.server(interceptors=[gate], options=_OPTIONS)
         jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, self._server)  # type: ignore[no-untyped-call]
         blobs = BlobsFace(self._store, self._home, self._readers)
         blobs_pb2_grpc.add_BlobsServicer_to_server(blobs, self._server)  # type: ignore[no-untyped-call]

@@ -11,15 +11,16 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, create_engine, event
+from sqlalchemy import Connection, Row
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages, schema, steering
 from gradwire.services import records as r
+from gradwire.services.connections import from_us, open_engine, to_us
 from gradwire.services.errors import (
     CursorAheadError,
     InvalidRequestError,
@@ -30,12 +31,13 @@ from gradwire.services.errors import (
 from gradwire.services.history import History, StoredJob
 from gradwire.services.launcher import Capacity
 from gradwire.services.migrations import prepare_tables
+from gradwire.services.security import audit
+from gradwire.services.security.callers import LOCAL, Caller, Scope
 from gradwire.services.states import ACTIVE, JobState
 from gradwire.services.writer import Writer
 from gradwire.workers.reports import Report
 
 log = logging.getLogger(__name__)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALL_STATES = [int(state) for state in JobState]
 EVENTS_PAGE = 512
 
@@ -62,11 +64,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to be stored. `request_id` may be '' (then a repeat is a second job)."""
+    """A job about to be stored. `request_id` may be '' (then a repeat is a second job); `by` will own it."""
 
     id: str
     spec: r.JobSpec
     request_id: str = ""
+    by: Caller = LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +81,17 @@ class Page:
 
 
 class Store:
-    """Opens (and makes, where there is none) the store at `path`."""
+    """Opens (and makes, where there is none) the store at `path`.
+
+    Where a method takes `by`, jobs that this caller does not see do not exist; None, the service itself, sees all.
+    """
 
     def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
         self._listeners: list[Callable[[Sequence[Change]], None]] = []
-        self._engine = create_engine(
-            f"sqlite:///{path}", isolation_level="AUTOCOMMIT", pool_size=8, max_overflow=8
-        )
-        event.listen(self._engine, "connect", _prepare_connection)
-        prepare_tables(self._engine)
-        self._writer = Writer(self._engine, self._tell)
+        self.engine = open_engine(path)
+        prepare_tables(self.engine)
+        self._writer = Writer(self.engine, self._tell)
 
     def listen(self, listener: Callable[[Sequence[Change]], None]) -> None:
         """Calls `listener` in the writer's thread after each commit; it must be quick and must not raise."""
@@ -97,12 +100,12 @@ class Store:
     def close(self) -> None:
         """Writes all that waits and closes the files."""
         self._writer.close()
-        self._engine.dispose()
+        self.engine.dispose()
 
     # Changes: each returns a future, answered when the change is on disk.
 
     def submit(self, new: NewJob) -> "Future[Change]":
-        """Stores a job as QUEUED; with a request_id seen before, returns that one's job and no events.
+        """Stores a job as QUEUED; with a request_id its owner used before, returns that one's job and no events.
 
         The future raises RequestReusedError where that request_id came with another spec.
         """
@@ -113,43 +116,63 @@ class Store:
 
         def apply(connection: Connection) -> Change:
             if new.request_id:
-                earlier = _earlier(connection, new.request_id, request_sha256)
+                earlier = _earlier(connection, new.by.owner, new.request_id, request_sha256)
                 if earlier is not None:
                     return Change(earlier, ())
             if schema.SELECT_CODE_KNOWN(connection, {"sha256": code_sha256}).first() is None:
                 schema.INSERT_CODE(connection, {"sha256": code_sha256, "body": code})
-            job = r.Job(new.id, spec, JobState.QUEUED, self._now(), last_event=1, wanted_workers=spec.workers)
-            row = {**_row(StoredJob(job, 0, code_sha256)), "id": job.id, "spec": spec_bytes}
+            job = r.Job(
+                new.id,
+                spec,
+                JobState.QUEUED,
+                self._now(),
+                last_event=1,
+                wanted_workers=spec.workers,
+                owner=new.by.owner,
+            )
+            row = {
+                **_row(StoredJob(job, 0, code_sha256)),
+                "id": job.id,
+                "spec": spec_bytes,
+                "owner": job.owner,
+            }
             del row["which"]
-            row |= {"code_sha256": code_sha256, "create_time_us": _to_us(job.create_time)}
+            row |= {"code_sha256": code_sha256, "create_time_us": to_us(job.create_time)}
             sequence = schema.INSERT_JOB(connection, row).scalar_one()
             if new.request_id:
-                request = {"request_id": new.request_id, "sha256": request_sha256, "job": sequence}
-                schema.INSERT_REQUEST(connection, request)
+                request = {"owner": job.owner, "request_id": new.request_id}
+                schema.INSERT_REQUEST(connection, {**request, "sha256": request_sha256, "job": sequence})
+            audit.note(connection, job.create_time, new.by, "SubmitJob", job.id)
             queued = r.StateChanged(JobState.QUEUED, "submitted")
             return Change(job, _add_events(connection, sequence, 0, [queued], job.create_time))
 
         return self._writer.submit(apply)
 
-    def request_cancel(self, job_id: str) -> "Future[Change]":
+    def request_cancel(self, job_id: str, by: Caller | None = None) -> "Future[Change]":
         """See steering.cancel."""
-        return self._change(job_id, steering.cancel)
+        return self._change(job_id, steering.cancel, by=by, action="CancelJob")
 
-    def request_pause(self, job_id: str) -> "Future[Change]":
+    def request_pause(self, job_id: str, by: Caller | None = None) -> "Future[Change]":
         """See steering.pause."""
-        return self._change(job_id, steering.pause)
+        return self._change(job_id, steering.pause, by=by, action="PauseJob")
 
-    def request_resume(self, job_id: str) -> "Future[Change]":
+    def request_resume(self, job_id: str, by: Caller | None = None) -> "Future[Change]":
         """See steering.resume."""
-        return self._change(job_id, steering.resume)
+        return self._change(job_id, steering.resume, by=by, action="ResumeJob")
 
-    def request_resize(self, job_id: str, workers: int, capacity: Capacity) -> "Future[Change]":
+    def request_resize(
+        self, job_id: str, workers: int, capacity: Capacity, by: Caller | None = None
+    ) -> "Future[Change]":
         """See steering.resize."""
-        return self._change(job_id, lambda history: steering.resize(history, workers, capacity))
+        return self._change(
+            job_id, lambda history: steering.resize(history, workers, capacity), by=by, action="ResizeJob"
+        )
 
-    def request_update(self, job_id: str, wanted: r.Update) -> "Future[Change]":
+    def request_update(self, job_id: str, wanted: r.Update, by: Caller | None = None) -> "Future[Change]":
         """See steering.update."""
-        return self._change(job_id, lambda history: steering.update(history, wanted))
+        return self._change(
+            job_id, lambda history: steering.update(history, wanted), by=by, action="UpdateJob"
+        )
 
     def begin_attempt(self, job_id: str, reason: str, workers: int) -> "Future[Change]":
         """Gives a waiting or recovering job its next attempt, with at most `workers`; see History.begin_attempt."""
@@ -191,10 +214,15 @@ class Store:
         return self._change(job_id, change, attempt)
 
     def _change(
-        self, job_id: str, change: Callable[[History], None], attempt: int | None = None
+        self,
+        job_id: str,
+        change: Callable[[History], None],
+        attempt: int | None = None,
+        by: Caller | None = None,
+        action: str = "",
     ) -> "Future[Change]":
         def apply(connection: Connection) -> Change:
-            before = _find(connection, job_id)
+            before = _find(connection, job_id, by)
             if attempt is not None and before.job.attempt != attempt:
                 raise StaleAttemptError(f"job {job_id}: attempt {attempt} is not {before.job.attempt}")
             now = self._now()
@@ -209,6 +237,8 @@ class Store:
             if after.job.spec is not before.job.spec:
                 spec = messages.spec_to_message(after.job.spec).SerializeToString(deterministic=True)
                 schema.UPDATE_SPEC(connection, {"which": after.sequence, "spec": spec})
+            if by is not None and after != before:
+                audit.note(connection, now, by, action, job_id)
             return Change(after.job, added)
 
         return self._writer.submit(apply)
@@ -222,26 +252,28 @@ class Store:
 
     # Reads: any thread, never waiting for the writer.
 
-    def get(self, job_id: str) -> r.Job:
+    def get(self, job_id: str, by: Caller | None = None) -> r.Job:
         """One job, its code's files left out. Raises JobNotFoundError."""
-        with self._engine.connect() as connection:
-            return _find(connection, job_id).job
+        with self.engine.connect() as connection:
+            return _find(connection, job_id, by).job
 
-    def code(self, job_id: str) -> r.Code:
+    def code(self, job_id: str, by: Caller | None = None) -> r.Code:
         """A job's code with its files. Raises JobNotFoundError."""
-        with self._engine.connect() as connection:
-            stored = _find(connection, job_id)
+        with self.engine.connect() as connection:
+            stored = _find(connection, job_id, by)
             row = schema.SELECT_CODE(connection, {"sha256": stored.code_sha256}).one()
         return messages.code_from_message(pb.Code.FromString(row[0]))
 
-    def page(self, size: int, token: str, states: Sequence[JobState]) -> Page:
+    def page(self, size: int, token: str, states: Sequence[JobState], by: Caller | None = None) -> Page:
         """At most `size` jobs in one of `states` (none means all), newest first; stable while jobs are added."""
         wanted = sorted({int(state) for state in states})
         before = _read_token(token, wanted) if token else 2**62
-        with self._engine.connect() as connection:
-            rows = connection.execute(
-                schema.SELECT_PAGE, {"before": before, "states": wanted or _ALL_STATES, "size": size + 1}
-            ).all()
+        values = {"before": before, "states": wanted or _ALL_STATES, "size": size + 1}
+        statement = schema.SELECT_PAGE
+        if by is not None and by.scope != Scope.ADMIN:
+            statement, values = schema.SELECT_PAGE_OF_OWNER, {**values, "owner": by.owner}
+        with self.engine.connect() as connection:
+            rows = connection.execute(statement, values).all()
         found = [_stored(row) for row in rows[:size]]
         more = len(rows) > size
         return Page(tuple(s.job for s in found), _write_token(found[-1].sequence, wanted) if more else "")
@@ -249,16 +281,23 @@ class Store:
     def unfinished(self) -> list[r.Job]:
         """Jobs that wait or have workers, in order of submission."""
         states = [int(state) for state in (JobState.QUEUED, *ACTIVE)]
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             rows = connection.execute(schema.SELECT_UNFINISHED, {"states": states}).all()
         return [_stored(row).job for row in rows]
+
+    def check_visible(self, job_id: str, by: Caller) -> None:
+        """Raises JobNotFoundError where the job does not exist for this caller."""
+        with self.engine.connect() as connection:
+            row = schema.SELECT_SEQUENCE(connection, {"job_id": job_id}).first()
+        if row is None or not by.sees(row.owner):
+            raise JobNotFoundError.of(job_id)
 
     def events(self, job_id: str, after: int, size: int = EVENTS_PAGE) -> tuple[list[StoredEvent], bool]:
         """Events after number `after`, and True where no event can follow these.
 
         Raises JobNotFoundError, or CursorAheadError where the job has no event `after`.
         """
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             # One row says where the job stands before its events are read: it may move on meanwhile, never back.
             row = schema.SELECT_SEQUENCE(connection, {"job_id": job_id}).first()
             if row is None:
@@ -281,22 +320,8 @@ def encode_code(code: r.Code) -> tuple[bytes, str]:
     return body, hashlib.sha256(body).hexdigest()
 
 
-def _prepare_connection(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        # With NORMAL a power cut may take back commits that were answered.
-        "synchronous=FULL",
-        "busy_timeout=10000",
-        "foreign_keys=ON",
-        "journal_size_limit=67108864",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _earlier(connection: Connection, request_id: str, request_sha256: str) -> r.Job | None:
-    row = schema.SELECT_REQUEST(connection, {"request_id": request_id}).first()
+def _earlier(connection: Connection, owner: str, request_id: str, request_sha256: str) -> r.Job | None:
+    row = schema.SELECT_REQUEST(connection, {"owner": owner, "request_id": request_id}).first()
     if row is None:
         return None
     if row.sha256 != request_sha256:
@@ -307,9 +332,9 @@ def _earlier(connection: Connection, request_id: str, request_sha256: str) -> r.
     return _stored(row).job
 
 
-def _find(connection: Connection, job_id: str) -> StoredJob:
+def _find(connection: Connection, job_id: str, by: Caller | None = None) -> StoredJob:
     row = schema.SELECT_JOB(connection, {"job_id": job_id}).first()
-    if row is None:
+    if row is None or (by is not None and not by.sees(row.owner)):
         raise JobNotFoundError.of(job_id)
     return _stored(row)
 
@@ -327,22 +352,14 @@ def _add_events(
     return added
 
 
-def _to_us(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(microseconds=1)
-
-
-def _from_us(time_us: int | None) -> datetime | None:
-    return None if time_us is None else _EPOCH + timedelta(microseconds=time_us)
-
-
 def _row(stored: StoredJob) -> dict[str, object]:
     job = stored.job
     return {
         "which": stored.sequence,
         "state": int(job.state),
         "priority": job.spec.priority,
-        "start_time_us": None if job.start_time is None else _to_us(job.start_time),
-        "end_time_us": None if job.end_time is None else _to_us(job.end_time),
+        "start_time_us": None if job.start_time is None else to_us(job.start_time),
+        "end_time_us": None if job.end_time is None else to_us(job.end_time),
         "workers": job.workers,
         "step": job.step,
         "total_steps": job.total_steps,
@@ -379,9 +396,9 @@ def _stored(row: Row[Any]) -> StoredJob:
         id=row.id,
         spec=spec,
         state=JobState(row.state),
-        create_time=_from_us(row.create_time_us) or _EPOCH,
-        start_time=_from_us(row.start_time_us),
-        end_time=_from_us(row.end_time_us),
+        create_time=from_us(row.create_time_us),
+        start_time=None if row.start_time_us is None else from_us(row.start_time_us),
+        end_time=None if row.end_time_us is None else from_us(row.end_time_us),
         workers=row.workers,
         step=row.step,
         total_steps=row.total_steps,
@@ -401,6 +418,7 @@ def _stored(row: Row[Any]) -> StoredJob:
         wanted_options=json.loads(row.wanted_options),
         options_number=row.options_number,
         chain=row.chain,
+        owner=row.owner,
     )
     return StoredJob(
         job=job,

@@ -329,6 +329,7 @@ class Job(google.protobuf.message.Message):
     OPTIONS_HISTORY_FIELD_NUMBER: builtins.int
     WANTED_OPTIONS_FIELD_NUMBER: builtins.int
     CHAIN_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique name, given by the service."""
     state: global___JobState.ValueType
@@ -361,6 +362,8 @@ class Job(google.protobuf.message.Message):
     """Workers it is to have: spec.workers until it is resized."""
     chain: builtins.str
     """Hash chain over the parameters after every step so far, hex; empty where the job keeps none."""
+    owner: builtins.str
+    """Who submitted it, as the token of the call said; "local" on a service that asks for no token."""
     @property
     def spec(self) -> global___JobSpec:
         """What was asked for. Code is left out except in GetJob with include_code."""
@@ -425,9 +428,10 @@ class Job(google.protobuf.message.Message):
         options_history: collections.abc.Iterable[global___OptionsChanged] | None = ...,
         wanted_options: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
         chain: builtins.str = ...,
+        owner: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "spec", b"spec", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "chain", b"chain", "checkpoint", b"checkpoint", "create_time", b"create_time", "end_time", b"end_time", "epochs", b"epochs", "error", b"error", "evaluation_metrics", b"evaluation_metrics", "first_step_seconds", b"first_step_seconds", "id", b"id", "last_event", b"last_event", "metrics", b"metrics", "options_history", b"options_history", "parameters_sha256", b"parameters_sha256", "pause_requested", b"pause_requested", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waiting_reason", b"waiting_reason", "wanted_options", b"wanted_options", "wanted_workers", b"wanted_workers", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "chain", b"chain", "checkpoint", b"checkpoint", "create_time", b"create_time", "end_time", b"end_time", "epochs", b"epochs", "error", b"error", "evaluation_metrics", b"evaluation_metrics", "first_step_seconds", b"first_step_seconds", "id", b"id", "last_event", b"last_event", "metrics", b"metrics", "options_history", b"options_history", "owner", b"owner", "parameters_sha256", b"parameters_sha256", "pause_requested", b"pause_requested", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waiting_reason", b"waiting_reason", "wanted_options", b"wanted_options", "wanted_workers", b"wanted_workers", "workers", b"workers"]) -> None: ...
 
 global___Job = Job
 

@@ -7,6 +7,7 @@ import typer
 import gradwire
 from gradwire.services.cli import doctor, follow, jobs, serve, steer, train
 from gradwire.services.cli.output import stdout
+from gradwire.services.cli.token import token
 
 app = typer.Typer(
     name="gradwire",
@@ -49,3 +50,4 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.add_typer(token, name="token")

@@ -12,6 +12,7 @@ from gradwire.services.client import DownloadError
 from gradwire.services.errors import (
     CursorAheadError,
     DrainingError,
+    ForbiddenError,
     InvalidRequestError,
     JobNotFoundError,
     JobStateError,
@@ -19,11 +20,14 @@ from gradwire.services.errors import (
     ServiceError,
     StorageError,
     TooManyError,
+    UnauthenticatedError,
     UnreachableError,
 )
 from gradwire.services.home import HomeInUseError
 from gradwire.services.records import Job
 from gradwire.services.runtimes import RuntimeUnavailableError
+from gradwire.services.security.secret_files import SecretFileError
+from gradwire.services.security.tokens import TokenError
 from gradwire.services.service import AddressError
 from gradwire.services.sources import SourceError
 from gradwire.services.states import JobState
@@ -40,6 +44,10 @@ _WRONG = (
     JobStateError,
     ResizeLimitError,
     CursorAheadError,
+    UnauthenticatedError,
+    ForbiddenError,
+    TokenError,
+    SecretFileError,
     SourceError,
     AddressError,
     HomeInUseError,

@@ -56,6 +56,7 @@ def job_fields(job: Job) -> dict[str, Any]:
     return {
         "job": job.id,
         "name": job.spec.name,
+        "owner": job.owner,
         "state": job.state.name,
         "steps": job.step,
         "total_steps": job.total_steps,

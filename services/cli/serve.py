@@ -35,6 +35,10 @@ def serve(
         bool,
         typer.Option("--insecure", help="Listen on an address others can reach, without any protection."),
     ] = False,
+    require_token: Annotated[
+        bool,
+        typer.Option("--require-token", help="Answer nobody without a token, on loopback either."),
+    ] = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Run the service; SIGTERM or Ctrl-C stops it, and jobs that run go on at the next start."""
@@ -52,7 +56,9 @@ def serve(
                 f"WARNING: --insecure: anyone who reaches {wanted} can run code here as this user", "bold red"
             )
         chosen = "ray" if ray is not None else runtime.value
-        service = Service(home, launcher(chosen, embedded=False, ray_address=ray), wanted)
+        service = Service(
+            home, launcher(chosen, embedded=False, ray_address=ray), wanted, require_token=require_token
+        )
         stop = threading.Event()
 
         def stop_on(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """A store that an older gradwire wrote opens, and its jobs go on."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from serving_harness import spec
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages, schema
 from gradwire.services import records as r
+from gradwire.services.errors import RequestReusedError
 from gradwire.services.launcher import Capacity
+from gradwire.services.security.callers import Caller, Scope
 from gradwire.services.states import JobState
 from gradwire.services.store import NewJob, Store, encode_code
 
@@ -86,18 +89,37 @@ def test_jobs_of_version_1_are_there_with_what_they_had_and_can_be_steered(tmp_p
     again.close()
 
 
-def test_a_migrated_store_has_the_columns_of_a_new_one(tmp_path: Path) -> None:
+def test_a_migrated_store_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
     write_version_1(tmp_path / "old.db", [1], [JobState.QUEUED])
-    columns = {}
+    found = {}
     for name in ("old.db", "new.db"):
         Store(tmp_path / name).close()
         with sqlite3.connect(tmp_path / name) as connection:
-            columns[name] = {
-                (row[1], row[2], row[3]) for row in connection.execute("PRAGMA table_info(jobs)").fetchall()
+            listed = connection.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'")
+            found[name] = {
+                (*each, row[1], row[2], row[3], row[5])
+                for each in listed.fetchall()
+                for row in connection.execute(f"PRAGMA {each[0]}_xinfo({each[1]})").fetchall()
             }
             assert connection.execute("SELECT version FROM store_version").fetchall() == [(schema.VERSION,)]
         connection.close()
-    assert columns["old.db"] == columns["new.db"]
+    assert found["old.db"] == found["new.db"]
+    assert {row[1] for row in found["new.db"]} >= {"tokens", "audit", "requests", "jobs_by_owner"}
+
+
+def test_the_jobs_and_request_ids_of_a_store_without_owners_are_those_of_local(tmp_path: Path) -> None:
+    write_version_1(tmp_path / "jobs.db", [1], [JobState.SUCCEEDED])
+    request_id = "5d2c3a3e-0000-4000-8000-000000000000"
+    sent = NewJob("again", r.JobSpec("old", spec().code, workers=1), request_id)
+    with sqlite3.connect(tmp_path / "jobs.db") as connection:
+        connection.execute("INSERT INTO requests VALUES (?, 'of another spec', 1)", (request_id,))
+    connection.close()
+    store = Store(tmp_path / "jobs.db")
+    assert store.get("job-1").owner == "local"
+    with pytest.raises(RequestReusedError, match="for job job-1"):
+        store.submit(sent).result()
+    assert store.submit(replace(sent, by=Caller("ann", Scope.SUBMIT))).result().job.owner == "ann"
+    store.close()
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
