@@ -29,13 +29,20 @@ __all__ = ["ProcessCrew"]
 class _Process:
     """One member's process, as seen from here."""
 
-    def __init__(self, hired: Hired, news: queue.SimpleQueue[News], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        hired: Hired,
+        news: queue.SimpleQueue[News],
+        environment: Mapping[str, str],
+        before: Sequence[str] = (),
+    ) -> None:
+        """before: what its command begins with."""
         self.member = hired.member
         self._news = news
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gradwire.workers.member_process", str(theirs.fileno())],
+                [*before, sys.executable, "-m", "gradwire.workers.member_process", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env=environment,
@@ -111,8 +118,13 @@ class ProcessCrew:
         make_owner: OwnerFactory,
         make_listener: Callable[[], Listener] = HostListener,
         environment: Mapping[str, str] | None = None,
+        hosts: Sequence[tuple[str, Sequence[str]]] = (("here", ()),),
     ) -> None:
-        """make_listener: can be pickled. environment: of the processes, beside this one's."""
+        """make_listener: can be pickled. environment: of the processes, beside this one's.
+
+        hosts: where member k lives, in turn, and what a command begins with that runs there (`ip netns exec NAME`).
+        """
+        self._hosts = hosts
         self._spec, self._make_owner, self._make_listener = spec, make_owner, make_listener
         threads = str(spec.threads_per_worker)
         self._environment = {
@@ -132,11 +144,13 @@ class ProcessCrew:
         """See supervisor.Crew."""
         for number in members:
             hired = Hired(self._spec, number, self._make_owner, self._make_listener)
-            self._processes[number] = _Process(hired, self._news, self._environment)
+            self._processes[number] = _Process(
+                hired, self._news, self._environment, self._hosts[number % len(self._hosts)][1]
+            )
 
     def host(self, member: int) -> str:
         """See supervisor.Crew."""
-        return "here"
+        return self._hosts[member % len(self._hosts)][0]
 
     def prepare(self, members: Sequence[int], generation: int) -> list[Any]:
         """See supervisor.Crew."""
