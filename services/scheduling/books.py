@@ -238,7 +238,7 @@ class Books:
         """What an owner's jobs hold on loan that a job of this level may take back."""
         total = Held()
         for live in self.live.values():
-            if live.job.owner == owner and live.settled and live.job.priority <= level:
+            if live.job.owner == owner and (live.settled or live.started) and live.job.priority <= level:
                 count = len(live.lent)
                 total.gpus += count * live.job.shape.gpus
                 total.cpus += count * live.job.shape.cpus

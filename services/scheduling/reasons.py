@@ -71,7 +71,11 @@ class Reasons:
         """A reason for each job that was considered and not started, in that order; then the refused."""
         known: dict[object, Wait] = {}
         lenders = sorted(
-            {live.job.priority for live in self.books.live.values() if live.settled and live.lent}
+            {
+                live.job.priority
+                for live in self.books.live.values()
+                if (live.settled or live.started) and live.lent
+            }
         )
         rooms: dict[int, _Releases] = {}
         lents: dict[tuple[str, int], Held] = {}
@@ -151,7 +155,7 @@ class Reasons:
             if live.job.owner == job.owner:
                 held = Held()
                 workers = len(live.ranks)
-                if live.settled and live.job.priority <= level:
+                if (live.settled or live.started) and live.job.priority <= level:
                     workers -= len(live.lent)
                 held.gpus = workers * live.job.shape.gpus
                 held.cpus = workers * live.job.shape.cpus
@@ -188,7 +192,7 @@ class _Releases:
         self.free = books.free.copy()
         self.parts: list[tuple[Live, list[tuple[int, int]]]] = []
         for live in sorted(books.live.values(), key=lambda each: each.order_key):
-            lent = live.settled and live.job.priority <= level
+            lent = (live.settled or live.started) and live.job.priority <= level
             counts: dict[int, int] = {}
             for rank in live.ranks:
                 node = live.nodes[rank]

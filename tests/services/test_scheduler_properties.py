@@ -288,7 +288,9 @@ def whoever_is_named_as_the_blocker_is_it(world: World) -> None:
 
 def without_loans(before: World, world: World, job: Waiting) -> World:
     """The world without what its running jobs have on loan from this job: it takes that back when there is room."""
-    lenders = {
+    lenders = {each.job_id for each in world.running if each.priority <= level(job, world.policy, world.now)}
+    lenders -= {each.job_id for each in before.running}
+    lenders |= {
         each.job_id
         for each in before.running
         if each.settled
