@@ -205,9 +205,9 @@ def only_what_starts_a_job_is_taken_and_only_from_those_below_it(world: World) -
                 continue
             assert each.starts in starts
             assert victim.priority <= starts[each.starts].level
-    # A job that starts alone, by what is taken for it alone, needs all of that.
+    # A job that starts alone, by what is taken for it alone, and with no reservation to leave alone, needs all of that.
     takers = {each.starts for each in decisions if isinstance(each, Pause | Shrink)}
-    if len(starts) == 1 and len(takers) == 1 and takers <= set(starts):
+    if len(starts) == 1 and len(takers) == 1 and takers <= set(starts) and not _reserved(decisions):
         (job_id,) = takers
         for spared in decisions:
             if isinstance(spared, Pause):
