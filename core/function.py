@@ -234,7 +234,7 @@ class Function:
         results = [_recorded(o, ctx, i, args) for i, o in enumerate(outputs)]
         ctx._places = tuple(s._node if isinstance(s, Tensor) else None for s in ctx.saved)
         if versions.watch:
-            observe(ctx)
+            observe(ctx, tuple(o._array for o in outputs if isinstance(o, Tensor)))
         return tuple(results) if isinstance(output, tuple) else results[0]
 
 

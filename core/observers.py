@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from . import versions
 from .node import FREED, KIND_LEAF
 
-__all__ = ["Packed", "anomaly", "observe", "saved_hooks", "unpacked"]
+__all__ = ["Packed", "anomaly", "caller", "observe", "saved_hooks", "unpacked", "watched_outputs"]
 
 _PACKAGE = str(Path(__file__).parent)
 
@@ -46,10 +47,37 @@ class Packed:
         self.value, self.unpack, self.place = value, unpack, place
 
 
-def observe(node: Any) -> None:
+Look = Callable[[Any, tuple[Any, ...]], None]
+
+
+class _Looks(threading.local):
+    """What looks at the outputs of this thread's operations."""
+
+    def __init__(self) -> None:
+        self.all: list[Look] = []
+
+
+_looks = _Looks()
+
+
+@contextmanager
+def watched_outputs(look: Look) -> Iterator[None]:
+    """Within, `look` is called with each operation that this thread records, and its raw outputs."""
+    _looks.all.append(look)
+    watch_nodes(True)
+    try:
+        yield
+    finally:
+        watch_nodes(False)
+        _looks.all.remove(look)
+
+
+def observe(node: Any, outputs: tuple[Any, ...] = ()) -> None:
     """Called for each node that is made while something watches."""
+    for look in _looks.all:
+        look(node, outputs)
     if anomaly.enabled:
-        node.extras.trace = _caller()
+        node.extras.trace = caller()
     if saved_hooks.stack and node.saved and node.saved is not FREED:
         pack_saved(node)
 
@@ -114,7 +142,7 @@ def unpacked(node: Any, create_graph: bool) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _caller() -> str:
+def caller() -> str:
     """The innermost lines of the user's own code, as a traceback prints them."""
     frames = [f for f in traceback.extract_stack() if not f.filename.startswith(_PACKAGE)]
     return "".join(traceback.format_list(frames[-8:]))

@@ -15,7 +15,7 @@ import numpy as np
 
 from gradwire.optim import Optimizer
 from gradwire.optim.flat import apply_rule
-from gradwire.training import ParameterLayout, block_sums, clip_factor
+from gradwire.training import ParameterLayout, all_finite, block_sums, clip_factor
 
 __all__ = ["SliceOptimizer"]
 
@@ -68,6 +68,8 @@ class SliceOptimizer:
             ]
         self.step_counts = [0] * len(layout.parameter_segments)
         """Updates made so far, of every parameter of the model; every owner counts alike."""
+        self.finite = True
+        """Whether the gradients that `finish` took are finite."""
         self._gradient: Array = None
         self._applied: tuple[tuple[int, int], Array] | None = None
 
@@ -77,14 +79,16 @@ class SliceOptimizer:
         return self._max_norm is not None
 
     def finish(self, total: Array, weight: float, leaves: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Takes the sums of this slice over all leaves and divides them: gradients by weight, buffers by leaves.
+        """Takes the sums of this slice over all leaves and divides them: gradients by weight (times the losses' scale), buffers by leaves.
 
         Returns the sums of squares of the slice's parameter blocks, in float64; empty where no norm is needed.
         """
         kind = self._layout.dtype.type
         at = self._parameters_stop - self.start
-        self._gradient = total[:at] / kind(weight)
-        self._buffers = total[at:] / kind(leaves)
+        with np.errstate(all="ignore"):  # what is not finite is told by `finite`
+            self._gradient = total[:at] / kind(weight)
+            self._buffers = total[at:] / kind(leaves)
+        self.finite = all_finite(self._layout.device.module, self._gradient)
         if self._max_norm is None or at == 0:
             return np.empty(0, np.float64)
         return block_sums(self._layout.device.module, self._gradient)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import gradwire
-from gradwire.training import JobFileError, LossError, NonFiniteLoss
+from gradwire.training import JobFileError, LossError, NonFiniteGradient, NonFiniteLoss
 from gradwire.workers.reports import Failed
 
 __all__ = ["UserCodeError", "failure_report", "user_code", "user_traceback"]
@@ -45,6 +45,8 @@ def failure_report(error: BaseException) -> Failed:
         return _user_failure(error.error, error.loading)
     if isinstance(error, LossError):  # seen by all ranks alike, in what the shards returned together
         return _user_failure(error, loading=False)
+    if isinstance(error, NonFiniteGradient):
+        return Failed("NON_FINITE_GRADIENT", str(error), "")
     if isinstance(error, NonFiniteLoss):
         return Failed("NON_FINITE_LOSS", str(error), "")
     whole = "".join(traceback.format_exception(error))

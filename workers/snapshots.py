@@ -73,6 +73,7 @@ class Snapshots:
                 scheduler=state.schedule(),
                 spec=spec,
                 recent=state.recent_as_json(),
+                extra=state.more(),
             )
         shapes = {s.name: s.shape for s in state.layout.parameter_segments}
         retention = Retention.of(state.job)

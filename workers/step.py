@@ -6,7 +6,6 @@ The same code runs at every number of workers, one included; the bits are those 
 from __future__ import annotations
 
 import json
-import math
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,10 +20,16 @@ from gradwire.training import (
     Leaf,
     LossError,
     NonFiniteLoss,
+    Outcome,
     ParameterLayout,
     Plan,
+    Scaling,
     ShardStep,
+    culprit,
     metrics_of,
+    non_finite_error,
+    outcome_of,
+    told_metrics,
 )
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.failures import user_code
@@ -49,6 +54,7 @@ class SliceOwner(Protocol):
     start: int
     stop: int
     step_counts: list[int]
+    finite: bool
 
     @property
     def needs_norm(self) -> bool: ...
@@ -143,7 +149,15 @@ class Prepared:
     integers: bytes
     orders: list[dict[str, Any]]
     sums: np.ndarray[Any, np.dtype[np.float64]]
+    finite: bool = True
+    """Whether the reduced gradient is, known then."""
+    outcome: Outcome = Outcome.MADE
+    """Known then."""
     passed: bool = False
+
+    def told(self) -> bytes:
+        """What `TrainingStep.hear` takes in place of what all ranks said."""
+        return bytes([self.finite]) + self.sums.tobytes()
 
 
 class TrainingStep:
@@ -170,6 +184,7 @@ class TrainingStep:
         self.next = np.empty(self._layout.size, self._layout.dtype)
         """Parameters and buffers after the step that is being made, on the host."""
         self.integers = self._layout.integer_buffers()
+        self.scaling = Scaling.first(shard_step.job, self._layout.dtype)
         self.prepared: Prepared | None = None
         """The newest step that was prepared here: the one being made, or the last one finished."""
         self._summed: tuple[int, Forest[Any], Forest[_Sum]] | None = None
@@ -223,10 +238,11 @@ class TrainingStep:
         total, told, seconds = _decoded_total(notes)
         self._share(seconds)
         metrics = metrics_of(total.scalars, total.names)
-        if not math.isfinite(metrics["loss"]):
-            raise NonFiniteLoss(f"the loss of step {number} is {metrics['loss']}")
+        if outcome_of(self._shard_step.job, self.scaling, metrics["loss"], True) is Outcome.FAILED:
+            raise self._failure(step, metrics["loss"])
         own, copy = self.slices.own, self.slices.copy
-        sums = own.finish(to_device(part, layout.device), float(total.scalars[0]), float(total.scalars[2]))
+        weight = float(total.scalars[0]) * self.scaling.scale
+        sums = own.finish(to_device(part, layout.device), weight, float(total.scalars[2]))
         if copy is not None:
             divided = np.empty(copy.stop - copy.start, layout.dtype)
             ours = np.ascontiguousarray(to_numpy(own.divided))
@@ -244,11 +260,9 @@ class TrainingStep:
         )
         self.prepared = prepared
         self._reach("prepared", number)
-        # Whoever has heard from all knows that all are prepared. Where a norm is needed, they say their part of it as well.
-        if exchange.world_size > 1 or own.needs_norm:
-            heard = exchange.all_gather_bytes(sums if own.needs_norm else b"")
-            prepared.sums = np.frombuffer(b"".join(heard), np.float64)
-        prepared.passed = True
+        # Whoever has heard from all knows that all are prepared, and decides from what all say of their slices.
+        said = bytes([own.finite]) + (sums.tobytes() if own.needs_norm else b"")
+        self.hear(prepared, exchange.all_gather_bytes(said))
         self._reach("passed", number)
         self.apply(prepared)
         self._reach("applied", number)
@@ -258,9 +272,34 @@ class TrainingStep:
         self._reach("gathered", number)
         return prepared
 
+    def hear(self, prepared: Prepared, said: Sequence[bytes]) -> None:
+        """Takes what all ranks say of their slices, or what one who heard it tells. Raises NonFiniteLoss, on all ranks alike."""
+        job = self._shard_step.job
+        prepared.finite = all(each[0] for each in said)
+        prepared.sums = np.frombuffer(b"".join(each[1:] for each in said), np.float64)
+        result = prepared.result
+        prepared.outcome = outcome_of(job, self.scaling, result.metrics["loss"], prepared.finite)
+        if prepared.outcome is Outcome.FAILED:
+            raise self._failure(prepared.step, result.metrics["loss"])
+        metrics = told_metrics(job, self.scaling, result.metrics, prepared.outcome)
+        prepared.result = StepResult(metrics, result.samples)
+        prepared.passed = True
+
+    def _failure(self, step: int, loss: float) -> NonFiniteLoss:
+        """The error of all ranks alike; each looks for what made it so in shards of its own."""
+        mine, exchange = self._exchange.owned_leaves, self._exchange
+        found = culprit(
+            self._shard_step, self._plan, self._dataset, step, mine, self.integers, self.scaling.scale, loss
+        )
+        told = (each.decode() for each in exchange.all_gather_bytes(found.encode()))
+        return non_finite_error(step, loss, next(filter(None, told), ""))
+
     def apply(self, prepared: Prepared) -> None:
         """Updates the slices held here and puts their new values into `next`; a second time changes nothing."""
         for owner in self.slices.held:
+            if prepared.outcome is Outcome.SKIPPED:
+                self.next[owner.start : owner.stop] = to_numpy(self._layout.flat[owner.start : owner.stop])
+                continue
             values = owner.apply(prepared.generation, prepared.step, prepared.used, prepared.sums)
             if owner.stop > owner.start:
                 self.next[owner.start : owner.stop] = to_numpy(values)
@@ -268,7 +307,9 @@ class TrainingStep:
     def commit(self, prepared: Prepared) -> None:
         """Swaps: what lies in `next` is the state from now on."""
         self._layout.flat[...] = to_device(self.next, self._layout.device)
-        self.integers = prepared.integers
+        if prepared.outcome is Outcome.MADE:
+            self.integers = prepared.integers
+        self.scaling = self.scaling.after(self._shard_step.job, prepared.outcome)
         self._layout.write_buffers(self.integers)
         self._summed = self._todo = None
 
@@ -291,7 +332,9 @@ class TrainingStep:
             watch = self._overlapped(vectors, v) if v == todo[-1] else None
             with user_code():
                 onto = None if watch is not None else vectors.sibling(v)
-                leaf = self._shard_step.run(self._dataset, step, v, rows, self.integers, watch, onto)
+                leaf = self._shard_step.run(
+                    self._dataset, step, v, rows, self.integers, watch, onto, self.scaling.scale
+                )
                 others.push_leaf(v, _Sum.of(leaf))
             if watch is None:
                 vectors.push_leaf(v, leaf.vector, _add_unless_there)

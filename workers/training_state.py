@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradwire.backends import Device, to_device, to_numpy
-from gradwire.training import Job, ParameterLayout, Plan, ShardStep, build, load_job
+from gradwire.training import Job, ParameterLayout, Plan, Scaling, ShardStep, build, load_job
 from gradwire.workers.checkpoint import Checkpoint
 from gradwire.workers.failures import user_code
 from gradwire.workers.formation import Status
@@ -99,6 +99,7 @@ class TrainingState:
             self.step_maker.integers = self.layout.integer_buffers()
             if checkpoint.scheduler is not None:
                 self._take_schedule(checkpoint.scheduler)
+            self._take_more(checkpoint.extra)
             self.finished = checkpoint.step
             self.recent.extend(report_of_step(fields) for fields in checkpoint.recent)
 
@@ -149,6 +150,15 @@ class TrainingState:
         self.history = [OptionsChanged(**fields) for fields in saved.get("history", ())]
         self.last_order = max((change.order for change in self.history), default=0)
 
+    def more(self) -> dict[str, Any]:
+        """What else the next step depends on, as JSON values."""
+        return {"scaling": asdict(self.step_maker.scaling)}
+
+    def _take_more(self, saved: Mapping[str, Any]) -> None:
+        """Takes what `more` gave."""
+        if "scaling" in saved:
+            self.step_maker.scaling = Scaling(**saved["scaling"])
+
     def recent_as_json(self) -> list[dict[str, Any]]:
         """`recent` as JSON values."""
         return [{"kind": type(report).__name__, **asdict(report)} for report in self.recent]
@@ -163,6 +173,7 @@ class TrainingState:
             "settled": self.settled,
             "counts": self.slices.own.step_counts,
             "schedule": self.schedule(),
+            "more": self.more(),
             "recent": self.recent_as_json(),
         }
         body = json.dumps(head).encode()
@@ -176,6 +187,7 @@ class TrainingState:
         self.step_maker.integers = bytes(message[end:])
         self.layout.write_buffers(self.step_maker.integers)
         self._take_schedule(head["schedule"])
+        self._take_more(head["more"])
         self.finished, self.settled = head["finished"], head["settled"]
         self.recent.clear()
         self.recent.extend(report_of_step(fields) for fields in head["recent"])

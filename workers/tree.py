@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 __all__ = ["Forest", "Node", "TreeStack", "add_into_left", "canonical_nodes", "sum_of"]
 
 T = TypeVar("T")
@@ -135,7 +137,8 @@ def sum_of(nodes: Sequence[Node[T]], add: Callable[[T, T], T]) -> T | None:
 
 def add_into_left(left: Any, right: Any) -> Any:
     """left + right for arrays of any array module, kept in the memory of left."""
-    left += right
+    with np.errstate(over="ignore", invalid="ignore"):  # the whole sum is looked at
+        left += right
     return left
 
 

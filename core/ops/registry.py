@@ -156,7 +156,7 @@ def _recorded_several(
             out._node = OutputSlot(node, i, out._array.shape, out._array.dtype)
             out._requires_grad = True
     if versions.watch:
-        observe(node)
+        observe(node, plain)
     return outs
 
 
@@ -178,7 +178,7 @@ def record(op: type[Op], inputs: tuple[Any, ...], attrs: Any, out: Any) -> Tenso
         saved = tuple([out if s.__class__ is str else inputs[s] for s in save])  # type: ignore[index]
     result = _recorded(op, edges, saved, attrs, out)
     if versions.watch:
-        observe(result._node)
+        observe(result._node, (out,))
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import inspect
+import math
 import re
 import sys
 import types
@@ -57,6 +58,12 @@ class Job:
     """Everything random follows from it."""
     clip_grad_norm: float | None = None
     """Largest 2-norm of the gradient of all parameters together; None: as it comes."""
+    accumulate: int = 1
+    """Parts that a shard's rows are run in, one after the other: less memory, other bits."""
+    on_non_finite: str = "fail"
+    """What becomes of a step whose loss or gradient is NaN or infinite: "fail" ends the job, "skip" leaves the step out."""
+    loss_scale: float | str | None = None
+    """A factor of losses before backward, taken out of the gradients again; "dynamic": found by GradScaler's rule."""
     schedule_every: str = "epoch"
     """When the scheduler steps: "epoch" or "step"."""
     checkpoint_every: int = 0
@@ -152,6 +159,7 @@ class Job:
         for setting, least in (
             ("epochs", 1),
             ("batch_size", 1),
+            ("accumulate", 1),
             ("checkpoint_every", 0),
             ("keep_last", 1),
             ("keep_every", 0),
@@ -168,6 +176,14 @@ class Job:
         if self.schedule_every not in ("epoch", "step"):
             raise JobFileError(
                 f"{name}.schedule_every: expected 'epoch' or 'step', got {self.schedule_every!r}"
+            )
+        if self.on_non_finite not in ("fail", "skip"):
+            raise JobFileError(f"{name}.on_non_finite: expected 'fail' or 'skip', got {self.on_non_finite!r}")
+        scale = self.loss_scale
+        number = isinstance(scale, (int, float)) and not isinstance(scale, bool)
+        if not (scale is None or scale == "dynamic" or (number and 0 < float(scale) < math.inf)):
+            raise JobFileError(
+                f"{name}.loss_scale: expected a number above 0, 'dynamic' or None, got {scale!r}"
             )
         if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
             raise JobFileError(

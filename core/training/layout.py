@@ -6,6 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..backends import Device
 from ..nn import Module
 from ..optim import Optimizer
@@ -148,12 +150,13 @@ class ParameterLayout:
     def add_gradients(self, vector: Any) -> bytearray:
         """Adds every parameter's gradient to what lies in `vector`, zeros where there is none; 1 for each that has one."""
         used = bytearray(len(self.parameters))
-        for i, (s, p) in enumerate(zip(self.parameter_segments, self.parameters, strict=True)):
-            if p.grad is None:
-                vector[s.start : s.stop] += 0  # as the sum of vectors does it: -0 becomes +0
-            else:
-                vector[s.start : s.stop] += p.grad._array.reshape(-1)
-                used[i] = 1
+        with np.errstate(over="ignore", invalid="ignore"):  # the whole sum is looked at
+            for i, (s, p) in enumerate(zip(self.parameter_segments, self.parameters, strict=True)):
+                if p.grad is None:
+                    vector[s.start : s.stop] += 0  # as the sum of vectors does it: -0 becomes +0
+                else:
+                    vector[s.start : s.stop] += p.grad._array.reshape(-1)
+                    used[i] = 1
         return used
 
     def read_buffers(self, vector: Any) -> None:
@@ -166,8 +169,9 @@ class ParameterLayout:
 
     def add_buffers(self, vector: Any) -> None:
         """Adds the model's floating buffers, as they are now, to what lies in `vector`."""
-        for s, buffer in self._buffers_now():
-            vector[s.start : s.stop] += buffer.reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for s, buffer in self._buffers_now():
+                vector[s.start : s.stop] += buffer.reshape(-1)
 
     def _buffers_now(self) -> list[tuple[Segment, Any]]:
         if not self.buffer_segments:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import random as python_random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from ..random import keyed
 from ..tensor import Tensor
 from .job import Job
 from .layout import ParameterLayout
+from .plan import split
 
 __all__ = ["GradientWatch", "Leaf", "LossError", "ShardStep", "metrics_of", "same_names", "seeded"]
 
@@ -89,31 +90,41 @@ class ShardStep:
         integers: bytes = b"",
         watch: GradientWatch | None = None,
         onto: Any = None,
+        scale: float = 1.0,
+        on_loss: Callable[[Tensor], None] | None = None,
     ) -> Leaf:
         """Forward, loss and backward of the rows of one shard, from the parameters and buffers of `layout.flat`.
 
         onto: a vector to add the leaf's to, in place, instead of making one: the same bits, and a third of the traffic.
+        scale: a factor of all gradients. on_loss: given each loss before its backward.
         """
         layout = self.layout
         for p in layout.parameters:
             p.grad = None
         layout.write_buffers(integers)
         self.model.train()
+        *first, last = self._micro_batches(rows)
         with seeded(self.job.seed, "step", step, shard):
-            batch = self._batch(dataset, rows)
-            loss, weight, names, values = _parts(
-                self.job.loss(self.model, batch), "loss", type(self.job).__name__, len(rows)
-            )
-            if not loss.requires_grad:
-                raise LossError(
-                    f"{type(self.job).__name__}.loss() returned a tensor that does not depend on the model's parameters"
-                )
+            names, scalars = None, None
+            for part in first:
+                loss, weight, names, found = self._loss(dataset, part, names)
+                scalars = found if scalars is None else scalars + found
+                if on_loss is not None:
+                    on_loss(loss)
+                root, gradient = _root(loss, weight, scale)
+                root.backward(gradient=gradient)
+                del loss, root  # its graph goes before the next one is made
+            loss, weight, names, found = self._loss(dataset, last, names)
+            scalars = found if scalars is None else scalars + found
+            if on_loss is not None:
+                on_loss(loss)
+            root, gradient = _root(loss, weight, scale)
             if watch is not None:
                 vector = layout.new_vector()
                 watch.begin(vector)
-                used = self._backward_watched(loss, full_like(loss, weight), vector, watch)
+                used = self._backward_watched(root, gradient, vector, watch)
             else:
-                loss.backward(gradient=full_like(loss, weight))
+                root.backward(gradient=gradient)
                 vector = layout.new_vector() if onto is None else onto
                 used = layout.read_gradients(vector) if onto is None else layout.add_gradients(vector)
         if onto is None:
@@ -122,7 +133,32 @@ class ShardStep:
             layout.add_buffers(vector)
         for p in layout.parameters:
             p.grad = None
-        return Leaf(vector, _scalars(weight, len(rows), values), names, bytes(used), layout.integer_buffers())
+        scalars[2] = 1.0  # one leaf, of however many parts
+        return Leaf(vector, scalars, names, bytes(used), layout.integer_buffers())
+
+    def _micro_batches(self, rows: Any) -> list[Any]:
+        """The rows in the parts that are run one after the other."""
+        n = self.job.accumulate
+        if n == 1:
+            return [rows]
+        bounds = [split(len(rows), n, i) for i in range(n)]
+        return [rows[start:stop] for start, stop in bounds if start < stop]
+
+    def _loss(
+        self, dataset: Any, rows: Any, names_before: tuple[str, ...] | None
+    ) -> tuple[Tensor, float, tuple[str, ...], Any]:
+        """Loss, weight, names of the metrics and scalars of some rows, checked."""
+        job = type(self.job).__name__
+        batch = self._batch(dataset, rows)
+        loss, weight, names, values = _parts(self.job.loss(self.model, batch), "loss", job, len(rows))
+        if not loss.requires_grad:
+            raise LossError(f"{job}.loss() returned a tensor that does not depend on the model's parameters")
+        if names_before is not None and names != names_before:
+            raise LossError(
+                f"{job}: the parts of one shard returned different metrics, {', '.join(names_before)} and {', '.join(names)}; "
+                "return the same names in the same order for every batch"
+            )
+        return loss, weight, names, _scalars(weight, len(rows), values)
 
     def _backward_watched(
         self, loss: Tensor, gradient: Tensor, vector: Any, watch: GradientWatch
@@ -179,6 +215,12 @@ def _on_device(batch: Any, device: Any) -> Any:
     if isinstance(batch, (tuple, list)):
         return type(batch)(_on_device(v, device) for v in batch)
     return batch
+
+
+def _root(loss: Tensor, weight: float, scale: float) -> tuple[Tensor, Tensor]:
+    """What backward begins at, and with which gradient: in float32 at least where a scale is to fit."""
+    root = loss.float() if scale != 1.0 and loss.dtype.itemsize == 2 else loss
+    return root, full_like(root, weight * scale)
 
 
 def _scalars(weight: float, samples: int, values: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:

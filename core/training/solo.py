@@ -6,30 +6,28 @@ every other way of running a job must end with its bits.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..backends import Device
 from ..nn import Module
 from ..optim.flat import apply_rule
 from .chain import block_checksums, chain_next
+from .diagnosis import culprit, non_finite_error
 from .digest import parameters_sha256
 from .job import Job
 from .layout import ParameterLayout
 from .parts import build, state_arrays
 from .plan import Plan
 from .rules import block_sums, clip_factor, tree_sum
+from .scaling import NonFiniteLoss, Outcome, Scaling, all_finite, outcome_of, told_metrics
 from .shard import Leaf, ShardStep, metrics_of, same_names
 
 __all__ = ["NonFiniteLoss", "Reference", "SoloResult", "train_solo"]
-
-
-class NonFiniteLoss(ArithmeticError):
-    """The loss of a step became NaN or infinite."""
 
 
 class Reference:
@@ -68,6 +66,7 @@ class Reference:
         ]
         self.integers = self.layout.integer_buffers()
         self.chain = chain_next(b"", 0, block_checksums(self.layout.flat))
+        self.scaling = Scaling.first(job, self.layout.dtype)
 
     @property
     def parameters_sha256(self) -> str:
@@ -80,19 +79,28 @@ class Reference:
         leaves = [self._leaf(step, shard) for shard in range(self.plan.shards)]
         present = [leaf for leaf in leaves if leaf is not None]
         names = same_names(present, type(job).__name__)
-        total = tree_sum([leaf and leaf.vector for leaf in leaves])
-        scalars = tree_sum([leaf and leaf.scalars for leaf in leaves])
+        with np.errstate(all="ignore"):  # what is not finite is looked at below
+            total = tree_sum([leaf and leaf.vector for leaf in leaves])
+            scalars = tree_sum([leaf and leaf.scalars for leaf in leaves])
+            gradient = total[: layout.buffer_start] / layout.dtype.type(scalars[0] * self.scaling.scale)
         metrics = metrics_of(scalars, names)
-        if not math.isfinite(metrics["loss"]):
-            raise NonFiniteLoss(f"the loss of step {step + 1} is {metrics['loss']}")
-        gradient = total[: layout.buffer_start] / layout.dtype.type(scalars[0])
-        if job.clip_grad_norm is not None:
-            _, factor = clip_factor(block_sums(layout.device.module, gradient), job.clip_grad_norm)
-            gradient *= layout.dtype.type(factor)
-        self._update(gradient, [any(used) for used in zip(*(leaf.used for leaf in present), strict=True)])
-        layout.flat[layout.buffer_start :] = total[layout.buffer_start :] / layout.dtype.type(scalars[2])
-        self.integers = present[0].integers
+        outcome = outcome_of(job, self.scaling, metrics["loss"], all_finite(layout.device.module, gradient))
+        if outcome is Outcome.FAILED:
+            shards, scale = range(self.plan.shards), self.scaling.scale
+            found = culprit(
+                self.shard_step, self.plan, self.train, step, shards, self.integers, scale, metrics["loss"]
+            )
+            raise non_finite_error(step, metrics["loss"], found)
+        metrics = told_metrics(job, self.scaling, metrics, outcome)
+        if outcome is Outcome.MADE:
+            if job.clip_grad_norm is not None:
+                _, factor = clip_factor(block_sums(layout.device.module, gradient), job.clip_grad_norm)
+                gradient *= layout.dtype.type(factor)
+            self._update(gradient, [any(used) for used in zip(*(leaf.used for leaf in present), strict=True)])
+            layout.flat[layout.buffer_start :] = total[layout.buffer_start :] / layout.dtype.type(scalars[2])
+            self.integers = present[0].integers
         layout.write_buffers(self.integers)
+        self.scaling = self.scaling.after(job, outcome)
         if self.scheduler is not None and (job.schedule_every == "step" or self.plan.ends_epoch(step)):
             self.scheduler.step()
         self.finished += 1
@@ -112,7 +120,9 @@ class Reference:
 
     def _leaf(self, step: int, shard: int) -> Leaf | None:
         rows = self.plan.shard_rows(step, shard)
-        return self.shard_step.run(self.train, step, shard, rows, self.integers) if len(rows) else None
+        if not len(rows):
+            return None
+        return self.shard_step.run(self.train, step, shard, rows, self.integers, scale=self.scaling.scale)
 
     def _update(self, gradient: Any, used: list[bool]) -> None:
         """The optimizer on every parameter that some shard's graph reached."""

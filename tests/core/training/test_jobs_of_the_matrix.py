@@ -15,7 +15,7 @@ from gradwire.training import Job, Plan, Reference, ShardStep, build, load_job, 
 from gradwire.training.shard import seeded
 
 JOBS = Path(__file__).parents[2] / "workers" / "jobs"
-NAMES = sorted(path.stem for path in JOBS.glob("*.py"))
+NAMES = sorted(path.stem for path in JOBS.glob("*.py") if path.stem != "overflow")  # whose steps are left out
 
 
 def loaded(name: str) -> Job:
