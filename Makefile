@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo parity chaos test test-fast test-slow lint format types generated names typings wheel gpu-check bench clean
+.PHONY: help demo parity chaos test test-fast test-slow test-long lint format types generated names typings wheel gpu-check bench clean
 .DEFAULT_GOAL := help
 
 help: ## Lists what make can do
@@ -18,15 +18,18 @@ test: $(VENV)/.installed-dev ## Installs what the tests need and runs them all (
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	$(PYTEST) tests/core --numprocesses auto --dist worksteal
-	$(PYTEST) --ignore tests/core
+	$(PYTEST) -m "not ray and not long" --numprocesses auto --dist worksteal
+	$(PYTEST) -m "ray and not long"
 endif
 
 test-fast: $(VENV)/.installed-dev ## Runs the tests that take no Ray and no more than moments
-	$(PYTEST) -m "not ray and not slow" $(ARGS)
+	$(PYTEST) -m "not ray and not slow and not long" --numprocesses auto $(ARGS)
 
-test-slow: $(VENV)/.installed-dev ## Runs the long tests alone
+test-slow: $(VENV)/.installed-dev ## Runs the slow tests alone
 	$(PYTEST) -m slow $(ARGS)
+
+test-long: $(VENV)/.installed-dev ## Runs the tests that take from minutes to hours, which `make test` leaves out
+	$(PYTEST) -m long --timeout 36000 --numprocesses auto $(ARGS)
 
 chaos: $(VENV)/.installed-dev ## Runs jobs under random kill -9, SIGSTOP, resizes and restarts (ARGS="processes --minutes 30", "threads --seed 7")
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(ARGS)

@@ -362,11 +362,11 @@ def test_every_decision_keeps(promise: Check, world: World) -> None:
     promise(world)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_hundred_thousand_worlds_keep_every_promise(part: int) -> None:
-    """`make test-slow ARGS="-k hundred_thousand -n auto"`: the parts are for several cores."""
+    """`make test-long ARGS="-k hundred_thousand"`: the parts are for several cores."""
     for seed in range(part * LONG_RUN // PARTS, (part + 1) * LONG_RUN // PARTS):
         dice = random.Random(seed)
         world = make(seed, dice.randint(1, 6), dice.randint(0, 12), dice.randint(0, 12))
