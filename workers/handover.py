@@ -15,6 +15,7 @@ from gradwire.workers.exchange import Exchange
 from gradwire.workers.formation import (
     Formation,
     Resolution,
+    StateLostError,
     Status,
     Transfer,
     assigned_leaves,
@@ -54,6 +55,9 @@ def taken_over(
     slices = _new_slices(state, formation, live_copies) if worker else None
     todo: list[int] | None = None
     if resolution.step is None:
+        if not formation.from_checkpoint:
+            # They were to be given state by ranks that died meanwhile, and may have a part of it.
+            raise StateLostError("nobody who is left has the whole state")
         if slices is not None:
             read = None if formation.resume is None else checkpoints.read(formation.resume)
             state.begin(slices, read)
