@@ -31,7 +31,7 @@ from gradwire.workers.reports import Formed, Report, StepFinished
 from gradwire.workers.supervisor import Supervisor
 
 JOBS = Path(__file__).parent / "jobs"
-PEER = Path(__file__).parent / "peer.py"
+PEER = Path(__file__).parent / "peers" / "ddp.py"
 WARM_UP = 3
 
 

@@ -1,4 +1,4 @@
-"""PyTorch's side of data_parallel.py: `peer.py JOB PROCESSES` prints the milliseconds of a step over gloo.
+"""PyTorch's side of data_parallel.py: `ddp.py JOB PROCESSES` prints the milliseconds of a step over gloo.
 
 The models of jobs/, written with PyTorch; each process gets its part of the same global batch.
 """
@@ -26,7 +26,7 @@ def model_and_job(name: str) -> tuple[Any, Any]:
     stand_in = types.SimpleNamespace(
         **{k: getattr(torch, k) for k in ("nn", "optim", "randn", "randint", "arange")}
     )
-    path = Path(__file__).parent / "jobs" / f"{name}.py"
+    path = Path(__file__).parents[1] / "jobs" / f"{name}.py"
     source = (
         path.read_text().replace("import gradwire as torch", "").replace("from gradwire import Job, nn", "")
     )
