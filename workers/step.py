@@ -25,6 +25,7 @@ from gradwire.training import (
     Plan,
     Scaling,
     ShardStep,
+    block_checksums,
     culprit,
     metrics_of,
     non_finite_error,
@@ -154,6 +155,8 @@ class Prepared:
     outcome: Outcome = Outcome.MADE
     """Known then."""
     passed: bool = False
+    checksums: np.ndarray[Any, np.dtype[np.uint64]] | None = None
+    """Of all blocks of `next`, known when all slices are there."""
 
     def told(self) -> bytes:
         """What `TrainingStep.hear` takes in place of what all ranks said."""
@@ -304,14 +307,16 @@ class TrainingStep:
             if owner.stop > owner.start:
                 self.next[owner.start : owner.stop] = to_numpy(values)
 
-    def commit(self, prepared: Prepared) -> None:
-        """Swaps: what lies in `next` is the state from now on."""
+    def commit(self, prepared: Prepared) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        """Swaps: what lies in `next` is the state from now on. Returns the checksums of its blocks."""
         self._layout.flat[...] = to_device(self.next, self._layout.device)
         if prepared.outcome is Outcome.MADE:
             self.integers = prepared.integers
         self.scaling = self.scaling.after(self._shard_step.job, prepared.outcome)
         self._layout.write_buffers(self.integers)
         self._summed = self._todo = None
+        # Who finished the step with what others gave it has heard no checksums.
+        return block_checksums(self.next) if prepared.checksums is None else prepared.checksums
 
     def _local_sums(self, step: int) -> tuple[Forest[Any], Forest[_Sum]]:
         """Sums of this rank's leaves, those from before an interruption among them."""

@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 
 from gradwire.backends import Device, to_device, to_numpy
-from gradwire.training import Job, ParameterLayout, Plan, Scaling, ShardStep, build, load_job
+from gradwire.training import (
+    Job,
+    ParameterLayout,
+    Plan,
+    Scaling,
+    ShardStep,
+    block_checksums,
+    build,
+    chain_next,
+    load_job,
+)
 from gradwire.workers.checkpoint import Checkpoint
 from gradwire.workers.failures import user_code
 from gradwire.workers.formation import Status
@@ -59,6 +69,8 @@ class TrainingState:
             check,
             bucket_bytes,
         )
+        self.chain = chain_next(b"", 0, block_checksums(self.vector()))
+        """The hash chain after the finished steps; b"" where a checkpoint without one was gone on from."""
         self._make_owner = make_owner
         self.finished: int | None = None
         """Finished steps; None before it has begun, by itself or with what others gave it."""
@@ -114,15 +126,17 @@ class TrainingState:
 
     def commit(self, prepared: Prepared, seconds: float, workers: int) -> list[Report]:
         """Makes a prepared step count, which took `seconds` on `workers`; its reports, which are in `recent` as well."""
-        self.step_maker.commit(prepared)
+        sums = self.step_maker.commit(prepared)
         step = prepared.step
         self.finished, self.settled = step + 1, False
+        if self.chain:
+            self.chain = chain_next(self.chain, step + 1, sums)
         if self.scheduler is not None and (self.job.schedule_every == "step" or self.plan.ends_epoch(step)):
             with user_code():
                 self.scheduler.step()
         result, epoch = prepared.result, self.plan.epoch_of(step) + 1
         reports: list[Report] = [
-            StepFinished(step + 1, epoch, result.metrics, result.samples, seconds, workers)
+            StepFinished(step + 1, epoch, result.metrics, result.samples, seconds, workers, self.chain.hex())
         ]
         for order in prepared.orders:
             if "options" in order and order["number"] > self.last_order:
@@ -152,12 +166,13 @@ class TrainingState:
 
     def more(self) -> dict[str, Any]:
         """What else the next step depends on, as JSON values."""
-        return {"scaling": asdict(self.step_maker.scaling)}
+        return {"scaling": asdict(self.step_maker.scaling), "chain": self.chain.hex()}
 
     def _take_more(self, saved: Mapping[str, Any]) -> None:
         """Takes what `more` gave."""
         if "scaling" in saved:
             self.step_maker.scaling = Scaling(**saved["scaling"])
+        self.chain = bytes.fromhex(saved.get("chain", ""))
 
     def recent_as_json(self) -> list[dict[str, Any]]:
         """`recent` as JSON values."""

@@ -48,6 +48,10 @@ class Ran:
         return [r.metrics for r in steps]
 
     @property
+    def chains(self) -> list[str]:
+        return [report.chain for report in self.of(StepFinished)]
+
+    @property
     def warnings(self) -> list[str]:
         return [report.message for report in self.of(Warned)]
 
@@ -56,6 +60,7 @@ class Ran:
         assert (self.sha256, self.history) == (expected.parameters_sha256, expected.history), self.reports[
             -3:
         ]
+        assert self.chains == [value.hex() for value in expected.chains]
 
 
 def spec_of(job_file: Path, folder: Path, **options: Any) -> MemberSpec:

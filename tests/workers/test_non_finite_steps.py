@@ -22,6 +22,7 @@ def expected(*overrides: str) -> SoloResult:
 
 def same(ran: Ran, solo: SoloResult) -> None:
     assert ran.sha256 == solo.parameters_sha256
+    assert ran.chains == [value.hex() for value in solo.chains]
     assert repr(ran.history) == repr(solo.history)  # NaN equals nothing
 
 
