@@ -43,8 +43,11 @@ def main(descriptor: int) -> None:
     lock = threading.Lock()
 
     def say(kind: str, value: Any) -> None:
-        with lock:
-            connection.send((kind, value))
+        try:
+            with lock:
+                connection.send((kind, value))
+        except OSError:
+            os._exit(1)  # whoever started this process is gone
 
     def tell(report: Report) -> None:
         say("report", report)
@@ -61,7 +64,7 @@ def main(descriptor: int) -> None:
                 number, name, arguments = connection.recv()
                 say("answer", (number, calls[name](*arguments)))
         except (EOFError, OSError):
-            os._exit(1)  # whoever started this process is gone
+            os._exit(1)
 
     threading.Thread(target=answer, name="calls", daemon=True).start()
     capture = OutputCapture(lambda stream, text: tell(LogLine(hired.member, stream, text)))
