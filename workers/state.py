@@ -5,23 +5,30 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from gradwire.nn import Module
 from gradwire.optim import Optimizer
-from gradwire.training import ParameterLayout
+from gradwire.training import ParameterLayout, Reference, Scaling
 from gradwire.workers.checkpoint import Checkpoint, CheckpointDamagedError
-from gradwire.workers.step import SliceOwner
 
-__all__ = ["packed", "restore", "scheduled", "take_schedule", "unpacked"]
+__all__ = ["packed", "restore", "restore_reference", "scheduled", "take_schedule", "unpacked"]
 
 _LENGTH = struct.Struct("<Q")
 _ALIGNMENT = 64
 
 
-def restore(checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owner: SliceOwner) -> None:
+class TakesState(Protocol):
+    """Who updates parameters: the owner of a slice, or the reference."""
+
+    def load_state(
+        self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]
+    ) -> None: ...
+
+
+def restore(checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owner: TakesState) -> None:
     """Puts a checkpoint's state into a freshly built job. Raises CheckpointDamagedError where it is of another job."""
     own = {name: tensor._array for name, tensor in model.state_dict().items()}
     own |= {name: b._array for name, b in model.named_buffers() if name not in own}
@@ -41,6 +48,16 @@ def restore(checkpoint: Checkpoint, model: Module, layout: ParameterLayout, owne
         array[...] = xp.asarray(saved[name])
     layout.read_buffers(layout.flat)
     owner.load_state(checkpoint.optimizer, checkpoint.step_counts)
+
+
+def restore_reference(checkpoint: Checkpoint, reference: Reference) -> None:
+    """Lets the reference go on from a checkpoint. Raises CheckpointDamagedError where it is of another job."""
+    restore(checkpoint, reference.model, reference.layout, reference)
+    if checkpoint.scheduler is not None:
+        take_schedule(reference.optimizer, reference.scheduler, checkpoint.scheduler)
+    scaling = checkpoint.extra.get("scaling")
+    chain = bytes.fromhex(checkpoint.extra.get("chain", ""))
+    reference.go_on(checkpoint.step, None if scaling is None else Scaling(**scaling), chain)
 
 
 _GROUPS = "param_groups"  # beside a scheduler's own entries: the groups' options, which schedules go on from and change

@@ -76,13 +76,8 @@ class Reference:
         """Makes the next step; its metrics, means over the global batch. Raises NonFiniteLoss, and then nothing is changed."""
         job, layout, step = self.job, self.layout, self.finished
         self._change_options()
-        leaves = [self._leaf(step, shard) for shard in range(self.plan.shards)]
-        present = [leaf for leaf in leaves if leaf is not None]
+        total, gradient, scalars, present = self.sums()
         names = same_names(present, type(job).__name__)
-        with np.errstate(all="ignore"):  # what is not finite is looked at below
-            total = tree_sum([leaf and leaf.vector for leaf in leaves])
-            scalars = tree_sum([leaf and leaf.scalars for leaf in leaves])
-            gradient = total[: layout.buffer_start] / layout.dtype.type(scalars[0] * self.scaling.scale)
         metrics = metrics_of(scalars, names)
         outcome = outcome_of(job, self.scaling, metrics["loss"], all_finite(layout.device.module, gradient))
         if outcome is Outcome.FAILED:
@@ -106,6 +101,33 @@ class Reference:
         self.finished += 1
         self.chain = chain_next(self.chain, self.finished, block_checksums(layout.flat))
         return metrics
+
+    def sums(self) -> tuple[Any, Any, Any, list[Leaf]]:
+        """Of the next step: the leaves' vectors added up, the mean gradient, the scalars added up, and the leaves. Changes nothing."""
+        layout = self.layout
+        leaves = [self._leaf(self.finished, shard) for shard in range(self.plan.shards)]
+        with np.errstate(all="ignore"):  # whether they are finite is looked at in `step`
+            total = tree_sum([leaf and leaf.vector for leaf in leaves])
+            scalars = tree_sum([leaf and leaf.scalars for leaf in leaves])
+            gradient = total[: layout.buffer_start] / layout.dtype.type(scalars[0] * self.scaling.scale)
+        return total, gradient, scalars, [leaf for leaf in leaves if leaf is not None]
+
+    def load_state(self, arrays: Mapping[str, np.ndarray[Any, Any]], step_counts: Mapping[str, int]) -> None:
+        """Takes the optimizer's state from whole arrays, named "<parameter>/<state name>". KeyError for a missing one."""
+        for i, s in enumerate(self.layout.parameter_segments):
+            self.counts[i] = step_counts[s.name]
+            for name, own in self.optimizer_state[i].items():
+                saved = arrays[f"{s.name}/{name}"]
+                if isinstance(own, (int, float)):
+                    self.optimizer_state[i][name] = float(saved.reshape(-1)[0])
+                else:
+                    own[...] = self.layout.device.module.asarray(saved).reshape(own.shape)
+
+    def go_on(self, finished: int, scaling: Scaling | None = None, chain: bytes = b"") -> None:
+        """Goes on after `finished` steps from the state that was put into `model`, `layout` and `load_state`."""
+        self.finished, self.chain = finished, chain
+        self.scaling = self.scaling if scaling is None else scaling
+        self.integers = self.layout.integer_buffers()
 
     def _change_options(self) -> None:
         for finished, options in self.options_history:
