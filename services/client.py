@@ -38,6 +38,7 @@ from gradwire.services.errors import (
     Violation,
     from_rpc_error,
 )
+from gradwire.services.security.access import Access, find_access
 from gradwire.services.sources import collect
 from gradwire.services.states import JobState
 
@@ -94,12 +95,19 @@ class _Patience:
 class Client:
     """A connection to the service at `address`. May be used from several threads."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, retry_for_s: float = 10.0, token: str = "") -> None:
-        """`retry_for_s`: how long a call is tried again while nobody answers; 0 for one try."""
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, retry_for_s: float = 10.0, access: Access | None = None
+    ) -> None:
+        """`retry_for_s`: how long a call is tried again while nobody answers; 0 for one try.
+
+        `access`: the token and the TLS files; None takes those of the environment and of `gradwire login`. Raises AccessError.
+        """
+        access = find_access(address) if access is None else access
+        self.access = access
+        self._metadata = access.metadata()
         self.address = address
         self._retry_for_s = retry_for_s
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._channel = access.channel(address, _OPTIONS)
         self._jobs = jobs_pb2_grpc.JobsStub(self._channel)  # type: ignore[no-untyped-call]
         self._blobs = blobs_pb2_grpc.BlobsStub(self._channel)  # type: ignore[no-untyped-call]
         self._health = health_pb2_grpc.HealthStub(self._channel)

@@ -6,7 +6,6 @@ It runs its asyncio loop in a thread of its own, so that the main thread is free
 
 import asyncio
 import base64
-import ipaddress
 import logging
 import os
 import re
@@ -14,7 +13,6 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +21,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
+from gradwire.services.address import Address as Address
+from gradwire.services.address import AddressError as AddressError
 from gradwire.services.feed import EventFeed
 from gradwire.services.front_end import BlobsFace, JobsFace, Readers
 from gradwire.services.home import Home
 from gradwire.services.launcher import Launcher
 from gradwire.services.records import JobSpec
 from gradwire.services.runner import Runner
+from gradwire.services.security.exposure import Protection
 from gradwire.services.security.gate import Gate
 from gradwire.services.security.token_store import TokenStore
 from gradwire.services.store import Change, Store
@@ -58,42 +59,6 @@ _OPTIONS: list[tuple[str, Any]] = [
 ]
 
 
-class AddressError(Exception):
-    """The address can't be listened on; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen: a host (name or number) and a port; port 0 means a free one."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Reads HOST:PORT or [IPV6]:PORT. Raises AddressError."""
-        host, colon, port = text.rpartition(":")
-        bare = host.removeprefix("[").removesuffix("]")
-        if not colon or not bare or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            raise AddressError(f"expected HOST:PORT, like 127.0.0.1:7411 or [::1]:7411, not {text!r}")
-        if ":" in bare and not host.startswith("["):
-            raise AddressError(f"expected [{bare}]:{port} for an IPv6 address, not {text!r}")
-        return cls(bare, int(port))
-
-    @property
-    def loopback(self) -> bool:
-        """True where only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
 def new_job_id(spec: JobSpec) -> str:
     """A new id: the job's name for people and 50 random bits, like digits-3fkx7q2mba."""
     name = re.sub(r"[^a-z0-9]+", "-", spec.name.lower()).strip("-")[:24].rstrip("-") or "job"
@@ -109,10 +74,13 @@ class Service:
         launcher: Callable[[Home], Launcher],
         address: Address,
         new_id: Callable[[JobSpec], str] = new_job_id,
-        require_token: bool = False,
+        protection: Protection | None = None,
     ) -> None:
-        """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs."""
-        self._require_token = require_token
+        """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
+
+        Raises AddressError where the address has not the protection that it needs.
+        """
+        self.protection = (protection or Protection()).at(address)
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="front-end", daemon=True)
@@ -131,6 +99,7 @@ class Service:
             undo.append(self._home.close)
             self._store = Store(self._home.store)
             undo.append(self._store.close)
+            self.tokens = TokenStore(self._store.engine)
             self._launcher = self._make_launcher(self._home)
             undo.append(self._launcher.close)
             self._runner = Runner(self._store, self._home, self._launcher)
@@ -164,8 +133,7 @@ class Service:
         self._feed = EventFeed(lambda job_id, after: self._readers.run(self._store.events, job_id, after))
         self._store.listen(self._publish)
         self._jobs = JobsFace(self._store, self._runner, self._home, self._feed, self._readers, self._new_id)
-        tokens = TokenStore(self._store.engine)
-        gate = Gate(lambda secret: self._readers.run(tokens.find, secret), self._require_token)
+        gate = Gate(lambda secret: self._readers.run(self.tokens.find, secret), self.protection.require_token)
         self._server = grpc.aio.server(interceptors=[gate], options=_OPTIONS)
         jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, self._server)  # type: ignore[no-untyped-call]
         blobs = BlobsFace(self._store, self._home, self._readers)
@@ -176,8 +144,12 @@ class Service:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
+        credentials = self.protection.credentials()
         try:
-            port = self._server.add_insecure_port(str(self._wanted))
+            if credentials is None:
+                port = self._server.add_insecure_port(str(self._wanted))
+            else:
+                port = self._server.add_secure_port(str(self._wanted), credentials)
         except RuntimeError:
             port = 0
         if port == 0:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import gradwire
-from gradwire.services.cli import doctor, follow, jobs, serve, steer, train
+from gradwire.services.cli import doctor, follow, jobs, login, serve, steer, train
 from gradwire.services.cli.output import stdout
 from gradwire.services.cli.token import token
 
@@ -47,6 +47,8 @@ for command in (
     steer.resize,
     steer.update,
     jobs.download,
+    login.login,
+    login.contexts,
     doctor.doctor,
 ):
     app.command()(command)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.table import Table
@@ -15,9 +15,12 @@ from rich.text import Text
 
 import gradwire
 from gradwire.services.cli import options as o
+from gradwire.services.cli.connect import connect
 from gradwire.services.cli.output import print_json, stdout
-from gradwire.services.client import Client
-from gradwire.services.errors import ServiceError
+from gradwire.services.errors import ForbiddenError, ServiceError, UnauthenticatedError
+from gradwire.services.security.access import AccessError
+from gradwire.services.security.contexts import ContextError, Contexts
+from gradwire.services.security.secret_files import SecretFileError
 
 _PACKAGES = ("numpy", "ray", "grpcio", "protobuf", "sqlalchemy", "safetensors")
 _CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
@@ -26,12 +29,9 @@ REACH_S = 1.0
 
 
 def doctor(
-    address: Annotated[
-        str,
-        typer.Option(
-            "--address", metavar="HOST:PORT", envvar="GRADWIRE_ADDRESS", help="The service to look for."
-        ),
-    ] = "",
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
     home: o.HomeFolder = o.DEFAULT_HOME,
     as_json: o.AsJson = False,
 ) -> None:
@@ -46,9 +46,9 @@ def doctor(
         "cuda": _cuda(),
         "shared_memory": _shared_memory(),
         "home": _home(home),
-        "service": _service(address),
+        "service": _service(address, context, tls_ca),
     }
-    well = bool(found["home"]["writable"]) and (not address or bool(found["service"]["answers"]))
+    well = bool(found["home"]["writable"]) and found["service"]["answers"] is not False
     if as_json:
         print_json({**found, "well": well})
     else:
@@ -126,14 +126,22 @@ def _home(home: Path) -> dict[str, Any]:
     return {"path": str(path), "writable": True, "message": f"{path}: writable{made}"}
 
 
-def _service(address: str) -> dict[str, Any]:
-    if not address:
-        message = "none named (GRADWIRE_ADDRESS or --address)"
-        return {"address": None, "answers": None, "message": message}
+def _service(address: str, context: str, tls_ca: str) -> dict[str, Any]:
     try:
-        with Client(address, retry_for_s=REACH_S) as client:
+        if not (address or context or Contexts.read().current):
+            message = "none named (`gradwire login`, GRADWIRE_ADDRESS or --address)"
+            return {"address": None, "answers": None, "protection": None, "message": message}
+        with connect(address, context, tls_ca, REACH_S) as client:
+            at, tls, token = client.address, bool(client.access.tls_ca), bool(client.access.token)
             serving = client.serving()
-    except ServiceError as error:
-        return {"address": address, "answers": False, "message": str(error)}
-    message = f"{address} answers" + ("" if serving else ", and is stopping")
-    return {"address": address, "answers": True, "message": message}
+            allowed, refusal = True, ""
+            try:
+                list(client.jobs(limit=1))
+            except (UnauthenticatedError, ForbiddenError) as error:
+                allowed, refusal = False, f"; {error}"
+    except (ServiceError, AccessError, ContextError, SecretFileError, OSError) as error:
+        return {"address": address or None, "answers": False, "protection": None, "message": str(error)}
+    way = f"{'TLS' if tls else 'no TLS'}, {'with a token' if token else 'without a token'}"
+    message = f"{at} answers ({way})" + ("" if serving else ", and is stopping") + refusal
+    protection = {"tls": tls, "token": token, "allowed": allowed}
+    return {"address": at, "answers": True, "protection": protection, "message": message}

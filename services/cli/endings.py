@@ -7,6 +7,7 @@ from types import FrameType
 
 import typer
 
+from gradwire.services.address import AddressError
 from gradwire.services.cli.output import say_error
 from gradwire.services.client import DownloadError
 from gradwire.services.errors import (
@@ -26,9 +27,10 @@ from gradwire.services.errors import (
 from gradwire.services.home import HomeInUseError
 from gradwire.services.records import Job
 from gradwire.services.runtimes import RuntimeUnavailableError
+from gradwire.services.security.access import AccessError
+from gradwire.services.security.contexts import ContextError
 from gradwire.services.security.secret_files import SecretFileError
 from gradwire.services.security.tokens import TokenError
-from gradwire.services.service import AddressError
 from gradwire.services.sources import SourceError
 from gradwire.services.states import JobState
 
@@ -47,6 +49,8 @@ _WRONG = (
     UnauthenticatedError,
     ForbiddenError,
     TokenError,
+    AccessError,
+    ContextError,
     SecretFileError,
     SourceError,
     AddressError,

@@ -8,15 +8,13 @@ import typer
 
 from gradwire.services import records as r
 from gradwire.services.cli import options as o
+from gradwire.services.cli.connect import connect
 from gradwire.services.cli.endings import INTERRUPTED, endings, exit_code, interrupt_on_signals
 from gradwire.services.cli.output import event_fields, print_json, say
 from gradwire.services.cli.progress import Display
 from gradwire.services.cli.summary import print_end
 from gradwire.services.client import Client, RemoteJob
 from gradwire.services.errors import ServiceError
-
-RETRY_S = 2.0
-"""How long commands try to reach a service at first; a watch that was under way tries for much longer."""
 
 
 def follow(job: RemoteJob, display: Display) -> r.Job:
@@ -37,7 +35,9 @@ def follow(job: RemoteJob, display: Display) -> r.Job:
 
 def submit(
     file: o.JobFile,
-    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
     workers: o.Workers = 1,
     min_workers: o.MinWorkers = 0,
     max_workers: o.MaxWorkers = 0,
@@ -54,7 +54,7 @@ def submit(
 ) -> None:
     """Send FILE to a service and follow the job; Ctrl-C leaves the job alone."""
     overrides = o.parse_overrides(set_)
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         interrupt_on_signals()
         job = client.submit(
             file,
@@ -73,23 +73,25 @@ def submit(
                 print_json({"job": job.id})
             else:
                 sys.stdout.write(f"{job.id}\n")
-                say(f"follow it with: gradwire watch {job.id} --address {address}")
+                say(f"follow it with: gradwire watch {job.id} --address {client.address}")
             return
-        _follow_or_detach(job, address, file, as_json)
+        _follow_or_detach(job, client, file, as_json)
 
 
 def watch(
     job: o.JobId,
-    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
     after: Annotated[int, typer.Option("--after", help="Number of the last event seen already.")] = 0,
     as_json: o.AsJson = False,
 ) -> None:
     """Show a job's events until it ends; with --json one event a line."""
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         interrupt_on_signals()
         followed = client.job(job)
         if not as_json:
-            _follow_or_detach(followed, address, None, False)
+            _follow_or_detach(followed, client, None, False)
             return
         cursor = after
         try:
@@ -97,7 +99,7 @@ def watch(
                 print_json(event_fields(event))
                 cursor = event.number
         except KeyboardInterrupt:
-            say(f"go on with: gradwire watch {job} --after {cursor} --json --address {address}")
+            say(f"go on with: gradwire watch {job} --after {cursor} --json --address {client.address}")
             raise
         code = exit_code(followed.get())
     raise typer.Exit(code)
@@ -105,14 +107,16 @@ def watch(
 
 def logs(
     job: o.JobId,
-    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
     following: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the job ends; may be asked before it starts.")
     ] = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Print what a job's code printed."""
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         for line in client.job(job).logs(following):
             if as_json:
                 print_json(line)
@@ -122,14 +126,14 @@ def logs(
                 out.flush()
 
 
-def _follow_or_detach(job: RemoteJob, address: str, file: Path | None, as_json: bool) -> None:
+def _follow_or_detach(job: RemoteJob, client: Client, file: Path | None, as_json: bool) -> None:
     try:
         with Display() as display:
             display.line(f"job {job.id}")
             ended = follow(job, display)
     except KeyboardInterrupt:
-        say(f"the job goes on. Come back with: gradwire watch {job.id} --address {address}")
-        say(f"Stop it with: gradwire cancel {job.id} --address {address}")
+        say(f"the job goes on. Come back with: gradwire watch {job.id} --address {client.address}")
+        say(f"Stop it with: gradwire cancel {job.id} --address {client.address}")
         raise typer.Exit(INTERRUPTED) from None
     print_end(ended, file, as_json)
     raise typer.Exit(exit_code(ended))

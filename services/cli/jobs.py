@@ -9,17 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from gradwire.services.cli import options as o
+from gradwire.services.cli.connect import connect
 from gradwire.services.cli.endings import endings
-from gradwire.services.cli.follow import RETRY_S
 from gradwire.services.cli.output import job_fields, print_json, say, stderr, stdout
 from gradwire.services.cli.summary import note, print_job
-from gradwire.services.client import Client
 from gradwire.services.records import Job
 from gradwire.services.states import JobState
 
 
 def jobs(
-    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
     state: Annotated[
         list[str] | None, typer.Option("--state", help="Only jobs in this state; may be repeated.")
     ] = None,
@@ -28,7 +29,7 @@ def jobs(
 ) -> None:
     """List the jobs of a service, newest first."""
     states = [_state(name) for name in state or []]
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         found = list(client.jobs(states, limit))
     if as_json:
         print_json([job_fields(job) for job in found])
@@ -38,9 +39,15 @@ def jobs(
         say("no jobs")
 
 
-def show(job: o.JobId, address: o.ServiceAddress = o.DEFAULT_ADDRESS, as_json: o.AsJson = False) -> None:
+def show(
+    job: o.JobId,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
+    as_json: o.AsJson = False,
+) -> None:
     """Show a job as it stands."""
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         now = client.job(job).get()
     if as_json:
         print_json(job_fields(now))
@@ -50,7 +57,9 @@ def show(job: o.JobId, address: o.ServiceAddress = o.DEFAULT_ADDRESS, as_json: o
 
 def download(
     job: o.JobId,
-    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="The new folder.  [default: JOB-step-N]")
     ] = None,
@@ -60,7 +69,7 @@ def download(
     as_json: o.AsJson = False,
 ) -> None:
     """Bring a checkpoint of a job here, checked against its sha256 sums."""
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         remote = client.job(job)
         target = to
         if target is None:

@@ -27,7 +27,33 @@ JobFile = Annotated[Path, typer.Argument(metavar="FILE", help="The job file.", s
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
 ServiceAddress = Annotated[
     str,
-    typer.Option("--address", metavar="HOST:PORT", envvar="GRADWIRE_ADDRESS", help="Where the service is."),
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        envvar="GRADWIRE_ADDRESS",
+        help=f"Where the service is.  [default: the current context's, or {DEFAULT_ADDRESS}]",
+        show_default=False,
+    ),
+]
+ContextName = Annotated[
+    str,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        envvar="GRADWIRE_CONTEXT",
+        help="The service that `login` knows by this name.",
+        show_default=False,
+    ),
+]
+TlsCa = Annotated[
+    str,
+    typer.Option(
+        "--tls-ca",
+        metavar="FILE",
+        envvar="GRADWIRE_TLS_CA",
+        help="Speak TLS and trust these certificates ('system': the public ones).",
+        show_default=False,
+    ),
 ]
 HomeFolder = Annotated[
     Path,

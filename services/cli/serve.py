@@ -4,15 +4,17 @@ import logging
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from gradwire.services.cli import options as o
-from gradwire.services.cli.endings import WRONG, endings
-from gradwire.services.cli.output import print_json, say, say_error
+from gradwire.services.cli.endings import endings
+from gradwire.services.cli.output import print_json, say
 from gradwire.services.runtimes import launcher
+from gradwire.services.security.exposure import Protection, ServerTls
 from gradwire.services.service import Address, Service
 
 
@@ -39,26 +41,44 @@ def serve(
         bool,
         typer.Option("--require-token", help="Answer nobody without a token, on loopback either."),
     ] = False,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="Speak TLS, with this certificate chain (PEM)."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option("--tls-key", metavar="FILE", help="The certificate's key, readable by you alone."),
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-client-ca", metavar="FILE", help="Answer clients alone that show a certificate of these."
+        ),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Run the service; SIGTERM or Ctrl-C stops it, and jobs that run go on at the next start."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     with endings():
         wanted = Address.parse(address)
-        if not wanted.loopback and not insecure:
-            say_error(
-                f"{wanted} can be reached from other machines, and whoever reaches it runs code here as this user: "
-                "listen on 127.0.0.1 (with an ssh tunnel), or say --insecure where the network itself is safe"
-            )
-            raise typer.Exit(WRONG)
-        if not wanted.loopback:
-            say(
-                f"WARNING: --insecure: anyone who reaches {wanted} can run code here as this user", "bold red"
-            )
+        tls = None
+        if tls_cert is not None and tls_key is not None:
+            tls = ServerTls(tls_cert, tls_key, tls_client_ca)
+        elif tls_cert is not None or tls_key is not None or tls_client_ca is not None:
+            raise typer.BadParameter("expected --tls-cert and --tls-key, and --tls-client-ca with both alone")
+        protection = Protection(require_token, tls, insecure)
         chosen = "ray" if ray is not None else runtime.value
         service = Service(
-            home, launcher(chosen, embedded=False, ray_address=ray), wanted, require_token=require_token
+            home, launcher(chosen, embedded=False, ray_address=ray), wanted, protection=protection
         )
+        protection = service.protection
+        if not wanted.loopback and not (protection.require_token and tls):
+            harm = (
+                "run code here as this user"
+                if not protection.require_token
+                else "read what is sent, tokens too"
+            )
+            say(f"WARNING: --insecure: anyone who reaches {wanted} can {harm}", "bold red")
         stop = threading.Event()
 
         def stop_on(number: int, frame: FrameType | None) -> None:
@@ -75,10 +95,13 @@ def serve(
         # A launcher may have put its own signal handlers in place.
         listen_to_signals()
         if as_json:
-            print_json({"address": str(at), "home": str(home.expanduser().absolute())})
+            words = protection.in_words(at)
+            fields = {"address": str(at), "home": str(home.expanduser().absolute()), "protection": words}
+            print_json({**fields, "token_required": protection.require_token, "tls": tls is not None})
         else:
             sys.stdout.write(f"gradwire serves at {at}\n")
             sys.stdout.flush()
+            say(f"protection: {protection.in_words(at)}")
         stop.wait()
         say("stopping: jobs that run go on at the next start")
         service.stop()

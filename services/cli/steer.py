@@ -5,33 +5,50 @@ from typing import Annotated
 import typer
 
 from gradwire.services.cli import options as o
+from gradwire.services.cli.connect import connect
 from gradwire.services.cli.endings import endings
-from gradwire.services.cli.follow import RETRY_S
 from gradwire.services.cli.output import job_fields, print_json, say
 from gradwire.services.cli.progress import pairs_text, workers_text
-from gradwire.services.client import Client
 from gradwire.services.records import Job
 from gradwire.services.states import JobState
 
 
-def cancel(job: o.JobId, address: o.ServiceAddress = o.DEFAULT_ADDRESS, as_json: o.AsJson = False) -> None:
+def cancel(
+    job: o.JobId,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
+    as_json: o.AsJson = False,
+) -> None:
     """Ask a job to stop; one that has ended is left as it is."""
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         now = client.job(job).cancel()
     _tell(now, _state(now) if now.state.terminal else f"job {job} is asked to stop", as_json)
 
 
-def pause(job: o.JobId, address: o.ServiceAddress = o.DEFAULT_ADDRESS, as_json: o.AsJson = False) -> None:
+def pause(
+    job: o.JobId,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
+    as_json: o.AsJson = False,
+) -> None:
     """Ask a job to write a checkpoint and give its workers back; `resume` goes on from there."""
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         now = client.job(job).pause()
     paused = now.state == JobState.PAUSED
     _tell(now, _state(now) if paused else f"job {job} is asked to pause at its next step boundary", as_json)
 
 
-def resume(job: o.JobId, address: o.ServiceAddress = o.DEFAULT_ADDRESS, as_json: o.AsJson = False) -> None:
+def resume(
+    job: o.JobId,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
+    as_json: o.AsJson = False,
+) -> None:
     """Put a paused job in the queue again."""
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         now = client.job(job).resume()
     _tell(now, _state(now), as_json)
 
@@ -41,11 +58,13 @@ def resize(
     workers: Annotated[
         int, typer.Option("--workers", "-w", metavar="N", help="Workers it is to have.", show_default=False)
     ],
-    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Change a job's number of workers, at a step boundary where it runs; its bits stay the same."""
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         now = client.job(job).resize(workers)
     if not now.state.holds_workers:
         text = f"job {job} is {now.state.name.lower()} and will start with {workers_text(workers)}"
@@ -69,14 +88,16 @@ def update(
         list[str] | None,
         typer.Option("--remove-label", metavar="NAME", help="Removes a label; may be repeated."),
     ] = None,
-    address: o.ServiceAddress = o.DEFAULT_ADDRESS,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Change a job's learning rate, priority or labels."""
     labels = o.parse_pairs(label, "--label", "team=vision")
     if lr is None and priority is None and not labels and not remove_label:
         raise typer.BadParameter("expected at least one of --lr, --priority, --label, --remove-label")
-    with endings(), Client(address, RETRY_S) as client:
+    with endings(), connect(address, context, tls_ca) as client:
         now = client.job(job).update(
             lr=lr, priority=priority, labels=labels, remove_labels=remove_label or ()
         )

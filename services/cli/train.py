@@ -13,6 +13,9 @@ from gradwire.services.cli.summary import print_end
 from gradwire.services.client import Client, RemoteJob
 from gradwire.services.records import Job, JobSpec
 from gradwire.services.runtimes import launcher
+from gradwire.services.security.access import Access
+from gradwire.services.security.callers import LOCAL, LOCAL_OWNER, Scope
+from gradwire.services.security.exposure import Protection
 from gradwire.services.service import Address, Service, new_job_id
 from gradwire.services.sources import collect
 
@@ -64,6 +67,8 @@ def train(
             launcher(runtime.value, embedded=True, ray_address=None),
             Address("127.0.0.1", 0),
             new_id=lambda spec: job_id,
+            # Others on this machine reach its port, and would run their code as this user.
+            protection=Protection(require_token=True),
         )
         with Display() as display:
             display.line(f"starting job {job_id}")
@@ -71,7 +76,8 @@ def train(
             # A launcher may have put its own signal handlers in place.
             interrupt_on_signals()
             try:
-                with Client(str(address)) as client:
+                secret = service.tokens.create(LOCAL_OWNER, Scope.SUBMIT, None, LOCAL)[1]
+                with Client(str(address), access=Access(secret)) as client:
                     job = client.submit(
                         code,
                         overrides=overrides,

@@ -20,7 +20,9 @@ from gradwire.services.client import Client
 from gradwire.services.connections import open_engine
 from gradwire.services.errors import ForbiddenError, UnauthenticatedError
 from gradwire.services.migrations import prepare_tables
+from gradwire.services.security.access import Access
 from gradwire.services.security.callers import Caller, Scope
+from gradwire.services.security.exposure import Protection
 from gradwire.services.security.gate import scopes_of_methods
 from gradwire.services.security.secret_files import SecretFileError, read_secret, write_secret
 from gradwire.services.security.token_store import TokenStore
@@ -33,7 +35,9 @@ ROOT = Caller("unix:root", Scope.ADMIN)
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Service]:
     """A service that asks for tokens."""
-    running = Service(tmp_path / "home", scripted, Address("127.0.0.1", 0), require_token=True)
+    running = Service(
+        tmp_path / "home", scripted, Address("127.0.0.1", 0), protection=Protection(require_token=True)
+    )
     running.start()
     yield running
     for job in list(running._store.unfinished()):
@@ -61,14 +65,14 @@ def refused(client: Client) -> str:
 
 def test_a_token_opens_the_service_and_nothing_else_does(guarded: Service, tokens: TokenStore) -> None:
     at, secret = str(guarded.address), secret_of(tokens)
-    with Client(at, token=secret) as client:
+    with Client(at, access=Access(secret)) as client:
         job = client.submit(code(), overrides={"steps": "2"})
         assert job.wait().owner == "ann"
         assert [each.id for each in client.jobs()] == [job.id]
         assert job.checkpoints()
     other = secret[:-1] + ("A" if secret[-1] != "A" else "B")
     for text, cause in (("", "missing"), (other, "unknown"), (secret + "x", "unknown"), ("x", "unknown")):
-        with Client(at, token=text) as client:
+        with Client(at, access=Access(text)) as client:
             assert refused(client) == cause
             assert client.serving()
 
@@ -126,10 +130,10 @@ def test_every_method_asks_for_a_token_and_changes_for_more_than_reading(
 
 def test_a_reader_sees_and_does_not_steer(guarded: Service, tokens: TokenStore) -> None:
     at = str(guarded.address)
-    with Client(at, token=secret_of(tokens)) as client:
+    with Client(at, access=Access(secret_of(tokens))) as client:
         job_id = client.submit(code(), overrides={"steps": "1"}).id
         client.job(job_id).wait()
-    with Client(at, token=secret_of(tokens, scope=Scope.READ)) as client:
+    with Client(at, access=Access(secret_of(tokens, scope=Scope.READ))) as client:
         assert client.job(job_id).get().step == 1
         for call in (
             client.job(job_id).cancel,
@@ -145,7 +149,7 @@ def test_a_revoked_or_expired_token_stops_within_moments_also_on_an_open_watch(
     guarded: Service, tokens: TokenStore
 ) -> None:
     made, secret = tokens.create("ann", Scope.SUBMIT, timedelta(hours=1), ROOT)
-    with Client(str(guarded.address), token=secret) as client:
+    with Client(str(guarded.address), access=Access(secret)) as client:
         job = client.submit(code(), overrides={"steps": "400", "step_s": "0.05"})
         watching = job.watch()
         next(watching)
@@ -155,7 +159,7 @@ def test_a_revoked_or_expired_token_stops_within_moments_also_on_an_open_watch(
                 pass
         assert refused(client) == "revoked"
     short = tokens.create("ann", Scope.READ, timedelta(seconds=1), ROOT)[1]
-    with Client(str(guarded.address), token=short) as client:
+    with Client(str(guarded.address), access=Access(short)) as client:
         assert len(list(client.jobs())) == 1
         time.sleep(1.1)
         assert refused(client) == "expired"
@@ -170,8 +174,8 @@ def test_both_tokens_hold_while_a_rotation_overlaps(guarded: Service, tokens: To
     assert old.expires is not None
     assert old.expires - new.created <= timedelta(seconds=1)
     with (
-        Client(str(guarded.address), token=secret) as first,
-        Client(str(guarded.address), token=second) as then,
+        Client(str(guarded.address), access=Access(secret)) as first,
+        Client(str(guarded.address), access=Access(second)) as then,
     ):
         assert list(first.jobs()) == list(then.jobs()) == []
         time.sleep(1.1)
@@ -198,7 +202,7 @@ def test_health_is_open_and_reflection_is_not(guarded: Service, tokens: TokenSto
 
 def test_no_file_of_the_home_holds_a_token(guarded: Service, tokens: TokenStore, tmp_path: Path) -> None:
     secret = secret_of(tokens)
-    with Client(str(guarded.address), token=secret) as client:
+    with Client(str(guarded.address), access=Access(secret)) as client:
         client.submit(code(), overrides={"steps": "2"}).wait()
     files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert len(files) > 5
@@ -275,7 +279,9 @@ def test_the_commands_make_list_rotate_and_revoke_on_a_home_whether_a_service_ru
 
     secret = token("create", "--owner", "ann").strip()
     assert looks_like_a_token(secret)
-    service = Service(tmp_path / "home", scripted, Address("127.0.0.1", 0), require_token=True)
+    service = Service(
+        tmp_path / "home", scripted, Address("127.0.0.1", 0), protection=Protection(require_token=True)
+    )
     address = str(service.start())
     try:
         token("create", "--owner", "bob", "--scope", "read", "--to", str(tmp_path / "bob"))
@@ -284,8 +290,8 @@ def test_the_commands_make_list_rotate_and_revoke_on_a_home_whether_a_service_ru
         assert secret[-4:] in listed
         first, second = [line.split()[0] for line in listed.splitlines()[1:]]
         with (
-            Client(address, token=secret) as ann,
-            Client(address, token=read_secret(tmp_path / "bob")) as bob,
+            Client(address, access=Access(secret)) as ann,
+            Client(address, access=Access(read_secret(tmp_path / "bob"))) as bob,
         ):
             assert list(ann.jobs()) == list(bob.jobs()) == []
             token("revoke", first)
@@ -293,7 +299,7 @@ def test_the_commands_make_list_rotate_and_revoke_on_a_home_whether_a_service_ru
             assert refused(ann) == "revoked"
             third = token("rotate", second).strip()
             assert list(bob.jobs()) == []
-        with Client(address, token=third) as bob:
+        with Client(address, access=Access(third)) as bob:
             assert list(bob.jobs()) == []
     finally:
         service.stop()
