@@ -30,6 +30,7 @@ from gradwire.services import records as r
 from gradwire.services.errors import (
     DrainingError,
     InvalidRequestError,
+    RateLimitedError,
     ServiceError,
     StorageError,
     TooManyError,
@@ -47,7 +48,7 @@ DEFAULT_ADDRESS = "127.0.0.1:7411"
 CALL_TIMEOUT_S = 30.0
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 1.0
 MESSAGE_BYTES = 4 * 1024 * 1024
-_AWAY = (UnreachableError, DrainingError, StorageError, TooManyError)
+_AWAY = (UnreachableError, DrainingError, StorageError, TooManyError, RateLimitedError)
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
@@ -82,9 +83,11 @@ class _Patience:
         self._deadline = time.monotonic() + limit_s
         self._pause_s = FIRST_PAUSE_S
 
-    def wait(self) -> bool:
-        """Pauses and returns True, or returns False where it is over."""
+    def wait(self, error: ServiceError) -> bool:
+        """Pauses, as long as the error asks for, and returns True, or returns False where it is over."""
         pause_s = self._pause_s * random.uniform(0.5, 1.0)
+        if isinstance(error, RateLimitedError):
+            pause_s = max(pause_s, error.retry_s)
         if time.monotonic() + pause_s > self._deadline:
             return False
         time.sleep(pause_s)
@@ -202,7 +205,7 @@ class Client:
                 return method(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
             except grpc.RpcError as problem:
                 error = from_rpc_error(problem, self.address)
-                if not isinstance(error, _AWAY) or not patience.wait():
+                if not isinstance(error, _AWAY) or not patience.wait(error):
                     raise error from None
 
     def _stream(
@@ -221,7 +224,7 @@ class Client:
                 if not isinstance(error, _AWAY):
                     raise error from None
                 interrupted(error)
-                if not patience.wait():
+                if not patience.wait(error):
                     raise error from None
             finally:
                 stream.cancel()

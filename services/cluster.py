@@ -15,11 +15,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import ray
 
+from gradwire.services.security.user_environment import clean_environment
 from gradwire.workers.ray_crew import Slots
 
 __all__ = ["Cluster", "ClusterError", "EmbeddedRay", "ExistingRay", "LocalRay"]
@@ -103,8 +105,9 @@ class LocalRay:
     outlives_service = True
     namespace = "gradwire"
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, passed: Sequence[str] = ()) -> None:
+        """`passed`: variables of this process's environment that jobs get beside those they need."""
+        self._home, self._passed = home, passed
         self._count, self.slots = local_slots()
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = self._found() or self._start()
@@ -140,6 +143,7 @@ class LocalRay:
                 stdout=output,
                 stderr=output,
                 cwd=self._home,
+                env=clean_environment(os.environ, self._passed, for_ray=True),
                 start_new_session=True,
             )
         self._process = process

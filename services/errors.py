@@ -10,6 +10,7 @@
     ├── ResizeLimitError        a number of workers that the job or the service can never have
     ├── UnauthenticatedError    no token where one is asked for, or one that does not hold
     ├── ForbiddenError          the token's scope does not allow it
+    ├── RateLimitedError        an owner's calls of a kind come too fast
     ├── TooManyError            a limit of the service is reached
     ├── DrainingError           the service is stopping; come back soon
     ├── StorageError            the store could not write (disk full, …)
@@ -120,6 +121,20 @@ class ForbiddenError(ServiceError):
     reason = "SCOPE_MISSING"
 
 
+class RateLimitedError(ServiceError):
+    """An owner's calls of a kind come too fast; `metadata["retry_s"]` says when to come back."""
+
+    reason = "RATE_LIMITED"
+
+    @property
+    def retry_s(self) -> float:
+        """Seconds after which a call is taken again."""
+        try:
+            return max(0.0, float(self.metadata.get("retry_s", "1")))
+        except ValueError:
+            return 1.0
+
+
 class TooManyError(ServiceError):
     """A limit of the service is reached."""
 
@@ -158,6 +173,7 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     ResizeLimitError: grpc.StatusCode.FAILED_PRECONDITION,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
+    RateLimitedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DrainingError: grpc.StatusCode.UNAVAILABLE,
     StorageError: grpc.StatusCode.UNAVAILABLE,
@@ -197,6 +213,15 @@ def _details(error: ServiceError) -> list[Message]:
                 description=_shorten(error.message, DESCRIPTION_LIMIT),
             )
             details.append(error_details_pb2.PreconditionFailure(violations=[failed]))
+        case RateLimitedError():
+            subject = f"owner:{metadata.get('owner', '')}/{metadata.get('kind', '')}"
+            quota = error_details_pb2.QuotaFailure.Violation(
+                subject=subject, description=_shorten(error.message, DESCRIPTION_LIMIT)
+            )
+            details.append(error_details_pb2.QuotaFailure(violations=[quota]))
+            delay = Duration()
+            delay.FromNanoseconds(round(error.retry_s * 1e9))
+            details.append(error_details_pb2.RetryInfo(retry_delay=delay))
         case TooManyError():
             quota = error_details_pb2.QuotaFailure.Violation(
                 subject=metadata.get("limit", ""), description=_shorten(error.message, DESCRIPTION_LIMIT)

@@ -15,6 +15,7 @@ from gradwire.services.attempt_folder import AttemptFolder, end_holder, holder
 from gradwire.services.commands import CommandWriter, Pause, Resize, Update
 from gradwire.services.launcher import ENDINGS, AttemptLostError, Capacity, Launch
 from gradwire.services.report_lines import ReportReader
+from gradwire.services.security.user_environment import without_secrets
 from gradwire.workers.checkpoint import clear_unfinished
 from gradwire.workers.reports import Report
 
@@ -115,11 +116,14 @@ class LocalLauncher:
         program: Sequence[str] = PROGRAM,
         outlive: bool = True,
         environment: Mapping[str, str] | None = None,
+        inherited: Mapping[str, str] | None = None,
     ) -> None:
+        """`inherited`: what of this process's environment a job gets, None for all but secrets; `environment` comes on top."""
         self._capacity = capacity or Capacity(cpu=max(8, os.cpu_count() or 1), cuda=0)
         self._program = tuple(program)
         self._outlive = outlive
         self._environment = dict(environment or {})
+        self._inherited = without_secrets(os.environ) if inherited is None else dict(inherited)
         self._lock = threading.Lock()
         self._handles: dict[str, LocalHandle] = {}
 
@@ -134,7 +138,7 @@ class LocalLauncher:
         end_holder(launch.directory, STOP_GRACE_S)
         threads = str(launch.threads_per_worker)
         environment = {
-            **os.environ,
+            **self._inherited,
             **self._environment,
             "PYTHONHASHSEED": "0",
             **{f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},

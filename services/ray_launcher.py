@@ -73,7 +73,7 @@ class RayHandle:
 class RayLauncher:
     """Starts controllers on a Ray cluster. It is made in the thread that outlives it: Ray's processes end with theirs."""
 
-    def __init__(self, home: Home, embedded: bool, address: str | None) -> None:
+    def __init__(self, home: Home, embedded: bool, address: str | None, passed: Sequence[str] = ()) -> None:
         """Connects to `address`, or starts Ray here: in this process (`embedded`) or beside it. Raises ClusterError."""
         self._handles: list[RayHandle] = []
         self._lock = threading.Lock()
@@ -83,7 +83,7 @@ class RayLauncher:
         elif embedded:
             self._cluster = EmbeddedRay(home.path)
         else:
-            self._cluster = LocalRay(home.path)
+            self._cluster = LocalRay(home.path, passed)
 
     def capacity(self) -> Capacity:
         """See launcher.Launcher."""

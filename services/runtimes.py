@@ -1,28 +1,36 @@
 """Which launcher runs the workers, by name. Used by the commands `train` and `serve`."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 
 from gradwire.services.home import Home
 from gradwire.services.launcher import Launcher
 from gradwire.services.local_launcher import LocalLauncher
 from gradwire.services.ray_environment import prepare_for_cluster_of_our_own, prepare_for_existing_cluster
+from gradwire.services.security.user_environment import clean_environment, drop_secrets
 
 
 class RuntimeUnavailableError(Exception):
     """The runtime that was asked for can't be started here; the message says why."""
 
 
-def launcher(runtime: str, embedded: bool, ray_address: str | None) -> Callable[[Home], Launcher]:
+def launcher(
+    runtime: str, embedded: bool, ray_address: str | None, passed: Sequence[str] = ()
+) -> Callable[[Home], Launcher]:
     """What makes the launcher of a service.
 
-    `embedded`: everything ends with this process, as `train` wants it. `ray_address`: a running Ray cluster.
+    `embedded`: everything ends with this process, as `train` wants it; user code gets its environment but for secrets. Else
+    it gets a clean one and the variables that `passed` names. `ray_address`: a running Ray cluster, whose nodes have their own.
     """
     if runtime == "process":
-        return lambda home: LocalLauncher(outlive=not embedded)
+        inherited = None if embedded else clean_environment(os.environ, passed)
+        return lambda home: LocalLauncher(outlive=not embedded, inherited=inherited)
 
     def make(home: Home) -> Launcher:
         # Here, and not above: Ray takes a second to import, and reads its settings when it is.
         if ray_address is None:
+            # What Ray starts inherits this process's environment.
+            drop_secrets(os.environ)
             prepare_for_cluster_of_our_own(home.path)
         else:
             prepare_for_existing_cluster()
@@ -35,7 +43,7 @@ def launcher(runtime: str, embedded: bool, ray_address: str | None) -> Callable[
         from gradwire.services.cluster import ClusterError
 
         try:
-            return RayLauncher(home, embedded=embedded, address=ray_address)
+            return RayLauncher(home, embedded=embedded, address=ray_address, passed=passed)
         except ClusterError as error:
             raise RuntimeUnavailableError(str(error)) from error
 

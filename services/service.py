@@ -12,7 +12,7 @@ import re
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from gradwire.services.records import JobSpec
 from gradwire.services.runner import Runner
 from gradwire.services.security.exposure import Protection
 from gradwire.services.security.gate import Gate
+from gradwire.services.security.limits import LIMITS, Kind, Limit, RateLimits
 from gradwire.services.security.token_store import TokenStore
 from gradwire.services.store import Change, Store
 
@@ -75,11 +76,13 @@ class Service:
         address: Address,
         new_id: Callable[[JobSpec], str] = new_job_id,
         protection: Protection | None = None,
+        limits: Mapping[Kind, Limit] = LIMITS,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
 
-        Raises AddressError where the address has not the protection that it needs.
+        `limits`: how fast each owner that has tokens may call. Raises AddressError where the address has not the protection that it needs.
         """
+        self._limits = RateLimits(limits)
         self.protection = (protection or Protection()).at(address)
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
         self._loop = asyncio.new_event_loop()
@@ -133,7 +136,11 @@ class Service:
         self._feed = EventFeed(lambda job_id, after: self._readers.run(self._store.events, job_id, after))
         self._store.listen(self._publish)
         self._jobs = JobsFace(self._store, self._runner, self._home, self._feed, self._readers, self._new_id)
-        gate = Gate(lambda secret: self._readers.run(self.tokens.find, secret), self.protection.require_token)
+        gate = Gate(
+            lambda secret: self._readers.run(self.tokens.find, secret),
+            self.protection.require_token,
+            self._limits,
+        )
         self._server = grpc.aio.server(interceptors=[gate], options=_OPTIONS)
         jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, self._server)  # type: ignore[no-untyped-call]
         blobs = BlobsFace(self._store, self._home, self._readers)

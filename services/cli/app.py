@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import gradwire
-from gradwire.services.cli import doctor, follow, jobs, login, serve, steer, train
+from gradwire.services.cli import audit, doctor, follow, jobs, login, serve, steer, train
 from gradwire.services.cli.output import stdout
 from gradwire.services.cli.token import token
 
@@ -49,6 +49,7 @@ for command in (
     jobs.download,
     login.login,
     login.contexts,
+    audit.audit,
     doctor.doctor,
 ):
     app.command()(command)

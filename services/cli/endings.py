@@ -17,6 +17,7 @@ from gradwire.services.errors import (
     InvalidRequestError,
     JobNotFoundError,
     JobStateError,
+    RateLimitedError,
     ResizeLimitError,
     ServiceError,
     StorageError,
@@ -56,7 +57,7 @@ _WRONG = (
     AddressError,
     HomeInUseError,
 )
-_AWAY = (UnreachableError, DrainingError, StorageError, TooManyError)
+_AWAY = (UnreachableError, DrainingError, StorageError, TooManyError, RateLimitedError)
 # What the command line calls a field of the request.
 _OPTIONS = {
     "spec.workers": "--workers",

@@ -15,6 +15,7 @@ from gradwire.services.cli.endings import endings
 from gradwire.services.cli.output import print_json, say
 from gradwire.services.runtimes import launcher
 from gradwire.services.security.exposure import Protection, ServerTls
+from gradwire.services.security.limits import parse_limits
 from gradwire.services.service import Address, Service
 
 
@@ -55,12 +56,32 @@ def serve(
             "--tls-client-ca", metavar="FILE", help="Answer clients alone that show a certificate of these."
         ),
     ] = None,
+    rate_limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rate-limit",
+            metavar="KIND=PER_SECOND[/BURST]",
+            help="How fast each owner may call: submit, change, read, stream; 'none' lifts one; may be repeated.",
+        ),
+    ] = None,
+    pass_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass-env",
+            metavar="NAME",
+            help="A variable of this environment that jobs get, beside what they need; may be repeated.",
+        ),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Run the service; SIGTERM or Ctrl-C stops it, and jobs that run go on at the next start."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     with endings():
         wanted = Address.parse(address)
+        try:
+            limits = parse_limits(rate_limit or [])
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--rate-limit") from None
         tls = None
         if tls_cert is not None and tls_key is not None:
             tls = ServerTls(tls_cert, tls_key, tls_client_ca)
@@ -69,7 +90,11 @@ def serve(
         protection = Protection(require_token, tls, insecure)
         chosen = "ray" if ray is not None else runtime.value
         service = Service(
-            home, launcher(chosen, embedded=False, ray_address=ray), wanted, protection=protection
+            home,
+            launcher(chosen, embedded=False, ray_address=ray, passed=pass_env or ()),
+            wanted,
+            protection=protection,
+            limits=limits,
         )
         protection = service.protection
         if not wanted.loopback and not (protection.require_token and tls):

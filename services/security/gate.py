@@ -15,6 +15,7 @@ import grpc
 from gradwire.proto.v1 import blobs_pb2, jobs_pb2
 from gradwire.services.errors import ForbiddenError, ServiceError, UnauthenticatedError, to_status
 from gradwire.services.security.callers import LOCAL, Caller, Scope, caller_of_this_call
+from gradwire.services.security.limits import Kind, RateLimits
 from gradwire.services.security.tokens import Token, digest_of, looks_like_a_token
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,10 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self,
         find: FindToken,
         require_token: bool,
+        limits: RateLimits,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._find, self._require_token, self._now = find, require_token, now
+        self._find, self._require_token, self._limits, self._now = find, require_token, limits, now
         self._scopes = scopes_of_methods()
         self._known: dict[str, tuple[float, Token]] = {}
 
@@ -67,6 +69,8 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             secret = _secret(details.invocation_metadata)
             caller = await self._caller(secret)
             self._check_scope(caller, method)
+            if secret:
+                self._limits.take(caller.owner, _kind(method))
         except ServiceError as error:
             return _refusal(error)
         caller_of_this_call.set(caller)
@@ -143,6 +147,15 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+
+
+def _kind(method: str) -> Kind:
+    name = method.rpartition("/")[2]
+    if name == "SubmitJob":
+        return Kind.submit
+    if name.startswith(("Watch", "Read")):
+        return Kind.stream
+    return Kind.read if name.startswith(_READING) or method.startswith(_REFLECTION) else Kind.change
 
 
 def _secret(metadata: Any) -> str:

@@ -5,7 +5,7 @@ administrator, and SQLite lets several processes write in turn.
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,10 @@ class TokenStore:
         """All that there ever were, in the order they were made."""
         with self._engine.connect() as connection:
             return [_token(row) for row in connection.execute(tables.SELECT_TOKENS).all()]
+
+    def audit(self, size: int, subject: str = "") -> Sequence[audit.AuditRow]:
+        """The newest rows of the audit log; see audit.read."""
+        return audit.read(self._engine, size, subject)
 
     def create(self, owner: str, scope: Scope, life: timedelta | None, by: Caller) -> tuple[Token, str]:
         """A new token and its text, which is kept nowhere. `life` None: it does not expire. Raises TokenError."""
