@@ -1,4 +1,4 @@
-"""Members as processes of this host, without Ray. See supervisor.Crew; the other end is member_process.py."""
+"""Members as processes of this host, without Ray. See crew.Crew; the other end is member_process.py."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from multiprocessing.connection import Connection
 from typing import Any
 
+from gradwire.workers.crew import CALL_S, MemberLostError, News
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import MemberEnded, MemberSpec, Progress
 from gradwire.workers.member_process import Hired
 from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.step import OwnerFactory
-from gradwire.workers.supervisor import CALL_S, MemberLostError, News
 from gradwire.workers.transport import Listener
 
 __all__ = ["ProcessCrew"]
@@ -141,7 +141,7 @@ class ProcessCrew:
         return self._processes[member].process.pid
 
     def hire(self, members: Sequence[int]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         for number in members:
             hired = Hired(self._spec, number, self._make_owner, self._make_listener)
             self._processes[number] = _Process(
@@ -149,11 +149,11 @@ class ProcessCrew:
             )
 
     def host(self, member: int) -> str:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         return self._hosts[member % len(self._hosts)][0]
 
     def prepare(self, members: Sequence[int], generation: int) -> list[Any]:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         calls = [(m, self._processes[m].call("prepare", generation)) for m in members]
         answers = []
         for member, call in calls:
@@ -164,18 +164,18 @@ class ProcessCrew:
         return answers
 
     def form(self, formations: Mapping[int, Formation]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         for member, formation in formations.items():
             self._processes[member].call("form", formation)
 
     def order(self, member: int, number: int, what: Mapping[str, Any]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         found = self._processes.get(member)
         if found is not None:
             found.call("order", number, dict(what))
 
     def follow(self, wait_s: float) -> Iterator[News]:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         try:
             news = self._news.get(timeout=wait_s)
             while True:
@@ -186,7 +186,7 @@ class ProcessCrew:
             return
 
     def progress(self, member: int, within_s: float) -> Progress | None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         found = self._processes.get(member)
         try:
             result: Progress | None = None if found is None else found.call("progress").result(within_s)
@@ -195,18 +195,18 @@ class ProcessCrew:
             return None
 
     def stop(self, member: int, reason: str) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         found = self._processes.get(member)
         if found is not None:
             found.call("stop", reason)
 
     def dismiss(self, member: int) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         found = self._processes.pop(member, None)
         if found is not None:
             found.kill()
 
     def close(self) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         for member in list(self._processes):
             self.dismiss(member)

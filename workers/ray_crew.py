@@ -1,4 +1,4 @@
-"""Members as Ray actors, in places that are given whole or not at all. See supervisor.Crew. Used by the controller.
+"""Members as Ray actors, in places that are given whole or not at all. See crew.Crew. Used by the controller.
 
 A **place** is a bundle of a placement group. It outlives the member in it: who replaces a lost member takes its place.
 """
@@ -15,10 +15,10 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from gradwire.workers.actor import start_actor
+from gradwire.workers.crew import CALL_S, MemberLostError, News, NoRoomError
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import MemberSpec, Progress
 from gradwire.workers.step import OwnerFactory
-from gradwire.workers.supervisor import CALL_S, MemberLostError, News, NoRoomError
 
 __all__ = ["RayCrew", "Slots"]
 
@@ -64,7 +64,7 @@ class RayCrew:
         self._groups = 0
 
     def hire(self, members: Sequence[int]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         free = [place for place in self._places if place.member is None]
         if len(free) < len(members):
             free += self._more_places(len(members) - len(free))
@@ -102,11 +102,11 @@ class RayCrew:
         return places
 
     def host(self, member: int) -> str:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         return self._hosts.get(member, "")
 
     def prepare(self, members: Sequence[int], generation: int) -> list[Any]:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         calls = [(m, self._actors[m].prepare.remote(generation), self._host_of(m)) for m in members]
         answers = []
         for member, address, host in calls:
@@ -129,17 +129,17 @@ class RayCrew:
             raise MemberLostError(member, _in_short(error)) from error
 
     def form(self, formations: Mapping[int, Formation]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         for member, formation in formations.items():
             self._actors[member].form.remote(formation)
 
     def order(self, member: int, number: int, what: Mapping[str, Any]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         if (actor := self._actors.get(member)) is not None:
             actor.order.remote(number, dict(what))
 
     def follow(self, wait_s: float) -> Iterator[News]:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         asked = set(self._pending.values())
         for member, actor in self._actors.items():
             if member not in asked and self._taken[member] >= 0:
@@ -163,7 +163,7 @@ class RayCrew:
             yield News(member, reports, ended)
 
     def progress(self, member: int, within_s: float) -> Progress | None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         actor = self._actors.get(member)
         if actor is None:
             return None
@@ -174,12 +174,12 @@ class RayCrew:
             return None
 
     def stop(self, member: int, reason: str) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         if (actor := self._actors.get(member)) is not None:
             actor.stop.remote(reason)
 
     def dismiss(self, member: int) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         actor = self._actors.pop(member, None)
         if actor is not None:
             with contextlib.suppress(RayError):
@@ -198,7 +198,7 @@ class RayCrew:
                 self._places = [place for place in self._places if place not in places]
 
     def close(self) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         for member in list(self._actors):
             self.dismiss(member)
         self.release()

@@ -10,14 +10,15 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from gradwire.workers import checkpoint as checkpoints
+from gradwire.workers.crew import Crew, MemberLostError, News, NoRoomError
 from gradwire.workers.formation import Formation
 from gradwire.workers.handshake import SECRET_BYTES
-from gradwire.workers.member import End, MemberEnded, MemberSpec, Progress
+from gradwire.workers.member import End, MemberEnded, MemberSpec
 from gradwire.workers.reports import (
     CheckpointWritten,
     EvaluationFinished,
@@ -35,7 +36,7 @@ from gradwire.workers.reports import (
     report_of_step,
 )
 
-__all__ = ["Crew", "MemberLostError", "News", "NoRoomError", "Supervisor"]
+__all__ = ["Supervisor"]
 
 LOSSES_LIMIT = 10
 """Losses without a new step between them, after which a job is given up."""
@@ -43,60 +44,6 @@ STOP_GRACE_S = 3.0
 FOLLOW_S = 0.25
 JUDGE_S = 1.0
 """Between the first word that ranks do not hear each other and what is done about it: others have a say, or a link is back."""
-CALL_S = 15.0
-"""A member that does not answer a call for so long is taken for lost."""
-
-
-class NoRoomError(Exception):
-    """There are no places for the workers that were asked for."""
-
-
-class MemberLostError(Exception):
-    """A member's process is gone or does not answer; the message says how that was seen."""
-
-
-@dataclass(frozen=True)
-class News:
-    """What came from a member: its next reports, how it ended, or how it was lost."""
-
-    member: int
-    reports: Sequence[Report] = ()
-    ended: MemberEnded | None = None
-    lost: str | None = None
-
-
-class Crew(Protocol):
-    """Makes members and carries calls to them. Members are numbered; a number is never used twice."""
-
-    def hire(self, members: Sequence[int]) -> None:
-        """Starts members, all or none. Raises NoRoomError, MemberLostError."""
-
-    def host(self, member: int) -> str:
-        """Where a member lives."""
-
-    def prepare(self, members: Sequence[int], generation: int) -> list[Any]:
-        """Their addresses for a group to be. Raises MemberLostError, whose `member` is the first that did not answer."""
-
-    def form(self, formations: Mapping[int, Formation]) -> None:
-        """Tells each member its formation, and does not wait for more than that."""
-
-    def order(self, member: int, number: int, what: Mapping[str, Any]) -> None:
-        """See Member.order; what does not arrive is sent again after the next formation."""
-
-    def follow(self, wait_s: float) -> Iterator[News]:
-        """What came from any member within `wait_s` seconds. Who is dismissed is heard of no more."""
-
-    def progress(self, member: int, within_s: float) -> Progress | None:
-        """Where a member is; None where it does not answer."""
-
-    def stop(self, member: int, reason: str) -> None:
-        """Asks a member to stop."""
-
-    def dismiss(self, member: int) -> None:
-        """Ends a member's process at once, and keeps its place for who replaces it."""
-
-    def close(self) -> None:
-        """Ends all processes and gives the places back."""
 
 
 @dataclass

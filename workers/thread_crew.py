@@ -1,4 +1,4 @@
-"""Members as threads of this process: for tests, for debugging, and for simulating failures. See supervisor.Crew."""
+"""Members as threads of this process: for tests, for debugging, and for simulating failures. See crew.Crew."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gradwire.workers.crew import News
 from gradwire.workers.faults import InjectedDeath
 from gradwire.workers.formation import Formation
 from gradwire.workers.in_process import InProcessListener
 from gradwire.workers.member import Member, MemberSpec, Progress
 from gradwire.workers.step import OwnerFactory
-from gradwire.workers.supervisor import News
 from gradwire.workers.transport import Listener
 
 __all__ = ["ThreadCrew"]
@@ -38,7 +38,7 @@ class ThreadCrew:
         self.members: dict[int, Member] = {}
 
     def hire(self, members: Sequence[int]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         for number in members:
             self._start(number)
 
@@ -62,24 +62,24 @@ class ThreadCrew:
         threading.Thread(target=body, name=f"member-{number}", daemon=True).start()
 
     def host(self, member: int) -> str:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         return self._hosts[member % len(self._hosts)]
 
     def prepare(self, members: Sequence[int], generation: int) -> list[Any]:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         return [self.members[member].prepare(generation) for member in members]
 
     def form(self, formations: Mapping[int, Formation]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         for member, formation in formations.items():
             self.members[member].form(formation)
 
     def order(self, member: int, number: int, what: Mapping[str, Any]) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         self.members[member].order(number, what)
 
     def follow(self, wait_s: float) -> Iterator[News]:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         try:
             news = self._news.get(timeout=wait_s)
             while True:
@@ -90,21 +90,21 @@ class ThreadCrew:
             return
 
     def progress(self, member: int, within_s: float) -> Progress | None:
-        """See supervisor.Crew. A thread that a test lets hang does not answer."""
+        """See crew.Crew. A thread that a test lets hang does not answer."""
         found = self.members.get(member)
         return None if found is None or found.hangs else found.progress()
 
     def stop(self, member: int, reason: str) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         self.members[member].stop(reason)
 
     def dismiss(self, member: int) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         found = self.members.pop(member, None)
         if found is not None:
             found.stop("dismissed")
 
     def close(self) -> None:
-        """See supervisor.Crew."""
+        """See crew.Crew."""
         for member in list(self.members):
             self.dismiss(member)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradwire.workers.crew import Crew
 from gradwire.workers.faults import POINTS, Fault
 from gradwire.workers.reports import (
     CheckpointWritten,
@@ -19,7 +20,7 @@ from gradwire.workers.reports import (
     Report,
     StepFinished,
 )
-from gradwire.workers.supervisor import Crew, Supervisor
+from gradwire.workers.supervisor import Supervisor
 from tests.workers.crews import oracle, run_job
 
 ASIDE = ("writing", "written")

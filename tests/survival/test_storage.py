@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gradwire.workers.crew import Crew
 from gradwire.workers.faults import Fault
 from gradwire.workers.reports import CheckpointWritten, Formed, Paused, Report, StepFinished, Warned
-from gradwire.workers.supervisor import Crew, Supervisor
+from gradwire.workers.supervisor import Supervisor
 from tests.workers.crews import JOBS, Ran, run_job
 
 

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 from gradwire.services.optimizer import SliceOptimizer
 from gradwire.training import SoloResult, load_job, train_solo
+from gradwire.workers.crew import Crew
 from gradwire.workers.faults import Fault
 from gradwire.workers.member import MemberSpec
 from gradwire.workers.process_crew import ProcessCrew
 from gradwire.workers.reports import Finished, Report, StepFinished, Warned
 from gradwire.workers.sockets import SocketListener
-from gradwire.workers.supervisor import Crew, Supervisor
+from gradwire.workers.supervisor import Supervisor
 from gradwire.workers.thread_crew import ThreadCrew
 
 JOBS = Path(__file__).parent / "jobs"

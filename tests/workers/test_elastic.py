@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gradwire.workers.crew import Crew
 from gradwire.workers.faults import Fault
 from gradwire.workers.reports import Formed, OptionsChanged, Paused, Report, StepFinished, Warned
-from gradwire.workers.supervisor import Crew, Supervisor
+from gradwire.workers.supervisor import Supervisor
 from tests.workers.crews import JOBS, run_job
 
 
