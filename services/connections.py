@@ -1,5 +1,6 @@
 """Connections to the job store's SQLite file. Used by store.py and whatever else reads or writes that file."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def open_engine(path: Path) -> Engine:
     """The engine of the store at `path`, which is made, for its owner's eyes alone, where there is none."""
-    # SQLite gives the files beside it the permissions of this one.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # SQLite gives the files beside it the permissions of this one. Whoever does not own it can't change them.
+    with contextlib.suppress(PermissionError):
+        os.fchmod(descriptor, 0o600)
+    os.close(descriptor)
     engine = create_engine(f"sqlite:///{path}", isolation_level="AUTOCOMMIT", pool_size=8, max_overflow=8)
     event.listen(engine, "connect", _prepare)
     return engine

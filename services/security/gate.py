@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 FRESH_S = 1.0
 """How long a token that was found is believed to be as it was: a revoked one ends within this."""
 _CACHED = 4096
-_SCHEME = "Bearer "
+_SCHEME = "bearer "
+_LOG_S = 1.0
 _HEALTH = "/grpc.health.v1.Health/"
 _REFLECTION = "/grpc.reflection."
 _READING = ("Get", "List", "Watch", "Read")
@@ -57,6 +58,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._find, self._require_token, self._limits, self._now = find, require_token, limits, now
         self._scopes = scopes_of_methods()
         self._known: dict[str, tuple[float, Token]] = {}
+        self._logged, self._unlogged = -_LOG_S, 0
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
@@ -72,7 +74,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             if secret:
                 self._limits.take(caller.owner, _kind(method))
         except ServiceError as error:
-            return _refusal(error)
+            return self._refusal(error, method)
         caller_of_this_call.set(caller)
         handler = await continuation(details)
         if handler is not None and handler.unary_stream is not None and secret:
@@ -125,6 +127,26 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 {"scope": caller.scope.name.lower(), "needed": needed.name.lower(), "method": name},
             )
 
+    def _refusal(self, error: ServiceError, method: str) -> Handler:
+        """A handler that answers any kind of call with the error, its requests unread."""
+
+        async def refuse(requests: Any, context: Any) -> None:
+            self._log(error, method, context.peer())
+            await context.abort_with_status(to_status(error))
+
+        return grpc.stream_stream_rpc_method_handler(refuse)  # type: ignore[arg-type]
+
+    def _log(self, error: ServiceError, method: str, peer: str) -> None:
+        """One line a second at most: whoever is refused can't fill the disk."""
+        now = time.monotonic()
+        if now - self._logged < _LOG_S:
+            self._unlogged += 1
+            return
+        more = f" ({self._unlogged} more refused since the last line)" if self._unlogged else ""
+        name = method.rpartition("/")[2][:64]
+        log.warning("refused %s from %s: %s%s", name, peer, error.reason, more)
+        self._logged, self._unlogged = now, 0
+
     def _watched(self, handler: Handler, secret: str) -> Handler:
         """The handler of a stream that ends when its token does not hold any more, at the next message or heartbeat."""
 
@@ -164,17 +186,8 @@ def _secret(metadata: Any) -> str:
     if not values:
         return ""
     text = values[0] if isinstance(values[0], str) else ""
-    if len(values) > 1 or not text.startswith(_SCHEME):
+    if len(values) > 1 or not text.lower().startswith(_SCHEME):
         raise UnauthenticatedError(
             "expected one header `authorization: Bearer TOKEN`", {"cause": "malformed"}
         )
-    return text.removeprefix(_SCHEME)
-
-
-def _refusal(error: ServiceError) -> Handler:
-    """A handler that answers any kind of call with the error, its requests unread."""
-
-    async def refuse(requests: Any, context: Any) -> None:
-        await context.abort_with_status(to_status(error))
-
-    return grpc.stream_stream_rpc_method_handler(refuse)  # type: ignore[arg-type]
+    return text[len(_SCHEME) :]

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
+from sqlalchemy.exc import DBAPIError
 
 from gradwire.services.connections import from_us, open_engine, to_us, transaction
+from gradwire.services.errors import StorageError
 from gradwire.services.home import Home, HomeInUseError
 from gradwire.services.migrations import VersionError, check_version, prepare_tables
 from gradwire.services.security import audit, tables
@@ -61,10 +63,13 @@ class TokenStore:
         self._engine.dispose()
 
     def find(self, secret: str) -> Token | None:
-        """The token whose text this is, None where there is none. Whether it holds is asked of it."""
+        """The token whose text this is, None where there is none. Whether it holds is asked of it. Raises StorageError."""
         sha256 = digest_of(secret)
-        with self._engine.connect() as connection:
-            row = tables.SELECT_TOKEN(connection, {"sha256": sha256}).first()
+        try:
+            with self._engine.connect() as connection:
+                row = tables.SELECT_TOKEN(connection, {"sha256": sha256}).first()
+        except DBAPIError as error:
+            raise StorageError(f"the tokens can't be read: {error.orig}") from error
         if row is None or not hmac.compare_digest(row.sha256, sha256):
             return None
         return _token(row)

@@ -18,22 +18,8 @@ from gradwire.services.errors import JobNotFoundError, JobStateError
 from gradwire.services.security import audit
 from gradwire.services.security.access import Access
 from gradwire.services.security.callers import LOCAL, Scope
-from gradwire.services.security.exposure import Protection
 from gradwire.services.service import Address, Service
 from gradwire.services.states import JobState
-
-
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[Service]:
-    """A service that asks for tokens."""
-    running = Service(
-        tmp_path / "home", scripted, Address("127.0.0.1", 0), protection=Protection(require_token=True)
-    )
-    running.start()
-    yield running
-    for job in list(running._store.unfinished()):
-        running._store.request_cancel(job.id).result()
-    running.stop()
 
 
 class People:

@@ -33,19 +33,6 @@ ROOT = Caller("unix:root", Scope.ADMIN)
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[Service]:
-    """A service that asks for tokens."""
-    running = Service(
-        tmp_path / "home", scripted, Address("127.0.0.1", 0), protection=Protection(require_token=True)
-    )
-    running.start()
-    yield running
-    for job in list(running._store.unfinished()):
-        running._store.request_cancel(job.id).result()
-    running.stop()
-
-
-@pytest.fixture
 def tokens(tmp_path: Path, guarded: Service) -> Iterator[TokenStore]:
     """Its tokens, by the way that the command takes while it runs."""
     opened = TokenStore.of_home(tmp_path / "home")
@@ -304,3 +291,41 @@ def test_the_commands_make_list_rotate_and_revoke_on_a_home_whether_a_service_ru
     finally:
         service.stop()
     assert run_cli("token", "revoke", "token-x", "--home", str(tmp_path / "home")).returncode == 2
+
+
+def test_a_store_of_another_version_is_left_to_the_service_that_runs_on_it(
+    guarded: Service, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "home" / "jobs.db") as connection:
+        connection.execute("UPDATE store_version SET version = 2")
+    with pytest.raises(TokenError, match="of another version"):
+        TokenStore.of_home(tmp_path / "home")
+    assert connection.execute("SELECT version FROM store_version").fetchall() == [(2,)]
+    connection.close()
+
+
+def test_a_refusal_is_logged_with_where_it_came_from_and_without_the_token(
+    guarded: Service, tokens: TokenStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    unknown = new_secret()
+    with Client(str(guarded.address), access=Access(unknown)) as client:
+        for _ in range(20):
+            refused(client)
+    lines = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    # At most one line a second, whoever calls however often.
+    assert 1 <= len(lines) <= 5
+    assert "refused ListJobs from ipv4:127.0.0.1:" in lines[0]
+    assert unknown[3:] not in caplog.text
+
+
+def test_the_scheme_of_the_header_is_read_in_any_case(guarded: Service, tokens: TokenStore) -> None:
+    with grpc.insecure_channel(str(guarded.address)) as channel:
+        stub = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
+        metadata = (("authorization", f"bearer {secret_of(tokens)}"),)
+        assert list(stub.ListJobs(pb.ListJobsRequest(), timeout=10, metadata=metadata).jobs) == []
+
+
+def test_a_store_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "jobs.db").touch(mode=0o644)
+    open_engine(tmp_path / "jobs.db").dispose()
+    assert (tmp_path / "jobs.db").stat().st_mode & 0o777 == 0o600
