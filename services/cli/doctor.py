@@ -123,6 +123,8 @@ def _home(home: Path) -> dict[str, Any]:
         message = f"{path}: can't be written ({error.strerror}): name another with --home or GRADWIRE_HOME"
         return {"path": str(path), "writable": False, "message": message}
     made = "" if nearest == path else " (made when it is needed)"
+    if nearest == path and path.stat().st_mode & 0o077:
+        made = f", but others can look into it: chmod 700 {path}"
     return {"path": str(path), "writable": True, "message": f"{path}: writable{made}"}
 
 

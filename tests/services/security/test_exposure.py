@@ -203,6 +203,8 @@ def test_serve_says_which_protection_is_on(tmp_path: Path, certificates: Path) -
     assert (refused.returncode, "--insecure" in refused.stderr) == (2, True)
     files = ["--tls-cert", str(certificates / "server.pem"), "--tls-key", str(certificates / "server.key")]
     assert run_cli(*command, *files[:2]).returncode == 2
+    fast = run_cli(*command, "--rate-limit", "submit=0")
+    assert (fast.returncode, "KIND=PER_SECOND" in fast.stderr) == (2, True)
     for more, words in (
         (["--address", "127.0.0.1:0"], "no TLS, no token is asked for; reached from this machine alone"),
         (["--address", "0.0.0.0:0", *files], "TLS, every call needs a token; reached from other machines"),

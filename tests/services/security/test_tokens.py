@@ -1,5 +1,7 @@
 """Tokens against a real service over real sockets, and the file that keeps them."""
 
+import getpass
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -290,6 +292,17 @@ def test_the_commands_make_list_rotate_and_revoke_on_a_home_whether_a_service_ru
             assert list(bob.jobs()) == []
     finally:
         service.stop()
+    audited = run_cli("audit", "--json", "--home", str(tmp_path / "home"))
+    rows = json.loads(audited.stdout)
+    assert [row["action"] for row in rows] == [
+        "CreateToken",
+        "RotateToken",
+        "RevokeToken",
+        "CreateToken",
+        "CreateToken",
+    ]
+    assert {row["owner"] for row in rows} == {f"unix:{getpass.getuser()}"}
+    assert rows[2]["subject"] == first
     assert run_cli("token", "revoke", "token-x", "--home", str(tmp_path / "home")).returncode == 2
 
 
