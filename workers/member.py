@@ -25,6 +25,7 @@ from gradwire.workers.faults import Fault, FaultPoints
 from gradwire.workers.formation import Formation, StateLostError
 from gradwire.workers.handover import taken_over
 from gradwire.workers.in_process import InProcessTransport
+from gradwire.workers.receipt import receipt_of, save_receipt
 from gradwire.workers.reports import (
     EvaluationFinished,
     Finished,
@@ -426,17 +427,35 @@ class Member:
         return written
 
     def _finished(self, state: TrainingState, exchange: Exchange) -> MemberEnded:
-        written = self._written(state, exchange)
+        self._written(state, exchange)
         exchange.all_gather_bytes(b"")  # nobody leaves before all have made the last step
         if exchange.rank == 0:
             saved = self._snapshots.saved
-            if written and saved is not None:
-                self._tell(Finished(saved.parameters_sha256, saved.location))
-            else:
-                self._tell(
-                    Finished(parameters_sha256(state_arrays(state.model)), saved.location if saved else "")
-                )
+            sha256 = parameters_sha256(state_arrays(state.model))
+            self._leave_receipt(state, sha256)
+            self._tell(Finished(sha256, saved.location if saved is not None else ""))
         return MemberEnded(End.FINISHED)
+
+    def _leave_receipt(self, state: TrainingState, sha256: str) -> None:
+        spec = self.spec
+        try:
+            receipt = receipt_of(
+                state.job,
+                spec.job_file,
+                spec.directory,
+                spec.shards,
+                spec.threads_per_worker,
+                spec.device,
+                state.data,
+                ((change.step, change.options) for change in state.history),
+                state.finished or 0,
+                sha256,
+                state.chain.hex(),
+            )
+            save_receipt(spec.checkpoints, receipt)
+        except Exception as error:  # storage drivers raise what they like, and the job is done
+            text = f"the receipt could not be written ({type(error).__name__}: {error})"
+            self._tell(Warned("RECEIPT_FAILED", text))
 
     def _await_next(self) -> None:
         """Waits until the formation that all were told to expect is here."""

@@ -60,6 +60,7 @@ class TrainingState:
             train, held_out, self.model, self.optimizer, self.scheduler = build(self.job, self.device)
             self.plan = Plan(self.job, len(train), 0 if held_out is None else len(held_out), shards)
             self.layout = ParameterLayout(self.model, self.optimizer, self.device)
+        self.data = {"train_data": train, "eval_data": held_out}
         self.step_maker = TrainingStep(
             ShardStep(self.job, self.model, self.layout),
             self.plan,
