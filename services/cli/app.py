@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import gradwire
-from gradwire.services.cli import audit, doctor, follow, jobs, login, serve, steer, train
+from gradwire.services.cli import audit, doctor, follow, jobs, login, serve, steer, train, verify
 from gradwire.services.cli.output import stdout
 from gradwire.services.cli.token import token
 
@@ -53,4 +53,6 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.command("verify")(verify.verify_run)
+app.command("replay")(verify.replay_step)
 app.add_typer(token, name="token")
