@@ -76,3 +76,39 @@ def test_a_job_ends_with_the_same_sha256_on_every_device(job, device):
     assert here.history == on_cpu.history
     assert here.evaluation == on_cpu.evaluation
     assert {str(p.device.type) for p in here.model.parameters()} == {device}
+
+
+class Overflowing(ClippedPerceptron):
+    """Steps left out, a scale that finds its way, shards in parts."""
+
+    on_non_finite = "skip"
+    loss_scale = "dynamic"
+    accumulate = 2
+
+    def train_data(self):
+        data = _data(23, 6)
+        data.tensors[0][4] = float("inf")
+        return data
+
+    def loss(self, model, batch):
+        bias = model[-1].bias
+        return super().loss(model, batch)["loss"] + (bias.sum() - bias.detach().sum()) * 1e-34 * 1e34
+
+
+def test_steps_are_left_out_alike_on_every_device(device):
+    here, on_cpu = train_solo(Overflowing(), shards=4, device=device), train_solo(Overflowing(), shards=4)
+    assert here.parameters_sha256 == on_cpu.parameters_sha256
+    assert repr(here.history) == repr(on_cpu.history)
+    assert here.chains == on_cpu.chains
+    assert {h["skipped"] for h in here.history} == {0.0, 1.0}
+
+
+def test_what_went_wrong_is_named_alike_on_every_device(device):
+    messages = set()
+    for where in (device, "cpu"):
+        job = Overflowing()
+        job.on_non_finite, job.loss_scale = "fail", 1.0
+        with pytest.raises(ArithmeticError, match=r"made NaN \(test_on_the_stand_in.py, line \d+") as caught:
+            train_solo(job, shards=4, device=where)
+        messages.add(str(caught.value))
+    assert len(messages) == 1
