@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from serving_harness import run_cli
 
+from gradwire.services.records import OptionsChanged
 from gradwire.services.verification import Kept, RunNotFoundError, Verdict, find_run, replay, verify
 from gradwire.workers import checkpoint as checkpoints
 
@@ -103,6 +104,15 @@ def test_the_first_step_that_differs_is_named(run) -> None:  # type: ignore[no-u
     assert (
         the(replace(kept, chains=other), 12)[1].differs == 11
     )  # the checkpoint it begins from is of other bits
+
+
+def test_options_that_were_changed_on_the_way_are_changed_again(run) -> None:  # type: ignore[no-untyped-def]
+    """The run had none, so its bits end where one is claimed."""
+    kept = find_run(str(run[1]), Path("/nowhere"))
+    claimed = replace(kept.job, options_history=(OptionsChanged(4, {"lr": 0.5}),))
+    _, verdict = the(replace(kept, job=claimed))
+    assert verdict.differs == 5
+    assert verdict.because == ("options changed on the way: [] and [[4, {'lr': 0.5}]]",)
 
 
 def test_what_was_changed_since_is_told_with_the_step(tmp_path: Path) -> None:
