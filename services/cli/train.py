@@ -1,5 +1,6 @@
 """`gradwire train`: a service for one job, in this process, from start to end."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -77,7 +78,11 @@ def train(
             interrupt_on_signals()
             try:
                 secret = service.tokens.create(LOCAL_OWNER, Scope.SUBMIT, None, LOCAL)[1]
-                with Client(str(address), access=Access(secret)) as client:
+
+                def connected() -> Client:
+                    return Client(str(address), access=Access(secret))
+
+                with connected() as client:
                     job = client.submit(
                         code,
                         overrides=overrides,
@@ -88,18 +93,21 @@ def train(
                         device=device.value,
                         threads_per_worker=threads,
                     )
-                    ended, interrupted = _followed(job, display)
+                    ended, interrupted = _followed(job, display, connected)
             finally:
                 service.stop()
         print_end(ended, file, as_json)
     raise typer.Exit(INTERRUPTED if interrupted else exit_code(ended))
 
 
-def _followed(job: RemoteJob, display: Display) -> tuple[Job, bool]:
+def _followed(job: RemoteJob, display: Display, connected: Callable[[], Client]) -> tuple[Job, bool]:
     """The job at its end, and True where that end was Ctrl-C."""
     try:
         return follow(job, display), False
     except KeyboardInterrupt:
         display.line("stopping (Ctrl-C) …")
-        job.cancel()
-        return job.wait(), True
+        # An interrupt may leave a lock of gRPC taken, for which the old connection would wait for ever.
+        with connected() as client:
+            again = client.job(job.id)
+            again.cancel()
+            return again.wait(), True
