@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["POINTS", "Fault", "FaultPoints", "InjectedDeath"]
+__all__ = ["POINTS", "WAITING_AFTER", "Fault", "FaultPoints", "InjectedDeath"]
 
 POINTS = (
     "loaded",
@@ -40,6 +40,12 @@ POINTS = (
     "leaving",
 )
 """Every place, in the order of a member's life: formation, step, what follows a step, the end."""
+
+
+WAITING_AFTER = frozenset(
+    {"connecting", "connected", "told-status", "computed", "reduced", "passed-on", "prepared", "applied"}
+)
+"""Places after which a rank waits for others: who is there does not hang, whoever misses it."""
 
 
 class InjectedDeath(BaseException):

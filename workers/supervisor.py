@@ -16,6 +16,7 @@ from typing import Any
 
 from gradwire.workers import checkpoint as checkpoints
 from gradwire.workers.crew import Crew, MemberLostError, News, NoRoomError
+from gradwire.workers.faults import WAITING_AFTER
 from gradwire.workers.formation import Formation
 from gradwire.workers.handshake import SECRET_BYTES
 from gradwire.workers.member import End, MemberEnded, MemberSpec
@@ -365,7 +366,7 @@ class Supervisor:
             progress = self._crew.progress(member, 2.0)
             if progress is None:
                 return self._lose([member], f"it does not answer; {self._complaint}")
-            waits = any(accuser == member for accuser, _ in accused)
+            waits = progress.point in WAITING_AFTER or any(accuser == member for accuser, _ in accused)
             if not waits and progress.seconds >= self._spec.deadline_s:
                 text = (
                     f"it hangs in step {progress.step} after {progress.point!r} for {progress.seconds:.0f} s"
