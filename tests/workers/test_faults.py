@@ -125,6 +125,17 @@ def test_real_processes_killed_with_signal_9_at_these_places(point: str, tmp_pat
     assert "worker 1 was lost" in ran.warnings[0]
 
 
+@pytest.mark.long  # two minutes of processes for each transport
+@pytest.mark.parametrize("kind", ["processes", "processes_over_sockets"])
+@pytest.mark.parametrize("member", [0, 1, 2])
+@pytest.mark.parametrize("point", [p for p in POINTS if p not in ON_RECOVERY])
+def test_real_processes_killed_at_every_place_on_both_transports(
+    point: str, member: int, kind: str, tmp_path: Path
+) -> None:
+    step = 2 if point in ASIDE else step_of(point)
+    run_job("mlp", tmp_path, 3, kind, faults=[Fault(member, point, step)]).is_the_oracle_s("mlp")
+
+
 @pytest.mark.parametrize("point", ASIDE)
 def test_a_writer_killed_while_it_writes_leaves_nothing_half(point: str, tmp_path: Path) -> None:
     ran = run_job("mlp", tmp_path, 2, "processes", faults=[Fault(0, point, 4)])
