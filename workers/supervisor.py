@@ -521,7 +521,11 @@ class Supervisor:
         while time.monotonic() < deadline and any(m not in self._ended for m in self._hired):
             for news in self._crew.follow(0.1):
                 for report in news.reports:
-                    if isinstance(report, LogLine):
+                    # What was made before the end is told before it; what would form groups is of no use any more.
+                    if isinstance(
+                        report,
+                        LogLine | StepFinished | EvaluationFinished | CheckpointWritten | OptionsChanged,
+                    ):
                         self._take_report(news.member, report)
                 if news.ended is not None:
                     self._ended[news.member] = news.ended

@@ -85,7 +85,7 @@ def test_workers_lost_by_kill_9_or_a_hang_are_replaced_and_the_bits_are_the_same
         job,
         {"workers": 3, "harm": "kill", "at": 5, "rank": 1},
         {"workers": 2, "harm": "kill", "at": 1, "rank": 0},
-        {"workers": 3, "harm": "stop", "at": 4, "rank": 2, "deadline_s": 1.5},
+        {"workers": 3, "harm": "stop", "at": 4, "rank": 2, "deadline_s": 5.0},
     )
     expected = train_solo(load_job(MLP))
     for run, words in zip(runs, ("worker 1 was lost", "worker 0 was lost", "worker 2 was lost"), strict=True):
@@ -145,8 +145,9 @@ def test_a_job_that_kills_its_worker_every_time_is_given_up(tmp_path: Path) -> N
     (run,) = on_ray(tmp_path, chatty(tmp_path, extra, sleep_s=0.0), {"workers": 1, "losses_limit": 3})
     (failed,) = of(run, "Failed")
     assert failed["reason"] == "WORKERS_LOST"
-    # No attempt gets beyond the step after the checkpoint of step 2.
-    assert len([w for w in of(run, "Warned") if w["reason"] == "WORKER_LOST"]) == 4
+    # No attempt gets beyond the step after the checkpoint of step 2; whether that one was told in the instant before the
+    # first kill is chance.
+    assert len([w for w in of(run, "Warned") if w["reason"] == "WORKER_LOST"]) in (4, 5)
     assert [report["step"] for report in of(run, "StepFinished")] == [1, 2]
     assert [report["step"] for report in of(run, "CheckpointWritten")] == [2]
     assert run[-1]["files"] == ["step-00000002"]
