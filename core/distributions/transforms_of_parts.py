@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 from ..creation import eye, zeros
@@ -160,15 +161,19 @@ class CorrCholeskyTransform(Transform):
         return (*shape[:-2], shape[-1] * (shape[-1] - 1) // 2)
 
 
-class _OfParts(Transform):
+class _OfParts(Transform, ABC):
+    """What transforms of parts share."""
+
     transforms: list[Transform]
     dim: int
 
+    @abstractmethod
     def _parts(self, value: Tensor) -> Any:
-        raise NotImplementedError
+        """The parts of a value, in order."""
 
+    @abstractmethod
     def _joined(self, parts: Any) -> Tensor:
-        raise NotImplementedError
+        """The value that is made of these parts."""
 
     @property
     def bijective(self) -> bool:  # type: ignore[override]
