@@ -217,10 +217,6 @@ class TrainingStep:
             return []
         return [(node.level, node.index) for node in self._summed[2].nodes]
 
-    def forget(self) -> None:
-        """Drops what was summed of a step that others will make anew, or have made."""
-        self._summed = None
-
     def run(self, step: int, orders: Sequence[Mapping[str, Any]] = ()) -> Prepared:
         """Makes step `step` (from 0) up to the instant before it counts: `next` holds the result, `commit` makes it so.
 
