@@ -127,17 +127,27 @@ def _surroundings(device: str) -> tuple[dict[str, str], dict[str, str]]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    for library in threadpool_info():
-        if library.get("user_api") == "blas":
-            # The architecture is what OpenBLAS chose its kernels for.
-            parts = (library.get("internal_api"), library.get("version"), library.get("architecture"))
-            versions["blas"] = " ".join(str(part) for part in parts if part)
+    versions["blas"] = ", ".join(_numpy_blas())
     machine = {"architecture": platform.machine(), "cpu": _cpu_model()}
     if device.startswith("cuda"):
         import gradwire
 
         machine["gpu"] = str(gradwire.cuda.get_device_name(Device(device)))
     return versions, machine
+
+
+def _numpy_blas() -> list[str]:
+    """The BLAS that NumPy multiplies with. A wheel brings its own, beside others' (SciPy's) that may be loaded too."""
+    loaded = [library for library in threadpool_info() if library.get("user_api") == "blas"]
+    wheel = Path(np.__file__).parent
+    own = [
+        each
+        for each in loaded
+        if {wheel, wheel.with_name("numpy.libs")} & set(Path(each["filepath"]).parents)
+    ]
+    # The architecture is what OpenBLAS chose its kernels for.
+    names = ("internal_api", "version", "architecture")
+    return sorted(" ".join(str(each[name]) for name in names if each.get(name)) for each in own or loaded)
 
 
 def _cpu_model() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +38,24 @@ def test_it_is_the_same_at_every_size_and_through_deaths_and_says_what_there_is_
     assert receipt.versions["numpy"] == np.__version__ and "blas" in receipt.versions
     assert receipt.machine["cpu"]
     assert len(receipt.data["train_data"]["sha256"]) == 64
+
+
+def test_the_blas_is_numpys_whatever_else_is_loaded() -> None:
+    pytest.importorskip("scipy")
+    versions = [
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                f"{load}from gradwire.workers.receipt import _numpy_blas; print(_numpy_blas())",
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for load in ("", "import scipy.linalg; ")
+    ]
+    assert versions[0] == versions[1] and versions[0].count(",") == 0 and versions[0] != "[]\n"
 
 
 def test_each_difference_is_a_line(tmp_path: Path) -> None:
