@@ -19,7 +19,7 @@ mkdir -p "$out/v1"
 for file in "$out"/gradwire/v1/*; do
   # The .proto path is gradwire/v1 (the API's name); in Python it lives in gradwire.proto.v1.
   sed -e 's/^from gradwire\.v1 import/from gradwire.proto.v1 import/' -e 's/^import gradwire\.v1\./import gradwire.proto.v1./' \
-    -e 's/\bgradwire\.v1\.\(jobs\|blobs\)_pb2\b/gradwire.proto.v1.\1_pb2/g' "$file" > "$out/v1/$(basename "$file")"
+    -e 's/\bgradwire\.v1\.\(jobs\|blobs\|accounts\)_pb2\b/gradwire.proto.v1.\1_pb2/g' "$file" > "$out/v1/$(basename "$file")"
 done
 printf '"""Generated from proto/gradwire/v1/*.proto by proto/generate.sh; do not edit."""\n' > "$out/v1/__init__.py"
 if [ "${1:-}" = --check ]; then

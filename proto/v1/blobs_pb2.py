@@ -22,19 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gradwire/v1/blobs.proto\x12\x0bgradwire.v1\"A\n\x0fReadBlobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"4\n\x10ReadBlobResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\ntotal_size\x18\x02 \x01(\x03\x32R\n\x05\x42lobs\x12I\n\x08ReadBlob\x12\x1c.gradwire.v1.ReadBlobRequest\x1a\x1d.gradwire.v1.ReadBlobResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gradwire/v1/blobs.proto\x12\x0bgradwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n\x04\x42lob\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x10\n\x08received\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x0fReadBlobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"4\n\x10ReadBlobResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\ntotal_size\x18\x02 \x01(\x03\"O\n\x11UploadBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"5\n\x12UploadBlobResponse\x12\x1f\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x11.gradwire.v1.Blob\" \n\x0eGetBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"2\n\x0fGetBlobResponse\x12\x1f\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x11.gradwire.v1.Blob\"9\n\x10ListBlobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"N\n\x11ListBlobsResponse\x12 \n\x05\x62lobs\x18\x01 \x03(\x0b\x32\x11.gradwire.v1.Blob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x11\x44\x65leteBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteBlobResponse2\x84\x03\n\x05\x42lobs\x12I\n\x08ReadBlob\x12\x1c.gradwire.v1.ReadBlobRequest\x1a\x1d.gradwire.v1.ReadBlobResponse0\x01\x12O\n\nUploadBlob\x12\x1e.gradwire.v1.UploadBlobRequest\x1a\x1f.gradwire.v1.UploadBlobResponse(\x01\x12\x44\n\x07GetBlob\x12\x1b.gradwire.v1.GetBlobRequest\x1a\x1c.gradwire.v1.GetBlobResponse\x12J\n\tListBlobs\x12\x1d.gradwire.v1.ListBlobsRequest\x1a\x1e.gradwire.v1.ListBlobsResponse\x12M\n\nDeleteBlob\x12\x1e.gradwire.v1.DeleteBlobRequest\x1a\x1f.gradwire.v1.DeleteBlobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gradwire.proto.v1.blobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_READBLOBREQUEST']._serialized_start=40
-  _globals['_READBLOBREQUEST']._serialized_end=105
-  _globals['_READBLOBRESPONSE']._serialized_start=107
-  _globals['_READBLOBRESPONSE']._serialized_end=159
-  _globals['_BLOBS']._serialized_start=161
-  _globals['_BLOBS']._serialized_end=243
+  _globals['_BLOB']._serialized_start=73
+  _globals['_BLOB']._serialized_end=176
+  _globals['_READBLOBREQUEST']._serialized_start=178
+  _globals['_READBLOBREQUEST']._serialized_end=243
+  _globals['_READBLOBRESPONSE']._serialized_start=245
+  _globals['_READBLOBRESPONSE']._serialized_end=297
+  _globals['_UPLOADBLOBREQUEST']._serialized_start=299
+  _globals['_UPLOADBLOBREQUEST']._serialized_end=378
+  _globals['_UPLOADBLOBRESPONSE']._serialized_start=380
+  _globals['_UPLOADBLOBRESPONSE']._serialized_end=433
+  _globals['_GETBLOBREQUEST']._serialized_start=435
+  _globals['_GETBLOBREQUEST']._serialized_end=467
+  _globals['_GETBLOBRESPONSE']._serialized_start=469
+  _globals['_GETBLOBRESPONSE']._serialized_end=519
+  _globals['_LISTBLOBSREQUEST']._serialized_start=521
+  _globals['_LISTBLOBSREQUEST']._serialized_end=578
+  _globals['_LISTBLOBSRESPONSE']._serialized_start=580
+  _globals['_LISTBLOBSRESPONSE']._serialized_end=658
+  _globals['_DELETEBLOBREQUEST']._serialized_start=660
+  _globals['_DELETEBLOBREQUEST']._serialized_end=695
+  _globals['_DELETEBLOBRESPONSE']._serialized_start=697
+  _globals['_DELETEBLOBRESPONSE']._serialized_end=717
+  _globals['_BLOBS']._serialized_start=720
+  _globals['_BLOBS']._serialized_end=1108
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class BlobsStub(object):
-    """Blobs carries files in chunks.
+    """Blobs carries files in chunks. What an owner uploads, others neither see nor read; equal bytes are stored once.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,64 @@ class BlobsStub(object):
                 request_serializer=gradwire_dot_v1_dot_blobs__pb2.ReadBlobRequest.SerializeToString,
                 response_deserializer=gradwire_dot_v1_dot_blobs__pb2.ReadBlobResponse.FromString,
                 _registered_method=True)
+        self.UploadBlob = channel.stream_unary(
+                '/gradwire.v1.Blobs/UploadBlob',
+                request_serializer=gradwire_dot_v1_dot_blobs__pb2.UploadBlobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_blobs__pb2.UploadBlobResponse.FromString,
+                _registered_method=True)
+        self.GetBlob = channel.unary_unary(
+                '/gradwire.v1.Blobs/GetBlob',
+                request_serializer=gradwire_dot_v1_dot_blobs__pb2.GetBlobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_blobs__pb2.GetBlobResponse.FromString,
+                _registered_method=True)
+        self.ListBlobs = channel.unary_unary(
+                '/gradwire.v1.Blobs/ListBlobs',
+                request_serializer=gradwire_dot_v1_dot_blobs__pb2.ListBlobsRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_blobs__pb2.ListBlobsResponse.FromString,
+                _registered_method=True)
+        self.DeleteBlob = channel.unary_unary(
+                '/gradwire.v1.Blobs/DeleteBlob',
+                request_serializer=gradwire_dot_v1_dot_blobs__pb2.DeleteBlobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_blobs__pb2.DeleteBlobResponse.FromString,
+                _registered_method=True)
 
 
 class BlobsServicer(object):
-    """Blobs carries files in chunks.
+    """Blobs carries files in chunks. What an owner uploads, others neither see nor read; equal bytes are stored once.
     """
 
     def ReadBlob(self, request, context):
-        """Streams a file of a job's checkpoints, from an offset.
+        """Streams a file of a job's checkpoints, or an uploaded blob, from an offset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadBlob(self, request_iterator, context):
+        """Takes a blob's bytes from an offset on. What came stays when the stream is cut: GetBlob says from where to go on. The
+        last chunk is answered when the whole is checked against its sha256 and on disk; bytes the service has are not asked for
+        again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBlob(self, request, context):
+        """Says what there is of a blob.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBlobs(self, request, context):
+        """Lists the caller's blobs, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBlob(self, request, context):
+        """Removes a blob of the caller; a job that needs it keeps it until the job is gone. Deleting a missing one is NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +111,26 @@ def add_BlobsServicer_to_server(servicer, server):
                     request_deserializer=gradwire_dot_v1_dot_blobs__pb2.ReadBlobRequest.FromString,
                     response_serializer=gradwire_dot_v1_dot_blobs__pb2.ReadBlobResponse.SerializeToString,
             ),
+            'UploadBlob': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadBlob,
+                    request_deserializer=gradwire_dot_v1_dot_blobs__pb2.UploadBlobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_blobs__pb2.UploadBlobResponse.SerializeToString,
+            ),
+            'GetBlob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBlob,
+                    request_deserializer=gradwire_dot_v1_dot_blobs__pb2.GetBlobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_blobs__pb2.GetBlobResponse.SerializeToString,
+            ),
+            'ListBlobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBlobs,
+                    request_deserializer=gradwire_dot_v1_dot_blobs__pb2.ListBlobsRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_blobs__pb2.ListBlobsResponse.SerializeToString,
+            ),
+            'DeleteBlob': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBlob,
+                    request_deserializer=gradwire_dot_v1_dot_blobs__pb2.DeleteBlobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_blobs__pb2.DeleteBlobResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gradwire.v1.Blobs', rpc_method_handlers)
@@ -70,7 +140,7 @@ def add_BlobsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Blobs(object):
-    """Blobs carries files in chunks.
+    """Blobs carries files in chunks. What an owner uploads, others neither see nor read; equal bytes are stored once.
     """
 
     @staticmethod
@@ -90,6 +160,114 @@ class Blobs(object):
             '/gradwire.v1.Blobs/ReadBlob',
             gradwire_dot_v1_dot_blobs__pb2.ReadBlobRequest.SerializeToString,
             gradwire_dot_v1_dot_blobs__pb2.ReadBlobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadBlob(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/gradwire.v1.Blobs/UploadBlob',
+            gradwire_dot_v1_dot_blobs__pb2.UploadBlobRequest.SerializeToString,
+            gradwire_dot_v1_dot_blobs__pb2.UploadBlobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBlob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Blobs/GetBlob',
+            gradwire_dot_v1_dot_blobs__pb2.GetBlobRequest.SerializeToString,
+            gradwire_dot_v1_dot_blobs__pb2.GetBlobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBlobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Blobs/ListBlobs',
+            gradwire_dot_v1_dot_blobs__pb2.ListBlobsRequest.SerializeToString,
+            gradwire_dot_v1_dot_blobs__pb2.ListBlobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBlob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Blobs/DeleteBlob',
+            gradwire_dot_v1_dot_blobs__pb2.DeleteBlobRequest.SerializeToString,
+            gradwire_dot_v1_dot_blobs__pb2.DeleteBlobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,62 @@ JOB_STATE_CANCELLED: JobState.ValueType  # 9
 """Its owner asked it to stop."""
 global___JobState = JobState
 
+class _WaitCode:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _WaitCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_WaitCode.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    WAIT_CODE_UNSPECIFIED: _WaitCode.ValueType  # 0
+    """Not set."""
+    WAIT_CODE_NONE: _WaitCode.ValueType  # 1
+    """It does not wait: it runs, or has ended."""
+    WAIT_CODE_NOT_CONSIDERED: _WaitCode.ValueType  # 2
+    """The service has not looked at it yet."""
+    WAIT_CODE_NO_CAPACITY: _WaitCode.ValueType  # 3
+    """Less is free than it needs."""
+    WAIT_CODE_FRAGMENTED: _WaitCode.ValueType  # 4
+    """Enough is free in all, but not together as its workers need it."""
+    WAIT_CODE_BEHIND: _WaitCode.ValueType  # 5
+    """It would fit, and would delay a job before it in the queue that waits for that room."""
+    WAIT_CODE_QUOTA: _WaitCode.ValueType  # 6
+    """Its owner holds as much as it may."""
+    WAIT_CODE_BACKOFF: _WaitCode.ValueType  # 7
+    """It pauses after a loss."""
+    WAIT_CODE_NEVER: _WaitCode.ValueType  # 8
+    """It asks for more than there is, or than its owner may ever hold: no end of other jobs would help."""
+    WAIT_CODE_PAUSED: _WaitCode.ValueType  # 9
+    """Its owner has paused it."""
+    WAIT_CODE_STARTING: _WaitCode.ValueType  # 10
+    """Its workers are being started."""
+
+class WaitCode(_WaitCode, metaclass=_WaitCodeEnumTypeWrapper):
+    """WaitCode says what a job waits for."""
+
+WAIT_CODE_UNSPECIFIED: WaitCode.ValueType  # 0
+"""Not set."""
+WAIT_CODE_NONE: WaitCode.ValueType  # 1
+"""It does not wait: it runs, or has ended."""
+WAIT_CODE_NOT_CONSIDERED: WaitCode.ValueType  # 2
+"""The service has not looked at it yet."""
+WAIT_CODE_NO_CAPACITY: WaitCode.ValueType  # 3
+"""Less is free than it needs."""
+WAIT_CODE_FRAGMENTED: WaitCode.ValueType  # 4
+"""Enough is free in all, but not together as its workers need it."""
+WAIT_CODE_BEHIND: WaitCode.ValueType  # 5
+"""It would fit, and would delay a job before it in the queue that waits for that room."""
+WAIT_CODE_QUOTA: WaitCode.ValueType  # 6
+"""Its owner holds as much as it may."""
+WAIT_CODE_BACKOFF: WaitCode.ValueType  # 7
+"""It pauses after a loss."""
+WAIT_CODE_NEVER: WaitCode.ValueType  # 8
+"""It asks for more than there is, or than its owner may ever hold: no end of other jobs would help."""
+WAIT_CODE_PAUSED: WaitCode.ValueType  # 9
+"""Its owner has paused it."""
+WAIT_CODE_STARTING: WaitCode.ValueType  # 10
+"""Its workers are being started."""
+global___WaitCode = WaitCode
+
 @typing.final
 class SourceFile(google.protobuf.message.Message):
     """SourceFile is one file of the user's code."""
@@ -163,6 +219,22 @@ class JobSpec(google.protobuf.message.Message):
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class DataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     NAME_FIELD_NUMBER: builtins.int
     CODE_FIELD_NUMBER: builtins.int
     OVERRIDES_FIELD_NUMBER: builtins.int
@@ -174,6 +246,12 @@ class JobSpec(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     MIN_WORKERS_FIELD_NUMBER: builtins.int
     MAX_WORKERS_FIELD_NUMBER: builtins.int
+    DATA_FIELD_NUMBER: builtins.int
+    CODE_ARCHIVE_FIELD_NUMBER: builtins.int
+    LIMITS_FIELD_NUMBER: builtins.int
+    PROCESS_LIMITS_FIELD_NUMBER: builtins.int
+    ONE_HOST_FIELD_NUMBER: builtins.int
+    STORAGE_BYTES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """A name for people; the job file's name where empty."""
     workers: builtins.int
@@ -192,6 +270,14 @@ class JobSpec(google.protobuf.message.Message):
     """
     max_workers: builtins.int
     """Most workers it may be given, from `workers` to shards; 0 means `workers` where min_workers is set."""
+    code_archive: builtins.str
+    """sha256 of an uploaded archive (.tar, .tar.gz or .zip) that holds the program, instead of code.files; code.entrypoint
+    is the job file's path in it.
+    """
+    one_host: builtins.bool
+    """All its workers on one host."""
+    storage_bytes: builtins.int
+    """Bytes that it is going to store, counted against its owner's quota while it runs."""
     @property
     def code(self) -> global___Code:
         """The user's program."""
@@ -203,6 +289,20 @@ class JobSpec(google.protobuf.message.Message):
     @property
     def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Free labels."""
+
+    @property
+    def data(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Data sets by the name of the job's attribute that they replace: {"train_data": "s3://bucket/train-*.parquet"}. A URL
+        of the service's storage kinds, or "blob:SHA256#npz" for an uploaded blob and its format.
+        """
+
+    @property
+    def limits(self) -> global___Limits:
+        """Limits on its time and its retries."""
+
+    @property
+    def process_limits(self) -> global___ProcessLimits:
+        """What one of its worker processes may use."""
 
     def __init__(
         self,
@@ -218,11 +318,93 @@ class JobSpec(google.protobuf.message.Message):
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         min_workers: builtins.int = ...,
         max_workers: builtins.int = ...,
+        data: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        code_archive: builtins.str = ...,
+        limits: global___Limits | None = ...,
+        process_limits: global___ProcessLimits | None = ...,
+        one_host: builtins.bool = ...,
+        storage_bytes: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["code", b"code"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "device", b"device", "labels", b"labels", "max_workers", b"max_workers", "min_workers", b"min_workers", "name", b"name", "overrides", b"overrides", "priority", b"priority", "shards", b"shards", "threads_per_worker", b"threads_per_worker", "workers", b"workers"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["code", b"code", "limits", b"limits", "process_limits", b"process_limits"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "code_archive", b"code_archive", "data", b"data", "device", b"device", "labels", b"labels", "limits", b"limits", "max_workers", b"max_workers", "min_workers", b"min_workers", "name", b"name", "one_host", b"one_host", "overrides", b"overrides", "priority", b"priority", "process_limits", b"process_limits", "shards", b"shards", "storage_bytes", b"storage_bytes", "threads_per_worker", b"threads_per_worker", "workers", b"workers"]) -> None: ...
 
 global___JobSpec = JobSpec
+
+@typing.final
+class Limits(google.protobuf.message.Message):
+    """Limits bound a job's time and retries. Unset fields are the service's defaults."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class RetriesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    ATTEMPT_SECONDS_FIELD_NUMBER: builtins.int
+    JOB_SECONDS_FIELD_NUMBER: builtins.int
+    RETRIES_FIELD_NUMBER: builtins.int
+    attempt_seconds: builtins.float
+    """Wall seconds that one attempt may have workers; 0 means no limit."""
+    job_seconds: builtins.float
+    """Wall seconds that all attempts together may have workers; 0 means no limit."""
+    @property
+    def retries(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
+        """Retries by cause: WORKER_LOSS, GANG_DEADLINE, PREEMPTION, USER_ERROR, WALL_TIME."""
+
+    def __init__(
+        self,
+        *,
+        attempt_seconds: builtins.float = ...,
+        job_seconds: builtins.float = ...,
+        retries: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt_seconds", b"attempt_seconds", "job_seconds", b"job_seconds", "retries", b"retries"]) -> None: ...
+
+global___Limits = Limits
+
+@typing.final
+class ProcessLimits(google.protobuf.message.Message):
+    """ProcessLimits bound each worker process of a job; 0 means the service's default. They never change its bits: a job that
+    reaches one fails and says so.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MEMORY_BYTES_FIELD_NUMBER: builtins.int
+    FILE_BYTES_FIELD_NUMBER: builtins.int
+    OPEN_FILES_FIELD_NUMBER: builtins.int
+    PROCESSES_FIELD_NUMBER: builtins.int
+    memory_bytes: builtins.int
+    """Bytes of memory."""
+    file_bytes: builtins.int
+    """Bytes of one file it writes."""
+    open_files: builtins.int
+    """Files open at one time."""
+    processes: builtins.int
+    """Processes and threads."""
+    def __init__(
+        self,
+        *,
+        memory_bytes: builtins.int = ...,
+        file_bytes: builtins.int = ...,
+        open_files: builtins.int = ...,
+        processes: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["file_bytes", b"file_bytes", "memory_bytes", b"memory_bytes", "open_files", b"open_files", "processes", b"processes"]) -> None: ...
+
+global___ProcessLimits = ProcessLimits
 
 @typing.final
 class JobError(google.protobuf.message.Message):
@@ -330,6 +512,11 @@ class Job(google.protobuf.message.Message):
     WANTED_OPTIONS_FIELD_NUMBER: builtins.int
     CHAIN_FIELD_NUMBER: builtins.int
     OWNER_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    DELETE_TIME_FIELD_NUMBER: builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: builtins.int
+    REPLAY_OF_FIELD_NUMBER: builtins.int
+    RUN_SECONDS_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Unique name, given by the service."""
     state: global___JobState.ValueType
@@ -364,6 +551,14 @@ class Job(google.protobuf.message.Message):
     """Hash chain over the parameters after every step so far, hex; empty where the job keeps none."""
     owner: builtins.str
     """Who submitted it, as the token of the call said; "local" on a service that asks for no token."""
+    etag: builtins.str
+    """Changes with whatever its owner can change; quoted. UpdateJob, PauseJob, … take it back to be refused (ABORTED) when
+    someone else was faster.
+    """
+    replay_of: builtins.str
+    """The job that this one repeats."""
+    run_seconds: builtins.float
+    """Wall seconds that it has had workers."""
     @property
     def spec(self) -> global___JobSpec:
         """What was asked for. Code is left out except in GetJob with include_code."""
@@ -400,6 +595,14 @@ class Job(google.protobuf.message.Message):
     def wanted_options(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """Options that were asked for and do not hold yet."""
 
+    @property
+    def delete_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was deleted."""
+
+    @property
+    def expire_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When what is left of a deleted job goes for good."""
+
     def __init__(
         self,
         *,
@@ -429,9 +632,14 @@ class Job(google.protobuf.message.Message):
         wanted_options: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
         chain: builtins.str = ...,
         owner: builtins.str = ...,
+        etag: builtins.str = ...,
+        delete_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        expire_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        replay_of: builtins.str = ...,
+        run_seconds: builtins.float = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "spec", b"spec", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "chain", b"chain", "checkpoint", b"checkpoint", "create_time", b"create_time", "end_time", b"end_time", "epochs", b"epochs", "error", b"error", "evaluation_metrics", b"evaluation_metrics", "first_step_seconds", b"first_step_seconds", "id", b"id", "last_event", b"last_event", "metrics", b"metrics", "options_history", b"options_history", "owner", b"owner", "parameters_sha256", b"parameters_sha256", "pause_requested", b"pause_requested", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waiting_reason", b"waiting_reason", "wanted_options", b"wanted_options", "wanted_workers", b"wanted_workers", "workers", b"workers"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "end_time", b"end_time", "error", b"error", "expire_time", b"expire_time", "spec", b"spec", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "cancel_requested", b"cancel_requested", "chain", b"chain", "checkpoint", b"checkpoint", "create_time", b"create_time", "delete_time", b"delete_time", "end_time", b"end_time", "epochs", b"epochs", "error", b"error", "etag", b"etag", "evaluation_metrics", b"evaluation_metrics", "expire_time", b"expire_time", "first_step_seconds", b"first_step_seconds", "id", b"id", "last_event", b"last_event", "metrics", b"metrics", "options_history", b"options_history", "owner", b"owner", "parameters_sha256", b"parameters_sha256", "pause_requested", b"pause_requested", "replay_of", b"replay_of", "run_seconds", b"run_seconds", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waiting_reason", b"waiting_reason", "wanted_options", b"wanted_options", "wanted_workers", b"wanted_workers", "workers", b"workers"]) -> None: ...
 
 global___Job = Job
 
@@ -969,10 +1177,19 @@ class ListJobsRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     STATES_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    SHOW_DELETED_FIELD_NUMBER: builtins.int
     page_size: builtins.int
     """At most this many; 0 means 50, above 1000 means 1000."""
     page_token: builtins.str
     """next_page_token of the page before; the other fields must be the same."""
+    filter: builtins.str
+    """Only jobs for which this holds, in the language of AIP-160: `state = RUNNING AND labels.team = "vision"`. Fields:
+    id, name, owner, state, device, priority, workers, step, create_time, end_time, labels.KEY. Operators: =, !=, <, <=, >, >=,
+    : (has), AND, OR, NOT, - and parentheses.
+    """
+    show_deleted: builtins.bool
+    """Also deleted jobs."""
     @property
     def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___JobState.ValueType]:
         """Only jobs in one of these states; empty means all."""
@@ -983,8 +1200,10 @@ class ListJobsRequest(google.protobuf.message.Message):
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
         states: collections.abc.Iterable[global___JobState.ValueType] | None = ...,
+        filter: builtins.str = ...,
+        show_deleted: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "states", b"states"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "show_deleted", b"show_deleted", "states", b"states"]) -> None: ...
 
 global___ListJobsRequest = ListJobsRequest
 
@@ -1066,14 +1285,18 @@ class CancelJobRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     """Its id."""
+    etag: builtins.str
+    """The job's etag as the caller saw it; empty to do it whatever has changed."""
     def __init__(
         self,
         *,
         job_id: builtins.str = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["etag", b"etag", "job_id", b"job_id"]) -> None: ...
 
 global___CancelJobRequest = CancelJobRequest
 
@@ -1105,14 +1328,18 @@ class PauseJobRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     """Its id."""
+    etag: builtins.str
+    """The job's etag as the caller saw it; empty to do it whatever has changed."""
     def __init__(
         self,
         *,
         job_id: builtins.str = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["etag", b"etag", "job_id", b"job_id"]) -> None: ...
 
 global___PauseJobRequest = PauseJobRequest
 
@@ -1144,14 +1371,18 @@ class ResumeJobRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     """Its id."""
+    etag: builtins.str
+    """The job's etag as the caller saw it; empty to do it whatever has changed."""
     def __init__(
         self,
         *,
         job_id: builtins.str = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["etag", b"etag", "job_id", b"job_id"]) -> None: ...
 
 global___ResumeJobRequest = ResumeJobRequest
 
@@ -1184,17 +1415,21 @@ class ResizeJobRequest(google.protobuf.message.Message):
 
     JOB_ID_FIELD_NUMBER: builtins.int
     WORKERS_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     """Its id."""
     workers: builtins.int
     """1 to its shards, and within its min_workers and max_workers where it has them."""
+    etag: builtins.str
+    """The job's etag as the caller saw it; empty to do it whatever has changed."""
     def __init__(
         self,
         *,
         job_id: builtins.str = ...,
         workers: builtins.int = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["job_id", b"job_id", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["etag", b"etag", "job_id", b"job_id", "workers", b"workers"]) -> None: ...
 
 global___ResizeJobRequest = ResizeJobRequest
 
@@ -1262,10 +1497,13 @@ class UpdateJobRequest(google.protobuf.message.Message):
     PRIORITY_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     REMOVE_LABELS_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     """Its id."""
     priority: builtins.int
     """Larger runs earlier; matters while the job waits."""
+    etag: builtins.str
+    """The job's etag as the caller saw it; empty to do it whatever has changed."""
     @property
     def options(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """Options of all parameter groups, from the next step boundary on. "lr" is the only one so far."""
@@ -1286,9 +1524,10 @@ class UpdateJobRequest(google.protobuf.message.Message):
         priority: builtins.int | None = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         remove_labels: collections.abc.Iterable[builtins.str] | None = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_priority", b"_priority", "priority", b"priority"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_priority", b"_priority", "job_id", b"job_id", "labels", b"labels", "options", b"options", "priority", b"priority", "remove_labels", b"remove_labels"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_priority", b"_priority", "etag", b"etag", "job_id", b"job_id", "labels", b"labels", "options", b"options", "priority", b"priority", "remove_labels", b"remove_labels"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_priority", b"_priority"]) -> typing.Literal["priority"] | None: ...
 
 global___UpdateJobRequest = UpdateJobRequest
@@ -1416,3 +1655,478 @@ class ListCheckpointsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["checkpoints", b"checkpoints"]) -> None: ...
 
 global___ListCheckpointsResponse = ListCheckpointsResponse
+
+@typing.final
+class DeleteJobRequest(google.protobuf.message.Message):
+    """DeleteJobRequest names the job to delete."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    etag: builtins.str
+    """The job's etag as the caller saw it; empty to do it whatever has changed."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        etag: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["etag", b"etag", "job_id", b"job_id"]) -> None: ...
+
+global___DeleteJobRequest = DeleteJobRequest
+
+@typing.final
+class DeleteJobResponse(google.protobuf.message.Message):
+    """DeleteJobResponse is the job as it stands now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    @property
+    def job(self) -> global___Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: global___Job | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
+
+global___DeleteJobResponse = DeleteJobResponse
+
+@typing.final
+class UndeleteJobRequest(google.protobuf.message.Message):
+    """UndeleteJobRequest names the deleted job to keep."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+
+global___UndeleteJobRequest = UndeleteJobRequest
+
+@typing.final
+class UndeleteJobResponse(google.protobuf.message.Message):
+    """UndeleteJobResponse is the job as it stands now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    @property
+    def job(self) -> global___Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: global___Job | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
+
+global___UndeleteJobResponse = UndeleteJobResponse
+
+@typing.final
+class Holder(google.protobuf.message.Message):
+    """Holder is a job that another one waits for."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    AMOUNT_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    owner: builtins.str
+    """Its owner."""
+    amount: builtins.int
+    """How much of the resource it holds or waits for."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        owner: builtins.str = ...,
+        amount: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amount", b"amount", "job_id", b"job_id", "owner", b"owner"]) -> None: ...
+
+global___Holder = Holder
+
+@typing.final
+class ExplainJobRequest(google.protobuf.message.Message):
+    """ExplainJobRequest names a job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+
+global___ExplainJobRequest = ExplainJobRequest
+
+@typing.final
+class ExplainJobResponse(google.protobuf.message.Message):
+    """ExplainJobResponse says why it does not run."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    NEEDED_FIELD_NUMBER: builtins.int
+    AVAILABLE_FIELD_NUMBER: builtins.int
+    HOLDERS_FIELD_NUMBER: builtins.int
+    HIDDEN_AMOUNT_FIELD_NUMBER: builtins.int
+    PLACE_FIELD_NUMBER: builtins.int
+    START_BY_FIELD_NUMBER: builtins.int
+    SENTENCE_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    code: global___WaitCode.ValueType
+    """What it waits for."""
+    resource: builtins.str
+    """What is short: "gpus", "cpus", "jobs", "storage_bytes", "seconds", or "workers" (of one host)."""
+    needed: builtins.int
+    """How much of that it needs."""
+    available: builtins.int
+    """How much is left to it."""
+    hidden_amount: builtins.int
+    """What those that were left out hold together."""
+    place: builtins.int
+    """Its place among the jobs that wait for room, from 1; 0 for one that does not stand in that line."""
+    sentence: builtins.str
+    """All that in one sentence, for people."""
+    state: global___JobState.ValueType
+    """The state that this is about."""
+    @property
+    def holders(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Holder]:
+        """Jobs without which it would have that room, those of other owners left out for whoever may not see them."""
+
+    @property
+    def start_by(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it starts at the latest, by the limits of the jobs before it (for BACKOFF: at the earliest); unset where nothing bounds it."""
+
+    def __init__(
+        self,
+        *,
+        code: global___WaitCode.ValueType = ...,
+        resource: builtins.str = ...,
+        needed: builtins.int = ...,
+        available: builtins.int = ...,
+        holders: collections.abc.Iterable[global___Holder] | None = ...,
+        hidden_amount: builtins.int = ...,
+        place: builtins.int = ...,
+        start_by: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        sentence: builtins.str = ...,
+        state: global___JobState.ValueType = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["start_by", b"start_by"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["available", b"available", "code", b"code", "hidden_amount", b"hidden_amount", "holders", b"holders", "needed", b"needed", "place", b"place", "resource", b"resource", "sentence", b"sentence", "start_by", b"start_by", "state", b"state"]) -> None: ...
+
+global___ExplainJobResponse = ExplainJobResponse
+
+@typing.final
+class QueryMetricsRequest(google.protobuf.message.Message):
+    """QueryMetricsRequest asks for metrics of a job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    NAMES_FIELD_NUMBER: builtins.int
+    FIRST_STEP_FIELD_NUMBER: builtins.int
+    LAST_STEP_FIELD_NUMBER: builtins.int
+    MAX_POINTS_FIELD_NUMBER: builtins.int
+    EVALUATION_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    first_step: builtins.int
+    """First step wanted; 0 means the first."""
+    last_step: builtins.int
+    """Last step wanted; 0 means the newest."""
+    max_points: builtins.int
+    """At most so many points of each series; 0 means 1000, above 10000 means 10000."""
+    evaluation: builtins.bool
+    """Those over the held-out data instead of those of training."""
+    @property
+    def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of metrics; empty means all."""
+
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        names: collections.abc.Iterable[builtins.str] | None = ...,
+        first_step: builtins.int = ...,
+        last_step: builtins.int = ...,
+        max_points: builtins.int = ...,
+        evaluation: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["evaluation", b"evaluation", "first_step", b"first_step", "job_id", b"job_id", "last_step", b"last_step", "max_points", b"max_points", "names", b"names"]) -> None: ...
+
+global___QueryMetricsRequest = QueryMetricsRequest
+
+@typing.final
+class MetricPoint(google.protobuf.message.Message):
+    """MetricPoint is one step, or several that were put together."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    MEAN_FIELD_NUMBER: builtins.int
+    MIN_FIELD_NUMBER: builtins.int
+    MAX_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    step: builtins.int
+    """The last step in it."""
+    mean: builtins.float
+    """Mean over its steps."""
+    min: builtins.float
+    """Smallest value."""
+    max: builtins.float
+    """Largest value."""
+    count: builtins.int
+    """Steps in it."""
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When that step was stored."""
+
+    def __init__(
+        self,
+        *,
+        step: builtins.int = ...,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        mean: builtins.float = ...,
+        min: builtins.float = ...,
+        max: builtins.float = ...,
+        count: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "max", b"max", "mean", b"mean", "min", b"min", "step", b"step", "time", b"time"]) -> None: ...
+
+global___MetricPoint = MetricPoint
+
+@typing.final
+class MetricSeries(google.protobuf.message.Message):
+    """MetricSeries is one metric of a job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    POINTS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name."""
+    @property
+    def points(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MetricPoint]:
+        """In order of steps."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        points: collections.abc.Iterable[global___MetricPoint] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "points", b"points"]) -> None: ...
+
+global___MetricSeries = MetricSeries
+
+@typing.final
+class QueryMetricsResponse(google.protobuf.message.Message):
+    """QueryMetricsResponse holds the series."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: builtins.int
+    LAST_STEP_FIELD_NUMBER: builtins.int
+    last_step: builtins.int
+    """The last step that was looked at, for going on from later."""
+    @property
+    def series(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MetricSeries]:
+        """In order of names."""
+
+    def __init__(
+        self,
+        *,
+        series: collections.abc.Iterable[global___MetricSeries] | None = ...,
+        last_step: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["last_step", b"last_step", "series", b"series"]) -> None: ...
+
+global___QueryMetricsResponse = QueryMetricsResponse
+
+@typing.final
+class ReadLogsRequest(google.protobuf.message.Message):
+    """ReadLogsRequest names a worker's output."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    RANK_FIELD_NUMBER: builtins.int
+    STREAM_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
+    FOLLOW_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """The job's id."""
+    rank: builtins.int
+    """Rank of the worker."""
+    stream: builtins.str
+    """"stdout" or "stderr"; empty means "stdout"."""
+    offset: builtins.int
+    """First byte wanted."""
+    follow: builtins.bool
+    """Go on with what is printed later, to the job's end."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        rank: builtins.int = ...,
+        stream: builtins.str = ...,
+        offset: builtins.int = ...,
+        follow: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["follow", b"follow", "job_id", b"job_id", "offset", b"offset", "rank", b"rank", "stream", b"stream"]) -> None: ...
+
+global___ReadLogsRequest = ReadLogsRequest
+
+@typing.final
+class ReadLogsResponse(google.protobuf.message.Message):
+    """ReadLogsResponse is the next part, or a heartbeat where data is empty."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: builtins.int
+    NEXT_OFFSET_FIELD_NUMBER: builtins.int
+    data: builtins.bytes
+    """At most 256 KiB."""
+    next_offset: builtins.int
+    """Offset after these bytes, for going on later."""
+    def __init__(
+        self,
+        *,
+        data: builtins.bytes = ...,
+        next_offset: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "next_offset", b"next_offset"]) -> None: ...
+
+global___ReadLogsResponse = ReadLogsResponse
+
+@typing.final
+class ReplayJobRequest(google.protobuf.message.Message):
+    """ReplayJobRequest names the job to repeat."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    WORKERS_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """Its id."""
+    workers: builtins.int
+    """Workers of the new job; 0 means 1."""
+    request_id: builtins.str
+    """A UUID the client makes once, so that a repeat is not a second replay."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        workers: builtins.int = ...,
+        request_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id", "request_id", b"request_id", "workers", b"workers"]) -> None: ...
+
+global___ReplayJobRequest = ReplayJobRequest
+
+@typing.final
+class ReplayJobResponse(google.protobuf.message.Message):
+    """ReplayJobResponse is the new job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    @property
+    def job(self) -> global___Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: global___Job | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job"]) -> None: ...
+
+global___ReplayJobResponse = ReplayJobResponse
+
+@typing.final
+class VerifyJobRequest(google.protobuf.message.Message):
+    """VerifyJobRequest names two jobs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    AGAINST_JOB_ID_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    """The job."""
+    against_job_id: builtins.str
+    """The one to compare it with; empty means its newest replay that has ended."""
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        against_job_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["against_job_id", b"against_job_id", "job_id", b"job_id"]) -> None: ...
+
+global___VerifyJobRequest = VerifyJobRequest
+
+@typing.final
+class VerifyJobResponse(google.protobuf.message.Message):
+    """VerifyJobResponse is what was found."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AGAINST_JOB_ID_FIELD_NUMBER: builtins.int
+    SAME_FIELD_NUMBER: builtins.int
+    COMPARED_STEPS_FIELD_NUMBER: builtins.int
+    FIRST_DIFFERENT_STEP_FIELD_NUMBER: builtins.int
+    DIFFERENCES_FIELD_NUMBER: builtins.int
+    against_job_id: builtins.str
+    """The job that it was compared with."""
+    same: builtins.bool
+    """All steps that both made have the same bits, and so has the end where both have reached it."""
+    compared_steps: builtins.int
+    """Steps that both made and that keep a hash chain."""
+    first_different_step: builtins.int
+    """The first step that differs; 0 where none does."""
+    @property
+    def differences(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What the bits depend on and differs, and which bits differ, a line each."""
+
+    def __init__(
+        self,
+        *,
+        against_job_id: builtins.str = ...,
+        same: builtins.bool = ...,
+        compared_steps: builtins.int = ...,
+        first_different_step: builtins.int = ...,
+        differences: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["against_job_id", b"against_job_id", "compared_steps", b"compared_steps", "differences", b"differences", "first_different_step", b"first_different_step", "same", b"same"]) -> None: ...
+
+global___VerifyJobResponse = VerifyJobResponse

@@ -80,10 +80,45 @@ class JobsStub(object):
                 request_serializer=gradwire_dot_v1_dot_jobs__pb2.UpdateJobRequest.SerializeToString,
                 response_deserializer=gradwire_dot_v1_dot_jobs__pb2.UpdateJobResponse.FromString,
                 _registered_method=True)
+        self.DeleteJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/DeleteJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.DeleteJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.DeleteJobResponse.FromString,
+                _registered_method=True)
+        self.UndeleteJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/UndeleteJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.UndeleteJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.UndeleteJobResponse.FromString,
+                _registered_method=True)
+        self.ExplainJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/ExplainJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.ExplainJobResponse.FromString,
+                _registered_method=True)
+        self.QueryMetrics = channel.unary_unary(
+                '/gradwire.v1.Jobs/QueryMetrics',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.QueryMetricsRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.QueryMetricsResponse.FromString,
+                _registered_method=True)
+        self.ReadLogs = channel.unary_stream(
+                '/gradwire.v1.Jobs/ReadLogs',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.ReadLogsRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.ReadLogsResponse.FromString,
+                _registered_method=True)
         self.ListCheckpoints = channel.unary_unary(
                 '/gradwire.v1.Jobs/ListCheckpoints',
                 request_serializer=gradwire_dot_v1_dot_jobs__pb2.ListCheckpointsRequest.SerializeToString,
                 response_deserializer=gradwire_dot_v1_dot_jobs__pb2.ListCheckpointsResponse.FromString,
+                _registered_method=True)
+        self.ReplayJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/ReplayJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.ReplayJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.ReplayJobResponse.FromString,
+                _registered_method=True)
+        self.VerifyJob = channel.unary_unary(
+                '/gradwire.v1.Jobs/VerifyJob',
+                request_serializer=gradwire_dot_v1_dot_jobs__pb2.VerifyJobRequest.SerializeToString,
+                response_deserializer=gradwire_dot_v1_dot_jobs__pb2.VerifyJobResponse.FromString,
                 _registered_method=True)
 
 
@@ -106,7 +141,7 @@ class JobsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists jobs, newest first.
+        """Lists jobs, newest first; jobs that are stored meanwhile don't move those on later pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,8 +192,61 @@ class JobsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteJob(self, request, context):
+        """Marks a job that has ended as deleted: lists leave it out, and its folder and history go when its expire_time is
+        past. Deleting a deleted job returns it unchanged; one that has not ended is FAILED_PRECONDITION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteJob(self, request, context):
+        """Takes a deletion back, until the job's expire_time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainJob(self, request, context):
+        """Says why a job does not run, as data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QueryMetrics(self, request, context):
+        """Returns a job's metrics over a range of steps, at most so many points of each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadLogs(self, request, context):
+        """Streams what a worker's code printed, as bytes, from an offset; with `follow` to the job's end, also where it has
+        not started yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCheckpoints(self, request, context):
         """Lists the checkpoints of a job that are whole on storage, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayJob(self, request, context):
+        """Queues a new job that repeats one: the same code, settings, data, shards and threads, and the same changes of options
+        at the same steps. Its bits must be those of the job that it repeats, whatever its workers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyJob(self, request, context):
+        """Compares a job with another one (such as its replay): what their bits depend on, their hash chains step by step, and
+        their last parameters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,10 +300,45 @@ def add_JobsServicer_to_server(servicer, server):
                     request_deserializer=gradwire_dot_v1_dot_jobs__pb2.UpdateJobRequest.FromString,
                     response_serializer=gradwire_dot_v1_dot_jobs__pb2.UpdateJobResponse.SerializeToString,
             ),
+            'DeleteJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.DeleteJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.DeleteJobResponse.SerializeToString,
+            ),
+            'UndeleteJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.UndeleteJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.UndeleteJobResponse.SerializeToString,
+            ),
+            'ExplainJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.ExplainJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.ExplainJobResponse.SerializeToString,
+            ),
+            'QueryMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryMetrics,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.QueryMetricsRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.QueryMetricsResponse.SerializeToString,
+            ),
+            'ReadLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadLogs,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.ReadLogsRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.ReadLogsResponse.SerializeToString,
+            ),
             'ListCheckpoints': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCheckpoints,
                     request_deserializer=gradwire_dot_v1_dot_jobs__pb2.ListCheckpointsRequest.FromString,
                     response_serializer=gradwire_dot_v1_dot_jobs__pb2.ListCheckpointsResponse.SerializeToString,
+            ),
+            'ReplayJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.ReplayJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.ReplayJobResponse.SerializeToString,
+            ),
+            'VerifyJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyJob,
+                    request_deserializer=gradwire_dot_v1_dot_jobs__pb2.VerifyJobRequest.FromString,
+                    response_serializer=gradwire_dot_v1_dot_jobs__pb2.VerifyJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -473,6 +596,141 @@ class Jobs(object):
             _registered_method=True)
 
     @staticmethod
+    def DeleteJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/DeleteJob',
+            gradwire_dot_v1_dot_jobs__pb2.DeleteJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.DeleteJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/UndeleteJob',
+            gradwire_dot_v1_dot_jobs__pb2.UndeleteJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.UndeleteJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/ExplainJob',
+            gradwire_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.ExplainJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/QueryMetrics',
+            gradwire_dot_v1_dot_jobs__pb2.QueryMetricsRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.QueryMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gradwire.v1.Jobs/ReadLogs',
+            gradwire_dot_v1_dot_jobs__pb2.ReadLogsRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.ReadLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListCheckpoints(request,
             target,
             options=(),
@@ -489,6 +747,60 @@ class Jobs(object):
             '/gradwire.v1.Jobs/ListCheckpoints',
             gradwire_dot_v1_dot_jobs__pb2.ListCheckpointsRequest.SerializeToString,
             gradwire_dot_v1_dot_jobs__pb2.ListCheckpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/ReplayJob',
+            gradwire_dot_v1_dot_jobs__pb2.ReplayJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.ReplayJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gradwire.v1.Jobs/VerifyJob',
+            gradwire_dot_v1_dot_jobs__pb2.VerifyJobRequest.SerializeToString,
+            gradwire_dot_v1_dot_jobs__pb2.VerifyJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

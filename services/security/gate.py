@@ -26,7 +26,7 @@ _SCHEME = "bearer "
 _LOG_S = 1.0
 _HEALTH = "/grpc.health.v1.Health/"
 _REFLECTION = "/grpc.reflection."
-_READING = ("Get", "List", "Watch", "Read")
+_READING = ("Get", "List", "Watch", "Read", "Query", "Explain", "Verify")
 # The published stubs know no handlers of asyncio.
 Handler = Any
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
