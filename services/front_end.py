@@ -29,6 +29,7 @@ from gradwire.services.errors import (
 )
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
+from gradwire.services.kill_points import reach
 from gradwire.services.runner import Runner
 from gradwire.services.security.callers import Caller, caller_of_this_call
 from gradwire.services.states import JobState
@@ -124,6 +125,7 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
 
     @_unary
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: Context) -> pb.SubmitJobResponse:
+        reach("received")
         if self._draining:
             raise DrainingError("the service is stopping and takes no new jobs: submit again when it is back")
         spec = checked_spec(
@@ -132,8 +134,14 @@ class JobsFace(jobs_pb2_grpc.JobsServicer):
         new = NewJob(self._new_id(spec), spec, request.request_id, _caller(context))
         if request.validate_only:
             return pb.SubmitJobResponse(job=pb.Job(spec=messages.spec_to_message(_without_files(spec))))
-        change = await asyncio.wrap_future(self._store.submit(new))
-        return pb.SubmitJobResponse(job=self._render(change.job))
+        reach("checked")
+        stored = self._store.submit(new)
+        reach("queued")
+        change = await asyncio.wrap_future(stored)
+        reach("resumed")
+        answer = pb.SubmitJobResponse(job=self._render(change.job))
+        reach("rendered")
+        return answer
 
     @_unary
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from gradwire.services.errors import StorageError, TooManyError
+from gradwire.services.kill_points import reach
 
 T = TypeVar("T")
 GROUP_LIMIT = 256
@@ -95,10 +96,12 @@ class Writer:
     def _commit(self, connection: Connection, group: list[_Change[Any]]) -> None:
         done: list[tuple[_Change[Any], Any]] = []
         failed: list[tuple[_Change[Any], BaseException]] = []
+        reach("taken")
         try:
             # SQLAlchemy's autobegin emits nothing with pysqlite in autocommit mode: this is the real BEGIN. A deferred
             # one would fail at once with BUSY where another connection writes, without waiting.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+            reach("begun")
             # The driver's own cursor: two savepoints a change are two thirds of the cost through SQLAlchemy.
             cursor = connection.connection.cursor()
             for change in group:
@@ -114,6 +117,7 @@ class Writer:
                 else:
                     done.append((change, result))
                 cursor.execute("RELEASE change")
+                reach("applied")
             connection.exec_driver_sql("COMMIT")
         except Exception as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
@@ -122,10 +126,13 @@ class Writer:
             failed = [(change, StorageError(message)) for change in group]
             done = []
         connection.commit()
+        reach("committed")
         if done:
             self._committed([result for _, result in done])
+        reach("told")
         for change, result in done:
             change.future.set_result(result)
+            reach("answered")
         for change, problem in failed:
             change.future.set_exception(problem)
 
