@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo parity chaos test test-fast test-slow test-long lint format types generated names typings wheel gpu-check bench clean
+.PHONY: help demo parity chaos test test-fast test-slow test-long lint format types generated api names typings wheel gpu-check bench clean
 .DEFAULT_GOAL := help
 
 help: ## Lists what make can do
@@ -50,6 +50,9 @@ types: $(VENV)/.installed-dev typings ## Checks types (mypy --strict)
 
 generated: ## Checks that the generated gRPC code is what the .proto files give
 	proto/generate.sh --check
+
+api: $(VENV)/.installed-dev ## Checks the form of the .proto files (buf), and that they break no client of the last commit on main
+	PATH="$(CURDIR)/$(BIN):$$PATH" proto/check.sh
 
 names: $(VENV)/.installed-dev ## Writes docs/names.md, the table of PyTorch's names
 	$(BIN)/python docs/make_names.py

@@ -1037,23 +1037,41 @@ class Event(google.protobuf.message.Message):
         """When it was stored."""
 
     @property
-    def state_changed(self) -> global___StateChanged: ...
+    def state_changed(self) -> global___StateChanged:
+        """A state was entered."""
+
     @property
-    def step_finished(self) -> global___StepFinished: ...
+    def step_finished(self) -> global___StepFinished:
+        """A step was finished."""
+
     @property
-    def evaluation_finished(self) -> global___EvaluationFinished: ...
+    def evaluation_finished(self) -> global___EvaluationFinished:
+        """The held-out data was gone through."""
+
     @property
-    def checkpoint_written(self) -> global___CheckpointWritten: ...
+    def checkpoint_written(self) -> global___CheckpointWritten:
+        """A checkpoint is whole on storage."""
+
     @property
-    def log_line(self) -> global___LogLine: ...
+    def log_line(self) -> global___LogLine:
+        """The user's code printed a line."""
+
     @property
-    def warning(self) -> global___Warning: ...
+    def warning(self) -> global___Warning:
+        """Something the owner should know."""
+
     @property
-    def group_formed(self) -> global___GroupFormed: ...
+    def group_formed(self) -> global___GroupFormed:
+        """Workers formed a group."""
+
     @property
-    def options_changed(self) -> global___OptionsChanged: ...
+    def options_changed(self) -> global___OptionsChanged:
+        """Options were set for all parameter groups."""
+
     @property
-    def job_updated(self) -> global___JobUpdated: ...
+    def job_updated(self) -> global___JobUpdated:
+        """The owner asked for a change."""
+
     def __init__(
         self,
         *,
