@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from nursery import Nursery
 from serving_harness import ServerProcess, scripted
 
 from gradwire.services.attempt_folder import end_holder
@@ -44,3 +45,11 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
             server.kill()
     for lock in (tmp_path / "home").glob("jobs/*/running.lock"):
         end_holder(lock.parent, 0.0)
+
+
+@pytest.fixture
+def nursery(tmp_path: Path) -> Iterator[Nursery]:
+    """Starts services one after the other on one home and port."""
+    opened = Nursery(tmp_path / "home")
+    yield opened
+    opened.close()
