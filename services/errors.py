@@ -15,6 +15,7 @@
     ├── DrainingError           the service is stopping; come back soon
     ├── StorageError            the store could not write (disk full, …)
     ├── UnreachableError        raised by the client alone: nobody answered
+    │   └── NoAnswerError       … within the call's time; what it asked for may have been done
     └── UnexpectedError         anything else the service answered
 
 The front end turns them into google.rpc.Status with details, the client turns that back into the same classes.
@@ -159,6 +160,12 @@ class UnreachableError(ServiceError):
     reason = "UNREACHABLE"
 
 
+class NoAnswerError(UnreachableError):
+    """The call ran out of its time: whether it was carried out is not known."""
+
+    reason = "NO_ANSWER"
+
+
 class UnexpectedError(ServiceError):
     """An answer that has no class of its own here."""
 
@@ -178,6 +185,7 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     DrainingError: grpc.StatusCode.UNAVAILABLE,
     StorageError: grpc.StatusCode.UNAVAILABLE,
     UnreachableError: grpc.StatusCode.UNAVAILABLE,
+    NoAnswerError: grpc.StatusCode.DEADLINE_EXCEEDED,
     UnexpectedError: grpc.StatusCode.INTERNAL,
 }
 _BY_REASON: dict[str, type[ServiceError]] = {kind.reason: kind for kind in STATUS}
@@ -263,7 +271,7 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> ServiceError:
             {"address": address},
         )
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return UnreachableError(
+        return NoAnswerError(
             f"the service at {address} did not answer in time: is it overloaded?", {"address": address}
         )
     if code == grpc.StatusCode.UNIMPLEMENTED:

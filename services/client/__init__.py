@@ -1,0 +1,7 @@
+"""The Python clients of a gradwire service: `Client` waits for each answer, `AsyncClient` is the same for asyncio."""
+
+from gradwire.services.client.connection import DEFAULT_ADDRESS
+from gradwire.services.client.downloads import DownloadError
+from gradwire.services.client.synchronous import Client, RemoteJob
+
+__all__ = ["DEFAULT_ADDRESS", "Client", "DownloadError", "RemoteJob"]

@@ -1,0 +1,247 @@
+"""The Python client of a gradwire service: synchronous, typed, and undisturbed by a service that restarts.
+
+    with Client("127.0.0.1:7411") as client:
+        job = client.submit("digits.py", workers=2, overrides={"lr": "0.01"})
+        for event in job.watch():
+            print(event.number, event.kind)
+
+Calls are tried again while the service is away; a submit carries a request_id, so that trying again is not a
+second job. Errors are those of errors.py. What is sent and how it is read stands in calls.py.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gradwire.services import records as r
+from gradwire.services.client import calls, downloads
+from gradwire.services.client.calls import Following, JobPages, SubmitOptions
+from gradwire.services.client.connection import CALL_TIMEOUT_S, DEFAULT_ADDRESS, OPTIONS, Call, Stream, Stubs
+from gradwire.services.client.patience import Patience, worth_repeating
+from gradwire.services.errors import ServiceError, from_rpc_error
+from gradwire.services.security.access import Access, find_access
+from gradwire.services.sources import collect
+from gradwire.services.states import JobState
+
+T = TypeVar("T")
+
+
+class Client:
+    """A connection to the service at `address`. May be used from several threads."""
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        retry_for_s: float = 10.0,
+        access: Access | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
+        """`retry_for_s`: how long a call is tried again while nobody answers; 0 for one try. `timeout_s`: what one try may take.
+
+        `access`: the token and the TLS files; None takes those of the environment and of `gradwire login`. Raises AccessError.
+        """
+        access = find_access(address) if access is None else access
+        self.access = access
+        self._metadata = access.metadata()
+        self.address = address
+        self._retry_for_s, self._timeout_s = retry_for_s, timeout_s
+        self._channel = access.channel(address, OPTIONS)
+        self._stubs = Stubs(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    def close(self) -> None:
+        """Ends the connection and every watch on it."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def serving(self) -> bool:
+        """True where the service answers and takes jobs. Raises UnreachableError where nobody answers."""
+        request = health_pb2.HealthCheckRequest()
+        answer = self._send(self._health.Check, request)  # type: ignore[attr-defined]
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def submit(
+        self, program: str | os.PathLike[str] | r.Code, **options: Unpack[SubmitOptions]
+    ) -> "RemoteJob":
+        """Stores a job and returns it, waiting in the queue. It starts with `workers`; see SubmitOptions.
+
+        `program` is a job file (sent with the modules beside it that it imports) or code made by hand. Raises
+        SourceError, InvalidRequestError, UnreachableError.
+        """
+        code = program if isinstance(program, r.Code) else collect(Path(program))
+        return RemoteJob(self, self._call(calls.submit(code, options)))
+
+    def job(self, job_id: str) -> "RemoteJob":
+        """A job by its id; whether it exists is seen when it is asked for something."""
+        return RemoteJob(self, job_id)
+
+    def jobs(self, states: Sequence[JobState] = (), limit: int | None = None) -> Iterator[r.Job]:
+        """Jobs in one of `states` (none means all), newest first, fetched page by page."""
+        pages = JobPages(states, limit)
+        while pages.more:
+            yield from self._call(pages.call())
+
+    def _call(self, call: Call[T]) -> T:
+        return call.read(self._send(self._stubs.method(call), call.request, call.repeatable))
+
+    def _send(self, method: Callable[..., T], request: object, repeatable: bool = True) -> T:
+        patience = Patience(self._retry_for_s, self._retry_for_s)
+        while True:
+            try:
+                return method(request, timeout=self._timeout_s, metadata=self._metadata)
+            except grpc.RpcError as problem:
+                error = from_rpc_error(problem, self.address)
+                pause_s = patience.pause_s(error, repeatable)
+                if pause_s is None:
+                    raise error from None
+            time.sleep(pause_s)
+
+    def _stream(
+        self,
+        stream: Stream,
+        patience: Patience,
+        interrupted: Callable[[ServiceError], None] = lambda error: None,
+    ) -> Iterator[Any]:
+        """Messages of a stream that is opened again, where it stopped, until it ends by itself."""
+        while True:
+            opened = self._stubs.method(stream)(stream.request(), metadata=self._metadata)
+            try:
+                for message in opened:
+                    patience.renew()
+                    yield message
+                return
+            except grpc.RpcError as problem:
+                error = from_rpc_error(problem, self.address)
+                pause_s = patience.pause_s(error)
+                if worth_repeating(error):
+                    interrupted(error)
+                if pause_s is None:
+                    raise error from None
+            finally:
+                opened.cancel()
+            time.sleep(pause_s)
+
+
+class RemoteJob:
+    """One job of a service."""
+
+    def __init__(self, client: Client, job_id: str) -> None:
+        self._client = client
+        self.id = job_id
+
+    def get(self) -> r.Job:
+        """The job as it stands. Raises JobNotFoundError."""
+        return self._client._call(calls.get_job(self.id))
+
+    def code(self) -> r.Code:
+        """The program it was submitted with."""
+        return self._client._call(calls.get_code(self.id))
+
+    def cancel(self) -> r.Job:
+        """Asks it to stop, and returns it as it stands; one that has ended is left as it is."""
+        return self._client._call(calls.cancel(self.id))
+
+    def pause(self) -> r.Job:
+        """Asks it to write a checkpoint and give its workers back, and returns it as it stands. Raises JobStateError."""
+        return self._client._call(calls.pause(self.id))
+
+    def resume(self) -> r.Job:
+        """Queues it again where it is paused, and returns it as it stands. Raises JobStateError."""
+        return self._client._call(calls.resume(self.id))
+
+    def resize(self, workers: int) -> r.Job:
+        """Says how many workers it is to have, and returns it as it stands. Raises JobStateError, ResizeLimitError."""
+        return self._client._call(calls.resize(self.id, workers))
+
+    def update(
+        self,
+        *,
+        lr: float | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        remove_labels: Sequence[str] = (),
+    ) -> r.Job:
+        """Changes what is given, and returns the job as it stands. The learning rate holds from the next step boundary on.
+
+        Raises JobStateError, InvalidRequestError.
+        """
+        return self._client._call(calls.update(self.id, lr, priority, labels, remove_labels))
+
+    def watch(
+        self,
+        after: int = 0,
+        reconnect_for_s: float = 60.0,
+        interrupted: Callable[[ServiceError], None] = lambda error: None,
+    ) -> Iterator[r.Event]:
+        """Its events after number `after`, as they come, each once and in order; ends with the terminal state.
+
+        When the connection or the service is lost it goes on from the last event, trying for `reconnect_for_s`
+        seconds, calling `interrupted` each time. Raises JobNotFoundError, CursorAheadError, UnreachableError.
+        """
+        following = Following(self.id, after)
+        patience = Patience(self._client._retry_for_s, reconnect_for_s)
+        while not following.ended:
+            for answer in self._client._stream(following.stream(), patience, interrupted):
+                event = following.take(answer)
+                if event is not None:
+                    yield event
+                if following.ended:
+                    return
+            following.look(self.get())
+
+    def wait(self) -> r.Job:
+        """Waits for its end and returns it."""
+        for _ in self.watch(self.get().last_event):
+            pass
+        return self.get()
+
+    def logs(self, follow: bool = False) -> Iterator[r.LogLine]:
+        """The lines its code printed so far; with `follow`, also those to come, until it ends."""
+        last = None if follow else self.get().last_event
+        if last == 0:
+            return
+        for event in self.watch():
+            if isinstance(event.kind, r.LogLine):
+                yield event.kind
+            if last is not None and event.number >= last:
+                return
+
+    def checkpoints(self) -> list[r.Checkpoint]:
+        """Its checkpoints that are whole on the service's storage, newest first."""
+        return self._client._call(calls.list_checkpoints(self.id))
+
+    def download(
+        self,
+        target: Path,
+        step: int | None = None,
+        received: Callable[[int, int], None] = lambda got, of: None,
+    ) -> r.Checkpoint:
+        """Brings a checkpoint (the newest, or that of `step`) into the new folder `target`, checked and whole or not at all.
+
+        `received` is told the bytes so far and in all. Raises DownloadError.
+        """
+        downloads.check_target(target)
+        checkpoint = downloads.chosen(self.id, self.checkpoints(), step)
+        with downloads.Incoming(target, checkpoint) as incoming:
+            for file in checkpoint.files:
+                with incoming.file(self.id, file) as part:
+                    patience = Patience(self._client._retry_for_s, self._client._retry_for_s)
+                    for answer in self._client._stream(part.stream(), patience):
+                        part.take(answer)
+                        received(incoming.got, incoming.total)
+                    part.check()
+            incoming.keep()
+        return checkpoint
