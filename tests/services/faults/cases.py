@@ -1,0 +1,230 @@
+"""What each RPC does under a fault, one case each: how it is called through a client, and what must hold afterwards."""
+
+import importlib
+import pkgutil
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from serving_harness import code
+
+import gradwire.proto.v1
+from gradwire.services import records as r
+from gradwire.services.client import Client, RemoteJob
+from gradwire.services.states import JobState
+
+# RPCs that the service does not serve yet: this only shrinks.
+PENDING = {
+    "Accounts/GetAccount",
+    "Accounts/ListAccounts",
+    "Accounts/UpdateAccount",
+    "Blobs/DeleteBlob",
+    "Blobs/GetBlob",
+    "Blobs/ListBlobs",
+    "Blobs/UploadBlob",
+    "Jobs/DeleteJob",
+    "Jobs/ExplainJob",
+    "Jobs/QueryMetrics",
+    "Jobs/ReadLogs",
+    "Jobs/ReplayJob",
+    "Jobs/UndeleteJob",
+    "Jobs/VerifyJob",
+}
+
+
+def services() -> list[ServiceDescriptor]:
+    """Every service of gradwire.v1, found in the generated code."""
+    found = []
+    for module in pkgutil.iter_modules(gradwire.proto.v1.__path__):
+        if module.name.endswith("_pb2"):
+            loaded: Any = importlib.import_module(f"gradwire.proto.v1.{module.name}")
+            found += list(loaded.DESCRIPTOR.services_by_name.values())
+    return found
+
+
+def methods() -> dict[str, MethodDescriptor]:
+    """Every RPC of gradwire.v1, like "Jobs/SubmitJob"."""
+    return {f"{service.name}/{method.name}": method for service in services() for method in service.methods}
+
+
+@dataclass
+class Bench:
+    """A service with one job that has ended and one that holds all workers, so that later ones stay in the queue."""
+
+    home: Path
+    client: Client
+    ended: RemoteJob
+    held: RemoteJob
+
+    @classmethod
+    def of(cls, home: Path, client: Client) -> "Bench":
+        ended = client.submit(code(), overrides={"steps": "6", "lines": "3"})
+        assert ended.wait().state == JobState.SUCCEEDED
+        held = client.submit(code(), workers=8, overrides={"steps": "2", "hold_at": "1"})
+        return cls(home, client, ended, held)
+
+    def queued(self, **fields: Any) -> RemoteJob:
+        return self.client.submit(code(), **{"workers": 8, **fields})
+
+    def paused(self) -> RemoteJob:
+        job = self.queued()
+        assert job.pause().state == JobState.PAUSED
+        return job
+
+    def ids(self) -> set[str]:
+        return {job.id for job in self.client.jobs()}
+
+    def audited(self, action: str, subject: str) -> int:
+        """How many changes of this kind the audit log has for a job."""
+        store = sqlite3.connect(self.home / "jobs.db")
+        try:
+            query = "SELECT count(*) FROM audit WHERE action = ? AND subject = ?"
+            count: int = store.execute(query, (action, subject)).fetchone()[0]
+            return count
+        finally:
+            store.close()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One RPC.
+
+    prepare: what it is called with, made over a connection without faults. call: the RPC, and its answer. check: what must
+    hold after it, given what was prepared and the answer. A stream's answer breaks off after `replies` messages.
+    pass_calls: calls that `call` makes before this one.
+    """
+
+    call: Callable[[Client, Any], Any]
+    prepare: Callable[[Bench], Any] = lambda bench: None
+    check: Callable[[Bench, Any, Any], None] = lambda bench, prepared, answer: None
+    changes: bool = False
+    replies: int = 0
+    pass_calls: int = 0
+
+
+def _job(job: r.Job) -> r.Job:
+    """What must be the same in every answer: why a job waits is news."""
+    return replace(job, waiting_reason="")
+
+
+def _submitted(bench: Bench, prepared: tuple[str, set[str]], answer: r.Job) -> None:
+    assert [event.number for event in _events_so_far(bench, answer.id)] == [1]
+    assert bench.audited("SubmitJob", answer.id) == 1
+    assert bench.ids() - prepared[1] == {answer.id}
+
+
+def _events_so_far(bench: Bench, job_id: str) -> list[r.Event]:
+    job = bench.client.job(job_id)
+    last, seen = job.get().last_event, []
+    for event in job.watch():
+        seen.append(event)
+        if event.number == last:
+            break
+    return seen
+
+
+def _steered(action: str, event: Callable[[r.Event], bool]) -> Callable[[Bench, RemoteJob, r.Job], None]:
+    """The job has one such event and the audit log one such line, whatever was repeated."""
+
+    def check(bench: Bench, job: RemoteJob, answer: r.Job) -> None:
+        assert [event(each) for each in _events_so_far(bench, job.id)].count(True) == 1
+        assert bench.audited(action, job.id) == 1
+
+    return check
+
+
+def _entered(state: JobState) -> Callable[[r.Event], bool]:
+    return lambda event: isinstance(event.kind, r.StateChanged) and event.kind.state == state
+
+
+def _updated(event: r.Event) -> bool:
+    return isinstance(event.kind, r.JobUpdated)
+
+
+def _download(client: Client, job_id: str) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        client.job(job_id).download(Path(folder) / "got")
+        return {path.name: path.read_bytes() for path in (Path(folder) / "got").iterdir()}
+
+
+def _resumed(bench: Bench, job: RemoteJob, answer: r.Job) -> None:
+    states = [e.kind.state for e in _events_so_far(bench, job.id) if isinstance(e.kind, r.StateChanged)]
+    assert states == [JobState.QUEUED, JobState.PAUSED, JobState.QUEUED]
+    assert bench.audited("ResumeJob", job.id) == 1
+
+
+CASES: dict[str, Case] = {
+    "Jobs/SubmitJob": Case(
+        prepare=lambda bench: (str(uuid.uuid4()), bench.ids()),
+        call=lambda client, new: _job(client.submit(code(), workers=8, request_id=new[0]).get()),
+        check=_submitted,
+        changes=True,
+    ),
+    "Jobs/GetJob": Case(
+        prepare=lambda bench: bench.ended.id,
+        call=lambda client, job_id: client.job(job_id).get(),
+    ),
+    "Jobs/ListJobs": Case(
+        prepare=lambda bench: None,
+        call=lambda client, _: [job.id for job in client.jobs()],
+    ),
+    "Jobs/WatchJob": Case(
+        prepare=lambda bench: bench.ended.id,
+        call=lambda client, job_id: list(client.job(job_id).watch()),
+        check=lambda bench, job_id, events: _numbered(bench, job_id, events),
+        replies=4,
+    ),
+    "Jobs/CancelJob": Case(
+        prepare=lambda bench: bench.queued(),
+        call=lambda client, job: _job(client.job(job.id).cancel()),
+        check=_steered("CancelJob", _entered(JobState.CANCELLED)),
+        changes=True,
+    ),
+    "Jobs/PauseJob": Case(
+        prepare=lambda bench: bench.queued(),
+        call=lambda client, job: _job(client.job(job.id).pause()),
+        check=_steered("PauseJob", _entered(JobState.PAUSED)),
+        changes=True,
+    ),
+    "Jobs/ResumeJob": Case(
+        prepare=lambda bench: bench.paused(),
+        call=lambda client, job: _job(client.job(job.id).resume()),
+        check=_resumed,
+        changes=True,
+    ),
+    "Jobs/ResizeJob": Case(
+        prepare=lambda bench: bench.queued(),
+        call=lambda client, job: _job(client.job(job.id).resize(7)),
+        check=_steered("ResizeJob", _updated),
+        changes=True,
+    ),
+    "Jobs/UpdateJob": Case(
+        prepare=lambda bench: bench.queued(labels={"old": "1"}),
+        call=lambda client, job: _job(
+            client.job(job.id).update(
+                lr=0.5, priority=-3, labels={"team": "a", "run": "7"}, remove_labels=["old"]
+            )
+        ),
+        check=_steered("UpdateJob", _updated),
+        changes=True,
+    ),
+    "Jobs/ListCheckpoints": Case(
+        prepare=lambda bench: bench.ended.id,
+        call=lambda client, job_id: client.job(job_id).checkpoints(),
+    ),
+    "Blobs/ReadBlob": Case(
+        prepare=lambda bench: bench.ended.id,
+        call=_download,
+        pass_calls=1,
+        replies=1,
+    ),
+}
+
+
+def _numbered(bench: Bench, job_id: str, events: list[r.Event]) -> None:
+    assert [event.number for event in events] == list(range(1, bench.client.job(job_id).get().last_event + 1))
