@@ -1,4 +1,4 @@
-"""The checkpoints of a job that are whole on storage, as the service shows and hands them out. Used by front_end.py.
+"""The checkpoints of a job that are whole on storage, as the service shows and hands them out. Used by faces/.
 
 They are written by gradwire.workers.checkpoint; here only manifests and sizes are looked at, and whoever fetches a file
 checks its sum.

@@ -1,4 +1,4 @@
-"""Brings new events to everyone who watches, from one reading of the log. Used by front_end.py, on its loop.
+"""Brings new events to everyone who watches, from one reading of the log. Used by faces/, on its loop.
 
 Each watched job has a tail of its newest events, filled as they are committed, and shared by its watchers; a
 watcher that is further behind reads the store. No lock is held and no transaction is open while it waits.

@@ -1,4 +1,4 @@
-"""The service's home folder: who holds it, and where things lie in it. Used by service.py, runner.py, front_end.py."""
+"""The service's home folder: who holds it, and where things lie in it. Used by service.py, runner.py, faces/."""
 
 import fcntl
 import os

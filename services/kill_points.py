@@ -1,6 +1,6 @@
 """Named places on the way of a change where a test can kill the service: between each two of them something is handed over.
 
-Reached by front_end.py and writer.py, in the order of `POINTS`. Without a test that arms one, a place costs one call.
+Reached by faces/submitting.py and writer.py, in the order of `POINTS`. Without a test that arms one, a place costs one call.
 """
 
 import os

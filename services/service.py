@@ -23,8 +23,11 @@ from grpc_reflection.v1alpha import reflection
 from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
 from gradwire.services.address import Address as Address
 from gradwire.services.address import AddressError as AddressError
+from gradwire.services.faces.blobs import BlobsFace
+from gradwire.services.faces.calls import Readers
+from gradwire.services.faces.family import Parts
+from gradwire.services.faces.jobs import JobsFace
 from gradwire.services.feed import EventFeed
-from gradwire.services.front_end import BlobsFace, JobsFace, Readers
 from gradwire.services.home import Home
 from gradwire.services.launcher import Launcher
 from gradwire.services.records import JobSpec
@@ -135,7 +138,8 @@ class Service:
     async def _serve(self) -> Address:
         self._feed = EventFeed(lambda job_id, after: self._readers.run(self._store.events, job_id, after))
         self._store.listen(self._publish)
-        self._jobs = JobsFace(self._store, self._runner, self._home, self._feed, self._readers, self._new_id)
+        parts = Parts(self._store, self._runner, self._home, self._feed, self._readers, self._new_id)
+        self._jobs = JobsFace(parts)
         gate = Gate(
             lambda secret: self._readers.run(self.tokens.find, secret),
             self.protection.require_token,

@@ -22,6 +22,13 @@ from gradwire.services.service import Address, Service
 from gradwire.services.states import JobState
 
 
+# Not served yet: each is answered UNIMPLEMENTED. This set only shrinks.
+PENDING = {
+    *("DeleteJob", "UndeleteJob", "ExplainJob", "QueryMetrics", "ReadLogs", "ReplayJob", "VerifyJob"),
+    *("UploadBlob", "GetBlob", "ListBlobs", "DeleteBlob"),
+}
+
+
 class People:
     """Clients of one service, by name; `root` is its administrator."""
 
@@ -76,6 +83,10 @@ def test_for_every_method_anothers_job_is_as_one_that_does_not_exist(
         ):
             for method in service.methods:
                 kind = GetMessageClass(method.input_type)
+                path = f"/{service.full_name}/{method.name}"
+                if method.name in PENDING:
+                    assert answer(path, kind(), "ann")[0] == grpc.StatusCode.UNIMPLEMENTED, method.name
+                    continue
                 if "job_id" not in method.input_type.fields_by_name:
                     assert method.name in ("SubmitJob", "ListJobs"), (
                         f"{method.name}: say here how it keeps owners apart"
@@ -83,7 +94,6 @@ def test_for_every_method_anothers_job_is_as_one_that_does_not_exist(
                     continue
                 values = {"workers": 1, "sha256": file.sha256, "remove_labels": ["x"], "include_code": True}
                 fields = {k: v for k, v in values.items() if k in method.input_type.fields_by_name}
-                path = f"/{service.full_name}/{method.name}"
                 hidden = answer(path, kind(job_id=job.id, **fields), "bob")
                 missing = answer(path, kind(job_id=nobody, **fields), "bob")
                 assert hidden[0] == grpc.StatusCode.NOT_FOUND, method.name

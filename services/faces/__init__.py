@@ -1,0 +1,1 @@
+"""The gRPC faces of the service: one file for each family of methods."""

@@ -1,0 +1,44 @@
+"""What the families of methods of gradwire.v1.Jobs stand on. Each is a class in a file of its own, joined in jobs.py."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gradwire.proto.v1 import jobs_pb2 as pb
+from gradwire.services import messages
+from gradwire.services import records as r
+from gradwire.services.faces.calls import Readers
+from gradwire.services.feed import EventFeed
+from gradwire.services.home import Home
+from gradwire.services.runner import Runner
+from gradwire.services.states import JobState
+from gradwire.services.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the service that its faces call. `new_id` names new jobs."""
+
+    store: Store
+    runner: Runner
+    home: Home
+    feed: EventFeed
+    readers: Readers
+    new_id: Callable[[r.JobSpec], str]
+
+
+class Family:
+    """Some methods of a face."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._store, self._runner, self._home = parts.store, parts.runner, parts.home
+        self._feed, self._readers, self._new_id = parts.feed, parts.readers, parts.new_id
+        self._draining = False
+
+    def drain(self) -> None:
+        """Refuses new jobs from now on."""
+        self._draining = True
+
+    def _render(self, job: r.Job) -> pb.Job:
+        if job.state in (JobState.QUEUED, JobState.RUNNING):
+            job = replace(job, waiting_reason=self._runner.waiting_reason(job.id))
+        return messages.job_to_message(job)
