@@ -21,7 +21,6 @@ from gradwire.services.security.callers import LOCAL, Scope
 from gradwire.services.service import Address, Service
 from gradwire.services.states import JobState
 
-
 # Not served yet: each is answered UNIMPLEMENTED. This set only shrinks.
 PENDING = {
     *("DeleteJob", "UndeleteJob", "ExplainJob", "QueryMetrics", "ReadLogs", "ReplayJob", "VerifyJob"),
