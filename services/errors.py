@@ -16,6 +16,7 @@
     ├── StorageError            the store could not write (disk full, …)
     ├── UnreachableError        raised by the client alone: nobody answered
     │   └── NoAnswerError       … within the call's time; what it asked for may have been done
+    ├── ClosedError             raised by the client alone: it was closed
     └── UnexpectedError         anything else the service answered
 
 The front end turns them into google.rpc.Status with details, the client turns that back into the same classes.
@@ -166,6 +167,17 @@ class NoAnswerError(UnreachableError):
     reason = "NO_ANSWER"
 
 
+class ClosedError(ServiceError):
+    """The client was closed before the call had its answer."""
+
+    reason = "CLIENT_CLOSED"
+
+    @classmethod
+    def of(cls, address: str) -> "ClosedError":
+        """The error of a client of that address."""
+        return cls(f"the client of {address} is closed: make another one", {"address": address})
+
+
 class UnexpectedError(ServiceError):
     """An answer that has no class of its own here."""
 
@@ -186,6 +198,7 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     StorageError: grpc.StatusCode.UNAVAILABLE,
     UnreachableError: grpc.StatusCode.UNAVAILABLE,
     NoAnswerError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ClosedError: grpc.StatusCode.CANCELLED,
     UnexpectedError: grpc.StatusCode.INTERNAL,
 }
 _BY_REASON: dict[str, type[ServiceError]] = {kind.reason: kind for kind in STATUS}

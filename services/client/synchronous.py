@@ -24,7 +24,7 @@ from gradwire.services.client import calls, downloads
 from gradwire.services.client.calls import Following, JobPages, SubmitOptions
 from gradwire.services.client.connection import CALL_TIMEOUT_S, DEFAULT_ADDRESS, OPTIONS, Call, Stream, Stubs
 from gradwire.services.client.patience import Patience, worth_repeating
-from gradwire.services.errors import ServiceError, from_rpc_error
+from gradwire.services.errors import ClosedError, ServiceError, from_rpc_error
 from gradwire.services.security.access import Access, find_access
 from gradwire.services.sources import collect
 from gradwire.services.states import JobState
@@ -51,12 +51,14 @@ class Client:
         self._metadata = access.metadata()
         self.address = address
         self._retry_for_s, self._timeout_s = retry_for_s, timeout_s
+        self._closed = False
         self._channel = access.channel(address, OPTIONS)
         self._stubs = Stubs(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
     def close(self) -> None:
         """Ends the connection and every watch on it."""
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -94,15 +96,21 @@ class Client:
         while pages.more:
             yield from self._call(pages.call())
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError.of(self.address) from None
+
     def _call(self, call: Call[T]) -> T:
         return call.read(self._send(self._stubs.method(call), call.request, call.repeatable))
 
     def _send(self, method: Callable[..., T], request: object, repeatable: bool = True) -> T:
         patience = Patience(self._retry_for_s, self._retry_for_s)
         while True:
+            self._check_open()
             try:
                 return method(request, timeout=self._timeout_s, metadata=self._metadata)
             except grpc.RpcError as problem:
+                self._check_open()
                 error = from_rpc_error(problem, self.address)
                 pause_s = patience.pause_s(error, repeatable)
                 if pause_s is None:
@@ -117,6 +125,7 @@ class Client:
     ) -> Iterator[Any]:
         """Messages of a stream that is opened again, where it stopped, until it ends by itself."""
         while True:
+            self._check_open()
             opened = self._stubs.method(stream)(stream.request(), metadata=self._metadata)
             try:
                 for message in opened:
@@ -124,6 +133,7 @@ class Client:
                     yield message
                 return
             except grpc.RpcError as problem:
+                self._check_open()
                 error = from_rpc_error(problem, self.address)
                 pause_s = patience.pause_s(error)
                 if worth_repeating(error):

@@ -36,6 +36,19 @@ class Access:
 
     def channel(self, address: str, options: Sequence[tuple[str, Any]]) -> grpc.Channel:
         """A channel to the service. Raises AccessError, SecretFileError, OSError."""
+        credentials = self._credentials(address)
+        if credentials is None:
+            return grpc.insecure_channel(address, options=options)
+        return grpc.secure_channel(address, credentials, options=options)
+
+    def channel_of_loop(self, address: str, options: Sequence[tuple[str, Any]]) -> grpc.aio.Channel:
+        """The same for the event loop that runs."""
+        credentials = self._credentials(address)
+        if credentials is None:
+            return grpc.aio.insecure_channel(address, options=options)
+        return grpc.aio.secure_channel(address, credentials, options=options)
+
+    def _credentials(self, address: str) -> grpc.ChannelCredentials | None:
         if not self.tls_ca:
             if self.tls_certificate:
                 raise AccessError("a client's certificate needs TLS: name --tls-ca as well")
@@ -44,15 +57,13 @@ class Access:
                     f"a token is not sent to {address} without TLS, where others could read it: name --tls-ca "
                     "(or GRADWIRE_TLS_CA; 'system' for public certificates), or use an ssh tunnel"
                 )
-            return grpc.insecure_channel(address, options=options)
+            return None
         roots = None if self.tls_ca == SYSTEM else Path(self.tls_ca).expanduser().read_bytes()
         key = certificate = None
         if self.tls_certificate:
             certificate = Path(self.tls_certificate).expanduser().read_bytes()
             key = read_private(Path(self.tls_key).expanduser())
-        return grpc.secure_channel(
-            address, grpc.ssl_channel_credentials(roots, key, certificate), options=options
-        )
+        return grpc.ssl_channel_credentials(roots, key, certificate)
 
 
 def find_access(

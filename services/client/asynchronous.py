@@ -1,0 +1,275 @@
+"""The client for asyncio: the names and promises of synchronous.py, with `await` and `async for`.
+
+    async with AsyncClient("127.0.0.1:7411") as client:
+        job = await client.submit("digits.py", workers=2)
+        async for event in job.watch():
+            print(event.number, event.kind)
+
+A task that is cancelled, or leaves a watch early, ends its call on the service as well.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gradwire.services import records as r
+from gradwire.services.client import calls, downloads
+from gradwire.services.client.calls import Following, JobPages, SubmitOptions
+from gradwire.services.client.connection import CALL_TIMEOUT_S, DEFAULT_ADDRESS, OPTIONS, Call, Stream, Stubs
+from gradwire.services.client.patience import Patience, worth_repeating
+from gradwire.services.errors import ClosedError, ServiceError, from_rpc_error
+from gradwire.services.security.access import Access, find_access
+from gradwire.services.sources import collect
+from gradwire.services.states import JobState
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A connection to the service at `address`, for the tasks of one event loop: that of the first call."""
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        retry_for_s: float = 10.0,
+        access: Access | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
+        """See synchronous.Client."""
+        access = find_access(address) if access is None else access
+        self.access = access
+        self._metadata = access.metadata()
+        self.address = address
+        self._retry_for_s, self._timeout_s = retry_for_s, timeout_s
+        self._channel: Any = None
+        self._closed = False
+
+    async def close(self) -> None:
+        """Ends the connection and every watch on it."""
+        self._closed = True
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def serving(self) -> bool:
+        """True where the service answers and takes jobs. Raises UnreachableError where nobody answers."""
+        self._connect()
+        answer = await self._send(self._health.Check, health_pb2.HealthCheckRequest())
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def submit(
+        self, program: str | os.PathLike[str] | r.Code, **options: Unpack[SubmitOptions]
+    ) -> "AsyncRemoteJob":
+        """Stores a job and returns it, waiting in the queue. It starts with `workers`; see SubmitOptions.
+
+        `program` is a job file (sent with the modules beside it that it imports) or code made by hand. Raises
+        SourceError, InvalidRequestError, UnreachableError.
+        """
+        code = program if isinstance(program, r.Code) else await asyncio.to_thread(collect, Path(program))
+        return AsyncRemoteJob(self, await self._call(calls.submit(code, options)))
+
+    def job(self, job_id: str) -> "AsyncRemoteJob":
+        """A job by its id; whether it exists is seen when it is asked for something."""
+        return AsyncRemoteJob(self, job_id)
+
+    async def jobs(self, states: Sequence[JobState] = (), limit: int | None = None) -> AsyncIterator[r.Job]:
+        """Jobs in one of `states` (none means all), newest first, fetched page by page."""
+        pages = JobPages(states, limit)
+        while pages.more:
+            for job in await self._call(pages.call()):
+                yield job
+
+    def _connect(self) -> Stubs:
+        if self._closed:
+            raise ClosedError.of(self.address)
+        if self._channel is None:
+            # It belongs to the loop that runs when it is made.
+            self._channel = self.access.channel_of_loop(self.address, OPTIONS)
+            self._stubs = Stubs(self._channel)
+            self._health: Any = health_pb2_grpc.HealthStub(self._channel)
+        return self._stubs
+
+    def _end_of(self, problem: grpc.RpcError | asyncio.CancelledError) -> ServiceError:
+        """The error of a call that ended so. Raises the cancellation where it is the task's own."""
+        if self._closed:
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                return ClosedError.of(self.address)
+        if isinstance(problem, asyncio.CancelledError):
+            raise problem
+        return from_rpc_error(problem, self.address)
+
+    async def _call(self, call: Call[T]) -> T:
+        method = self._connect().method(call)
+        return call.read(await self._send(method, call.request, call.repeatable))
+
+    async def _send(self, method: Callable[..., Any], request: object, repeatable: bool = True) -> Any:
+        patience = Patience(self._retry_for_s, self._retry_for_s)
+        while True:
+            self._connect()
+            try:
+                return await method(request, timeout=self._timeout_s, metadata=self._metadata)
+            except (grpc.RpcError, asyncio.CancelledError) as problem:
+                error = self._end_of(problem)
+            pause_s = patience.pause_s(error, repeatable)
+            if pause_s is None:
+                raise error
+            await asyncio.sleep(pause_s)
+
+    async def _stream(
+        self,
+        stream: Stream,
+        patience: Patience,
+        interrupted: Callable[[ServiceError], None] = lambda error: None,
+    ) -> AsyncIterator[Any]:
+        """Messages of a stream that is opened again, where it stopped, until it ends by itself."""
+        while True:
+            opened = self._connect().method(stream)(stream.request(), metadata=self._metadata)
+            try:
+                async for message in opened:
+                    patience.renew()
+                    yield message
+                return
+            except (grpc.RpcError, asyncio.CancelledError) as problem:
+                error = self._end_of(problem)
+            finally:
+                opened.cancel()
+            if worth_repeating(error):
+                interrupted(error)
+            pause_s = patience.pause_s(error)
+            if pause_s is None:
+                raise error
+            await asyncio.sleep(pause_s)
+
+
+class AsyncRemoteJob:
+    """One job of a service."""
+
+    def __init__(self, client: AsyncClient, job_id: str) -> None:
+        self._client = client
+        self.id = job_id
+
+    async def get(self) -> r.Job:
+        """The job as it stands. Raises JobNotFoundError."""
+        return await self._client._call(calls.get_job(self.id))
+
+    async def code(self) -> r.Code:
+        """The program it was submitted with."""
+        return await self._client._call(calls.get_code(self.id))
+
+    async def cancel(self) -> r.Job:
+        """Asks it to stop, and returns it as it stands; one that has ended is left as it is."""
+        return await self._client._call(calls.cancel(self.id))
+
+    async def pause(self) -> r.Job:
+        """Asks it to write a checkpoint and give its workers back, and returns it as it stands. Raises JobStateError."""
+        return await self._client._call(calls.pause(self.id))
+
+    async def resume(self) -> r.Job:
+        """Queues it again where it is paused, and returns it as it stands. Raises JobStateError."""
+        return await self._client._call(calls.resume(self.id))
+
+    async def resize(self, workers: int) -> r.Job:
+        """Says how many workers it is to have, and returns it as it stands. Raises JobStateError, ResizeLimitError."""
+        return await self._client._call(calls.resize(self.id, workers))
+
+    async def update(
+        self,
+        *,
+        lr: float | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        remove_labels: Sequence[str] = (),
+    ) -> r.Job:
+        """Changes what is given, and returns the job as it stands. The learning rate holds from the next step boundary on.
+
+        Raises JobStateError, InvalidRequestError.
+        """
+        return await self._client._call(calls.update(self.id, lr, priority, labels, remove_labels))
+
+    async def watch(
+        self,
+        after: int = 0,
+        reconnect_for_s: float = 60.0,
+        interrupted: Callable[[ServiceError], None] = lambda error: None,
+    ) -> AsyncIterator[r.Event]:
+        """Its events after number `after`, as they come, each once and in order; ends with the terminal state.
+
+        When the connection or the service is lost it goes on from the last event, trying for `reconnect_for_s`
+        seconds, calling `interrupted` each time. Raises JobNotFoundError, CursorAheadError, UnreachableError.
+        """
+        following = Following(self.id, after)
+        patience = Patience(self._client._retry_for_s, reconnect_for_s)
+        while not following.ended:
+            answers: Any = self._client._stream(following.stream(), patience, interrupted)
+            async with aclosing(answers) as coming:
+                async for answer in coming:
+                    event = following.take(answer)
+                    if event is not None:
+                        yield event
+                    if following.ended:
+                        return
+            following.look(await self.get())
+
+    async def wait(self) -> r.Job:
+        """Waits for its end and returns it."""
+        job = await self.get()
+        async for _ in self.watch(job.last_event):
+            pass
+        return await self.get()
+
+    async def logs(self, follow: bool = False) -> AsyncIterator[r.LogLine]:
+        """The lines its code printed so far; with `follow`, also those to come, until it ends."""
+        last = None if follow else (await self.get()).last_event
+        if last == 0:
+            return
+        events: Any = self.watch()
+        async with aclosing(events) as coming:
+            async for event in coming:
+                if isinstance(event.kind, r.LogLine):
+                    yield event.kind
+                if last is not None and event.number >= last:
+                    return
+
+    async def checkpoints(self) -> list[r.Checkpoint]:
+        """Its checkpoints that are whole on the service's storage, newest first."""
+        return await self._client._call(calls.list_checkpoints(self.id))
+
+    async def download(
+        self,
+        target: Path,
+        step: int | None = None,
+        received: Callable[[int, int], None] = lambda got, of: None,
+    ) -> r.Checkpoint:
+        """Brings a checkpoint (the newest, or that of `step`) into the new folder `target`, checked and whole or not at all.
+
+        `received` is told the bytes so far and in all. Raises DownloadError.
+        """
+        downloads.check_target(target)
+        checkpoint = downloads.chosen(self.id, await self.checkpoints(), step)
+        with downloads.Incoming(target, checkpoint) as incoming:
+            for file in checkpoint.files:
+                with incoming.file(self.id, file) as part:
+                    patience = Patience(self._client._retry_for_s, self._client._retry_for_s)
+                    answers: Any = self._client._stream(part.stream(), patience)
+                    async with aclosing(answers) as coming:
+                        async for answer in coming:
+                            await asyncio.to_thread(part.take, answer)
+                            received(incoming.got, incoming.total)
+                    part.check()
+            incoming.keep()
+        return checkpoint
