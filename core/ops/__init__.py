@@ -8,6 +8,7 @@ from . import decompositions as decompositions
 from . import error_functions as error_functions
 from . import gamma as gamma
 from . import gates as gates
+from . import gelu as gelu
 from . import indexing as indexing
 from . import lookup as lookup
 from . import losses as losses

@@ -5,16 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
+from ...dtypes import FULL
 from ...dtypes import dtype as DType
 from ...functions import activation as _base
 from ...functions import elementary as _elementary
 from ...functions.activation import floating_input
 from ...functions.arguments import one_dim, tensor_of
 from ...functions.parts import narrow
+from ...grad_mode import state as grad_state
 from ...in_place import in_place
 from ...ops import gates as _gates
+from ...ops import gelu as _gelu
 from ...ops import piecewise as _piece
-from ...ops.registry import apply
+from ...ops.registry import apply, apply_several
 from ...tensor import Tensor
 from .arguments import entered
 
@@ -147,7 +150,12 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """Gaussian error linear unit (Hendrycks and Gimpel, arXiv:1606.08415)."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}.")
-    return apply(_gates.Gelu if approximate == "none" else _gates.GeluTanh, (floating_input(input, "gelu"),))
+    x = floating_input(input, "gelu")
+    if approximate == "tanh":
+        return apply(_gelu.GeluTanh, (x,))
+    if x._requires_grad and grad_state.enabled and x._array.dtype in FULL:
+        return apply_several(_gelu.GeluWithSlope, (x,))[0]
+    return apply(_gelu.Gelu, (x,))
 
 
 @entered

@@ -22,5 +22,6 @@ CASES: list[Case] = [
     Case("silu", (signed(3, 4),), F.silu),
     Case("mish", (signed(3, 4),), F.mish),
     Case("gelu", (signed(3, 4),), F.gelu),
+    Case("gelu_with_slope", (signed(3, 4),), lambda a: (F.gelu(a),), outputs=1),
     Case("gelu_tanh", (signed(3, 4),), lambda a: F.gelu(a, approximate="tanh")),
 ]
