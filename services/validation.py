@@ -20,6 +20,7 @@ THREADS_LIMIT = 256
 CODE_BYTES_LIMIT = 2 * 1024 * 1024
 FILES_LIMIT = 512
 PATH_LIMIT = 240
+PART_BYTES_LIMIT = 255
 NAME_LIMIT = 120
 PAIRS_LIMIT = 256
 VALUE_LIMIT = 4096
@@ -202,6 +203,8 @@ def path_problem(path: str) -> str | None:
         return "is not relative"
     if any(part in ("", ".", "..") for part in path.split("/")):
         return "has an empty, '.' or '..' part"
+    if any(len(part.encode()) > PART_BYTES_LIMIT for part in path.split("/")):
+        return f"has a part of more than {PART_BYTES_LIMIT} bytes"
     return None
 
 
