@@ -99,7 +99,7 @@ def save_file(
             file.write(piece)
 
 
-class _Header:
+class Header:
     """What a file says of its tensors, checked: places within the file, of the right size, without gaps or overlaps."""
 
     def __init__(self, raw: Any, what: str) -> None:
@@ -151,7 +151,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _tensor(raw: Any, header: _Header, name: str, place: Device, copy: bool) -> Tensor:
+def _tensor(raw: Any, header: Header, name: str, place: Device, copy: bool) -> Tensor:
     d, shape, begin, end = header.tensors[name]
     flat = (
         np.frombuffer(raw, np.uint8, end - begin, header.start + begin)
@@ -164,13 +164,13 @@ def _tensor(raw: Any, header: _Header, name: str, place: Device, copy: bool) -> 
 
 def load(data: bytes) -> dict[str, Tensor]:
     """The tensors by name in the bytes of a safetensors file. Raises ValueError for bytes that are none."""
-    header = _Header(data, "load")
+    header = Header(data, "load")
     return {name: _tensor(data, header, name, Device("cpu"), True) for name in header.tensors}
 
 
 def metadata_of(data: bytes) -> dict[str, str] | None:
     """What the bytes of a safetensors file tell beside its tensors."""
-    return _Header(data, "load").metadata
+    return Header(data, "load").metadata
 
 
 def load_file(filename: str | os.PathLike[str], device: Any = "cpu") -> dict[str, Tensor]:
@@ -196,7 +196,7 @@ class safe_open:
         with open(filename, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             self._raw: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-        self._header = _Header(self._raw, str(filename))
+        self._header = Header(self._raw, str(filename))
 
     def __enter__(self) -> safe_open:
         return self

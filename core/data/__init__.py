@@ -20,10 +20,12 @@ from .samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .sources import DataError, UrlDataset, from_url
 from .workers import get_worker_info
 
 __all__ = [
-    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "RandomSampler", "Sampler",
-    "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler",
-    "default_collate", "default_convert", "fetch", "get_worker_info", "random_split",
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataError", "DataLoader", "Dataset", "IterableDataset", "RandomSampler", "Sampler",
+    "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset", "UrlDataset",
+    "WeightedRandomSampler",
+    "default_collate", "default_convert", "fetch", "from_url", "get_worker_info", "random_split",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from ..creation import as_tensor, tensor
 from ..dtypes import float64
 from ..functions import stack
 from ..tensor import Tensor
-from .dataset import TensorDataset
+from .dataset import Batched, TensorDataset
 
 __all__ = ["default_collate", "default_convert", "fetch", "takes_many"]
 
@@ -83,14 +83,30 @@ def default_convert(data: Any) -> Any:
 
 
 def takes_many(dataset: Any) -> bool:
-    """Whether a data set may be indexed with many rows at once: tensors whose `__getitem__` nobody has replaced."""
-    return isinstance(dataset, TensorDataset) and type(dataset).__getitem__ is TensorDataset.__getitem__
+    """Whether a data set makes a batch of many rows at once, by a `__getitem__` that nobody has replaced."""
+    for kind in type(dataset).__mro__:
+        if kind is TensorDataset or Batched in kind.__bases__:
+            return True
+        if "__getitem__" in vars(kind) or "__getitems__" in vars(kind):
+            return False
+    return False
+
+
+def _many(dataset: Any) -> Callable[[list[int]], Any] | None:
+    """`__getitems__` of a data set, unless a subclass of the one that has it has replaced `__getitem__`."""
+    for kind in type(dataset).__mro__:
+        if "__getitems__" in vars(kind):
+            break
+        if "__getitem__" in vars(kind):
+            return None
+    return getattr(dataset, "__getitems__", None)
 
 
 def fetch(dataset: Any, rows: Any, collate: Callable[[Sequence[Any]], Any] | None = None) -> Any:
-    """The batch of `rows` (integers). A TensorDataset is indexed at once; any other sample by sample, then collated."""
+    """The batch of `rows` (integers): made at once where the data set can, otherwise sample by sample, then collated."""
     if collate is None and takes_many(dataset):
-        return list(dataset[np.asarray(rows, np.int64)])
-    many = getattr(dataset, "__getitems__", None)
+        rows = np.asarray(rows, np.int64)
+        return dataset.batch(rows) if isinstance(dataset, Batched) else list(dataset[rows])
+    many = _many(dataset)
     samples = many(list(rows)) if many else [dataset[i] for i in rows]
     return (collate or default_collate)(samples)

@@ -40,6 +40,14 @@ class IterableDataset(Dataset):
         return ChainDataset([self, other])
 
 
+class Batched(Dataset):
+    """A data set that makes whole batches by itself."""
+
+    def batch(self, rows: Any) -> Any:
+        """What default_collate makes of the samples at `rows`."""
+        raise NotImplementedError
+
+
 class TensorDataset(Dataset):
     """Tensors that agree in their first size; a sample is the tuple of their rows."""
 
@@ -97,6 +105,12 @@ class Subset(Dataset):
         if isinstance(index, list):
             return self.dataset[[self.indices[i] for i in index]]
         return self.dataset[self.indices[index]]
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """Samples by their indices, at once where the data set can."""
+        many = getattr(self.dataset, "__getitems__", None)
+        rows = [self.indices[i] for i in indices]
+        return list(many(rows)) if callable(many) else [self.dataset[row] for row in rows]
 
     def __len__(self) -> int:
         return len(self.indices)
