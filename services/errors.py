@@ -38,6 +38,8 @@ DOMAIN = "gradwire"
 MESSAGE_LIMIT = 1500
 VIOLATIONS_LIMIT = 16
 DESCRIPTION_LIMIT = 240
+# What gRPC says of a call that its own client has ended.
+_CANCELLED_HERE = ("Channel closed!", "Locally cancelled by application!")
 
 
 class ServiceError(Exception):
@@ -277,7 +279,9 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> ServiceError:
         if found is not None:
             return found
     text = error.details() or code.name
-    if code == grpc.StatusCode.UNAVAILABLE:
+    # A service whose process ends resets the calls it has not come to, which gRPC tells as CANCELLED.
+    reset = code == grpc.StatusCode.CANCELLED and text not in _CANCELLED_HERE
+    if code == grpc.StatusCode.UNAVAILABLE or reset:
         return UnreachableError(
             f"no gradwire service answers at {address} ({text}): start one with `gradwire serve --address {address}`, "
             "or name another with --address or GRADWIRE_ADDRESS",
