@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from gradwire.services.errors import StorageError
 from gradwire.services.home import Home
-from gradwire.services.launcher import AttemptLostError, CannotPlaceError, Handle, Launch, Launcher
+from gradwire.services.launcher import (
+    AttemptGoneError,
+    AttemptLostError,
+    CannotPlaceError,
+    Handle,
+    Launch,
+    Launcher,
+)
 from gradwire.services.records import Job, JobError
 from gradwire.services.states import JobState
 from gradwire.services.store import StaleAttemptError, Store
@@ -117,6 +124,9 @@ class Attempts:
             else:
                 try:
                     self._pull(handle)
+                except AttemptGoneError:
+                    # What it had reported while nobody listened is in the store: the next attempt goes on after that.
+                    handle = None
                 except AttemptLostError as error:
                     log.warning("job %s, attempt %d: %s", self.job.id, self.job.attempt, error)
                     handle.stop("lost")

@@ -98,6 +98,10 @@ class AttemptLostError(Exception):
     """An attempt's processes are gone without having said how the job ended."""
 
 
+class AttemptGoneError(AttemptLostError):
+    """They were gone already when the attempt was adopted; all that it had reported is read."""
+
+
 class Handle(Protocol):
     """A running attempt. Every method may be called from any thread."""
 
@@ -143,7 +147,10 @@ class Launcher(Protocol):
         ...
 
     def adopt(self, launch: Launch) -> Handle | None:
-        """The handle of an attempt that still runs or has unread reports; None where nothing is left of it."""
+        """The handle of an attempt that still runs or has left reports; None where nothing is left of it.
+
+        Where it runs no more its reports end with AttemptGoneError, or as the job did.
+        """
         ...
 
     def sweep(self, running: Mapping[str, int]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from gradwire.services.attempt_folder import AttemptFolder, end_holder, holder
 from gradwire.services.commands import CommandWriter, Pause, Resize, Update
-from gradwire.services.launcher import ENDINGS, AttemptLostError, Capacity, Launch
+from gradwire.services.launcher import ENDINGS, AttemptGoneError, AttemptLostError, Capacity, Launch
 from gradwire.services.report_lines import ReportReader
 from gradwire.services.security.user_environment import without_secrets
 from gradwire.workers.checkpoint import clear_unfinished
@@ -29,8 +29,11 @@ PROGRAM = (sys.executable, "-m", "gradwire.services.local_training")
 class LocalHandle:
     """An attempt in a process of its own."""
 
-    def __init__(self, folder: AttemptFolder, process: "subprocess.Popen[bytes] | None") -> None:
-        """`process` is None for an attempt that an earlier service started."""
+    def __init__(
+        self, folder: AttemptFolder, process: "subprocess.Popen[bytes] | None", gone: bool = False
+    ) -> None:
+        """`process` is None for an attempt that an earlier service started; `gone`: it has ended since."""
+        self._gone = gone
         self._folder, self._process = folder, process
         self._reader = ReportReader(folder.reports)
         self._commands = CommandWriter(folder.commands)
@@ -49,6 +52,8 @@ class LocalHandle:
                 if found:
                     self._last = found[-1][1]
                     return 1, found
+                if self._gone and not isinstance(self._last, ENDINGS):
+                    raise AttemptGoneError("the job's process ended while no service ran")
                 if not alive and not isinstance(self._last, ENDINGS):
                     raise AttemptLostError(f"the job's process ended without a result{self._last_words()}")
                 if time.monotonic() >= deadline:
@@ -93,7 +98,7 @@ class LocalHandle:
     def _alive(self) -> bool:
         if self._process is not None:
             return self._process.poll() is None
-        found = holder(self._folder.job)
+        found = None if self._gone else holder(self._folder.job)
         return found is not None and found[1] in (0, self._folder.attempt)
 
     def _last_words(self) -> str:
@@ -170,9 +175,9 @@ class LocalLauncher:
             time.sleep(POLL_S)
             found = holder(launch.directory)
         lives = found is not None and found[1] == launch.attempt
-        if not lives and not _ended(folder):
+        if not lives and not folder.reports.exists():
             return None
-        handle = LocalHandle(folder, None)
+        handle = LocalHandle(folder, None, gone=not lives)
         with self._lock:
             self._handles[launch.job_id] = handle
         return handle
@@ -187,11 +192,3 @@ class LocalLauncher:
             self._handles.clear()
         for handle in handles:
             handle.stop("the service stops")
-
-
-def _ended(folder: AttemptFolder) -> bool:
-    """True where the attempt has said how it ended, while nobody listened."""
-    reader, last = ReportReader(folder.reports), None
-    while found := reader.read(BATCH):
-        last = found[-1][1]
-    return isinstance(last, ENDINGS)

@@ -1,7 +1,8 @@
 """A stand-in for training: a real process that reports as its overrides say, with numbers that follow from the step.
 
 Overrides: steps, step_s, fail_at, die_at (kill -9 of itself, in the first attempt alone), lines, form_s (seconds from a
-resize to the new group), hold_at (before that step it waits for a file `go` in the job's folder). It goes on from its newest checkpoint; the loss is lr / step.
+resize to the new group), hold_at (before that step it waits for a file `go` in the job's folder), checkpoint_every (steps; else after step 2).
+It goes on from its newest checkpoint; the loss is lr / step.
 """
 
 import hashlib
@@ -27,8 +28,9 @@ def chain_of(before: str, step: int, lr: float) -> str:
 
 def checkpoint(launch: Launch, step: int, chain: str, lr: float) -> tuple[Path, str]:
     content = Checkpoint(step, 0, step, {"w": np.full(3, step, np.float32)}, {})
-    saved = write(launch.checkpoints, content)
+    # First, so that a checkpoint never lacks it.
     (launch.directory / f"scripted-{step}.json").write_text(json.dumps([chain, lr]))
+    saved = write(launch.checkpoints, content)
     return saved.path, saved.parameters_sha256
 
 
@@ -45,6 +47,7 @@ def newest(launch: Launch) -> tuple[int, str, float]:
 def train(launch: Launch, tell: Tell, commands: Commands) -> None:
     script = launch.overrides
     steps, step_s = int(script.get("steps", 3)), float(script.get("step_s", 0))
+    every = int(script.get("checkpoint_every", 0))
     form_s = float(script.get("form_s", 0))
     start, chain, lr = newest(launch)
     generation, workers = 1, launch.workers
@@ -87,7 +90,7 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         chain = chain_of(chain, step, lr)
         tell(w.StepFinished(step, 1, {"loss": lr / step}, 32, step_s, workers, chain))
-        if step == 2:
+        if (step % every == 0 and step < steps) if every else step == 2:
             path, sha = checkpoint(launch, step, chain, lr)
             tell(w.CheckpointWritten(step, str(path), sha))
     tell(w.EvaluationFinished(steps, 1, {"loss": lr / steps, "accuracy": 0.5}, 10))

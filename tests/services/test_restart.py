@@ -8,21 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serving_harness import ServerProcess, code
+from waiting import wait_until
 
 from gradwire.services import records as r
-from gradwire.services.attempt_folder import holder
+from gradwire.services.attempt_folder import end_holder, holder
 from gradwire.services.client import Client
 from gradwire.services.states import JobState
 
 Start = Callable[..., ServerProcess]
-
-
-def wait_until(met: Callable[[], bool], deadline_s: float = 60.0) -> None:
-    """Looks again until it is so."""
-    end = time.monotonic() + deadline_s
-    while not met():
-        assert time.monotonic() < end, f"it was not so within {deadline_s:g} s"
-        time.sleep(0.02)
 
 
 def test_a_running_job_is_adopted_and_its_watcher_sees_each_event_once(serve: Start) -> None:
@@ -55,6 +48,29 @@ def test_a_job_that_ended_while_no_service_ran_is_not_run_again(serve: Start, tm
         serve(server.port)
         ended = job.wait()
     assert (ended.state, ended.attempt, ended.step) == (JobState.SUCCEEDED, 1, 10)
+
+
+def test_what_a_job_reported_while_no_service_ran_is_told_though_its_process_died_too(
+    serve: Start, tmp_path: Path
+) -> None:
+    server = serve()
+    with Client(server.address, retry_for_s=30) as client:
+        script = {"steps": "12", "step_s": "0.03", "checkpoint_every": "5", "hold_at": "8"}
+        job = client.submit(code(), overrides=script)
+        wait_until(lambda: job.get().step >= 1)
+        server.kill()
+        folder = tmp_path / "home" / "jobs" / job.id
+        wait_until(lambda: '"StepFinished", "step": 7' in (folder / "attempts/1/reports.jsonl").read_text())
+        end_holder(folder, 0.0)
+        (folder / "go").touch()
+        serve(server.port)
+        events = list(job.watch())
+        ended = job.get()
+    assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 2)
+    # Step 6 and 7 were made twice, with the same bits, and are told once.
+    assert [e.kind.step for e in events if isinstance(e.kind, r.StepFinished)] == list(range(1, 13))
+    assert [e.kind.step for e in events if isinstance(e.kind, r.CheckpointWritten)] == [5, 10, 12]
+    assert not any(isinstance(e.kind, r.Warned) for e in events)
 
 
 def test_after_a_clean_stop_a_running_job_goes_on_in_a_higher_attempt(serve: Start) -> None:
