@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gradwire.services import records as r
-from gradwire.services.states import JobState, check_move
+from gradwire.services.states import IllegalMoveError, JobState, check_move
 from gradwire.workers import reports
 
 LINE_LIMIT = 16_384
@@ -229,6 +229,17 @@ class History:
             return
         error = r.JobError(report.reason, report.message, report.traceback[-TRACEBACK_LIMIT:])
         self.move(JobState.FAILED, report.message, error)
+
+
+def check_path(job_id: str, before: JobState, history: History) -> None:
+    """Raises IllegalMoveError unless a change goes from `before` to its end by moves of the table, each with its event."""
+    now = before
+    for kind in history.events:
+        if isinstance(kind, r.StateChanged):
+            check_move(job_id, now, kind.state)
+            now = kind.state
+    if now != history.job.state:
+        raise IllegalMoveError(job_id, now, history.job.state)
 
 
 def _workers(count: int) -> str:

@@ -1,15 +1,17 @@
 """Makes the tables of a new job store, and brings those of an older version to the present one. Used by store.py.
 
-A migration is one transaction: a store that is killed within it is as it was.
+A migration is one transaction: a store that is killed within it is as it was. Those up to version 3 knew SQLite alone; what came
+after runs on both kinds of database: columns are added by `_add`, whose words are the dialect's own.
 """
 
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy import Column, Connection, Engine, insert, inspect, literal, select
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import schema
-from gradwire.services.connections import transaction
+from gradwire.services.connections import is_shared, nobody_serves, shown, transaction
 from gradwire.services.security.tables import tokens
 
 
@@ -25,7 +27,7 @@ def check_version(engine: Engine) -> None:
 
 
 def prepare_tables(engine: Engine) -> None:
-    """Makes or migrates the tables. Raises RuntimeError for those of a newer version."""
+    """Makes or migrates the tables. Raises RuntimeError for those of a newer version, VersionError for those that others use."""
     with transaction(engine) as connection:
         _prepare(connection)
 
@@ -45,14 +47,31 @@ def _prepare(connection: Connection) -> None:
         tokens.metadata.create_all(connection)
         connection.execute(insert(table), {"version": schema.VERSION})
         return
+    if version == schema.VERSION:
+        return
     if version > schema.VERSION:
         raise RuntimeError(
-            f"the job store {connection.engine.url.database} has version {version}, this gradwire knows "
-            f"{schema.VERSION}: use the gradwire that wrote it, or another --home"
+            f"the job store {shown(connection.engine.url)} has version {version}, this gradwire knows "
+            f"{schema.VERSION}: use the gradwire that wrote it, or another --home or --store"
+        )
+    if is_shared(connection.engine) and not nobody_serves(connection):
+        raise VersionError(
+            f"the job store {shown(connection.engine.url)} has version {version} and is to get {schema.VERSION}, but front ends "
+            "still use it as it is: stop them all, then start this one"
         )
     for older in range(version, schema.VERSION):
         _MIGRATIONS[older](connection)
     connection.execute(table.update().values(version=schema.VERSION))
+
+
+def _add(connection: Connection, column: Column[Any], before: object = None, more: str = "") -> None:
+    """Adds a column of schema.py to its table; `before` is what it holds in rows that are there, where it can't be NULL."""
+    dialect = connection.dialect
+    words = f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {column.type.compile(dialect)}"
+    if not column.nullable:
+        value = literal(before, column.type).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        words += f" NOT NULL DEFAULT {value}"
+    connection.exec_driver_sql(f"{words} {more}")
 
 
 def _from_1(connection: Connection) -> None:
@@ -94,4 +113,12 @@ def _from_2(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-_MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}
+def _from_3(connection: Connection) -> None:
+    """Revisions of jobs, leases, and no state that is none. SQLite adds checks only with columns."""
+    _add(connection, schema.jobs.c.revision, 0, "CHECK (state BETWEEN 1 AND 9)")
+    connection.exec_driver_sql("UPDATE jobs SET revision = sequence")
+    connection.exec_driver_sql("CREATE UNIQUE INDEX jobs_by_revision ON jobs (revision)")
+    schema.leases.create(connection)
+
+
+_MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}

@@ -4,12 +4,16 @@ Code is kept once per content (jobs with equal code share a row), so that a subm
 with one sync, whatever its files.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from collections.abc import Sequence as Several
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
+    ColumnElement,
     Connection,
     CursorResult,
     Executable,
@@ -20,17 +24,27 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     String,
     Table,
     UniqueConstraint,
+    and_,
     bindparam,
+    exists,
     insert,
+    or_,
     select,
     update,
 )
+from sqlalchemy.ext.compiler import compiles
 
-VERSION = 3
+from gradwire.services.states import JobState
+
+VERSION = 4
 """Version of these tables: migrations.py brings an older store to it, a newer one is refused."""
+
+WIDE = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits on both kinds of database; only what SQLite calls INTEGER can be a key that counts up."""
 
 metadata = MetaData()
 
@@ -47,22 +61,22 @@ jobs = Table(
     "jobs",
     metadata,
     # Order of submission; never used twice.
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("sequence", WIDE, primary_key=True, autoincrement=True),
     Column("id", String(64), nullable=False, unique=True),
     # gradwire.v1.JobSpec without the code's files.
     Column("spec", LargeBinary, nullable=False),
     Column("code_sha256", ForeignKey("code.sha256"), nullable=False),
     Column("state", Integer, nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("create_time_us", Integer, nullable=False),
-    Column("start_time_us", Integer),
-    Column("end_time_us", Integer),
+    Column("create_time_us", WIDE, nullable=False),
+    Column("start_time_us", WIDE),
+    Column("end_time_us", WIDE),
     Column("workers", Integer, nullable=False),
-    Column("step", Integer, nullable=False),
-    Column("total_steps", Integer, nullable=False),
+    Column("step", WIDE, nullable=False),
+    Column("total_steps", WIDE, nullable=False),
     Column("epochs", Integer, nullable=False),
-    Column("evaluated_step", Integer, nullable=False),
-    Column("checkpoint_step", Integer, nullable=False),
+    Column("evaluated_step", WIDE, nullable=False),
+    Column("checkpoint_step", WIDE, nullable=False),
     Column("last_event", Integer, nullable=False),
     Column("metrics", String, nullable=False),
     Column("evaluation_metrics", String, nullable=False),
@@ -74,7 +88,7 @@ jobs = Table(
     Column("losses", Integer, nullable=False),
     # Last report taken from the attempt's controller.
     Column("incarnation", Integer, nullable=False),
-    Column("report", Integer, nullable=False),
+    Column("report", WIDE, nullable=False),
     Column("first_step_seconds", Float, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
     Column("pause_requested", Boolean, nullable=False),
@@ -86,6 +100,10 @@ jobs = Table(
     Column("options_number", Integer, nullable=False),
     Column("chain", String(64), nullable=False),
     Column("owner", String(64), nullable=False),
+    # Grows with every change of any job, in the order of commits: by it other processes learn what has changed.
+    Column("revision", WIDE, nullable=False),
+    CheckConstraint(f"state BETWEEN {min(JobState)} AND {max(JobState)}", name="known_state"),
+    Index("jobs_by_revision", "revision", unique=True),
     Index("jobs_by_state", "state", "sequence"),
     Index("jobs_by_owner", "owner", "sequence"),
     sqlite_autoincrement=True,
@@ -95,7 +113,7 @@ events = Table(
     "events",
     metadata,
     # One order over all jobs.
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("sequence", WIDE, primary_key=True, autoincrement=True),
     Column("job", ForeignKey("jobs.sequence"), nullable=False),
     Column("number", Integer, nullable=False),
     # gradwire.v1.Event.
@@ -115,34 +133,71 @@ requests = Table(
     Column("job", ForeignKey("jobs.sequence"), nullable=False),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    # What only one process does at a time.
+    Column("name", String(32), primary_key=True),
+    # Who does it, and where it answers; '' when nobody does.
+    Column("holder", String(200), nullable=False),
+    Column("address", String(200), nullable=False),
+    # Grows with each holder: what an earlier one writes is refused by it.
+    Column("token", WIDE, nullable=False),
+    # By the clock of the database.
+    Column("expires_us", WIDE, nullable=False),
+)
+
+revisions = Sequence("job_revisions", metadata=metadata)
+"""Gives jobs.revision on PostgreSQL."""
+
+
+class NextRevision(ColumnElement[int]):
+    """The next jobs.revision, within a transaction that writes."""
+
+    inherit_cache = True
+    type = WIDE
+
+
+@compiles(NextRevision, "sqlite")
+def _next_in_file(element: NextRevision, compiler: Any, **options: Any) -> str:
+    return "(SELECT coalesce(max(revision), 0) + 1 FROM jobs)"
+
+
+@compiles(NextRevision, "postgresql")
+def _next_of_sequence(element: NextRevision, compiler: Any, **options: Any) -> str:
+    return f"nextval('{revisions.name}')"
+
 
 class Prepared:
-    """A statement compiled once: the driver gets its text and values, 15 µs a call where SQLAlchemy's way took 70."""
+    """A statement compiled once a dialect: the driver gets its text and values, 15 µs a call where SQLAlchemy's way took 70."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
-        self._compiled: tuple[str, list[str], dict[str, Any]] | None = None
+        self._compiled: dict[str, _Compiled] = {}
 
     def __call__(
-        self, connection: Connection, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+        self, connection: Connection, values: Mapping[str, Any] | Several[Mapping[str, Any]]
     ) -> CursorResult[Any]:
         """Executes it with one mapping of values, or once for each of several."""
-        text, names, fixed = self._compiled or self._compile(connection)
+        text, names, fixed = self._compiled.get(connection.dialect.name) or self._compile(connection)
         if isinstance(values, Mapping):
-            return connection.exec_driver_sql(text, _in_order(names, {**fixed, **values}))
-        return connection.exec_driver_sql(text, [_in_order(names, {**fixed, **each}) for each in values])
+            return connection.exec_driver_sql(text, _given(names, {**fixed, **values}))
+        return connection.exec_driver_sql(text, [_given(names, {**fixed, **each}) for each in values])
 
-    def _compile(self, connection: Connection) -> tuple[str, list[str], dict[str, Any]]:
-        # A store has one kind of database for the life of the process.
+    def _compile(self, connection: Connection) -> "_Compiled":
         compiled = self._statement.compile(dialect=connection.dialect)  # type: ignore[attr-defined]
         # Values that are part of the statement itself, such as SQLite's OFFSET 0.
         fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._compiled = (str(compiled), list(compiled.positiontup), fixed)
-        return self._compiled
+        names = list(compiled.positiontup) if compiled.positional else None
+        return self._compiled.setdefault(connection.dialect.name, (str(compiled), names, fixed))
 
 
-def _in_order(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple([values[name] for name in names])
+_Compiled: TypeAlias = tuple[str, list[str] | None, dict[str, Any]]
+
+
+def _given(names: Several[str] | None, values: Mapping[str, Any]) -> Any:
+    """Values as the driver takes them: in the order of `names`, or by name where it has none."""
+    return values if names is None else tuple([values[name] for name in names])
 
 
 def insert_into(table: Table, *left_out: str) -> Insert:
@@ -150,17 +205,31 @@ def insert_into(table: Table, *left_out: str) -> Insert:
     return insert(table).values({c.name: bindparam(c.name) for c in table.c if c.name not in left_out})
 
 
-INSERT_JOB = Prepared(insert_into(jobs, "sequence").returning(jobs.c.sequence))
+INSERT_JOB = Prepared(
+    insert_into(jobs, "sequence", "revision").values(revision=NextRevision()).returning(jobs.c.sequence)
+)
 INSERT_EVENTS = Prepared(insert_into(events, "sequence"))
 INSERT_REQUEST = Prepared(insert_into(requests))
 INSERT_CODE = Prepared(insert_into(code))
 
-_FIXED = {"sequence", "id", "spec", "code_sha256", "create_time_us", "owner"}
+SCHEDULER = "scheduler"
+HOLDS_LEASE = and_(leases.c.name == SCHEDULER, leases.c.token == bindparam("fence", type_=WIDE))
+
+_FIXED = {"sequence", "id", "spec", "code_sha256", "create_time_us", "owner", "revision"}
+# Of a job that is as it was read, so that no move between states goes round the table of moves; and, where the scheduler
+# writes, by none but the one that holds the lease ("fence": its token, 0 for writes of others).
 UPDATE_JOB = Prepared(
     update(jobs)
-    .where(jobs.c.sequence == bindparam("which"))
+    .where(
+        jobs.c.sequence == bindparam("which"),
+        jobs.c.state == bindparam("state_before"),
+        jobs.c.last_event == bindparam("last_event_before"),
+        or_(bindparam("fence", type_=WIDE) == 0, exists().where(HOLDS_LEASE)),
+    )
     .values({column.name: bindparam(column.name) for column in jobs.c if column.name not in _FIXED})
+    .values(revision=NextRevision())
 )
+SELECT_HOLDS_LEASE = Prepared(select(leases.c.holder).where(HOLDS_LEASE))
 # Apart from the rest: it seldom changes, and is larger than all of that.
 UPDATE_SPEC = Prepared(
     update(jobs).where(jobs.c.sequence == bindparam("which")).values(spec=bindparam("spec"))

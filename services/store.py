@@ -1,4 +1,4 @@
-"""The job store: jobs, their events, their code and the request ids, in SQLite. What it answers is on disk.
+"""The job store: jobs, their events, their code and the request ids, in SQLite or PostgreSQL. What it answers is on disk.
 
 Every change goes through one writer thread (writer.py) as one transaction of state and events; reads use
 connections of their own and never wait for the writer. Callers: front end, runner, service.
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -20,7 +19,7 @@ from sqlalchemy import Connection, Row
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages, schema, steering
 from gradwire.services import records as r
-from gradwire.services.connections import from_us, open_engine, to_us
+from gradwire.services.connections import Where, from_us, open_engine, to_us
 from gradwire.services.errors import (
     CursorAheadError,
     InvalidRequestError,
@@ -28,7 +27,7 @@ from gradwire.services.errors import (
     RequestReusedError,
     Violation,
 )
-from gradwire.services.history import History, StoredJob
+from gradwire.services.history import History, StoredJob, check_path
 from gradwire.services.launcher import Capacity
 from gradwire.services.migrations import prepare_tables
 from gradwire.services.security import audit
@@ -44,6 +43,10 @@ EVENTS_PAGE = 512
 
 class StaleAttemptError(Exception):
     """A report of an attempt that is no longer the job's newest: whoever sent it is to be stopped."""
+
+
+class StaleLeaseError(StaleAttemptError):
+    """A write of a scheduler that is none any more: another front end schedules now, and follows this attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,22 @@ class Page:
 
 
 class Store:
-    """Opens (and makes, where there is none) the store at `path`.
+    """Opens the store that is a file (made where there is none) or a PostgreSQL database (its tables are).
 
     Where a method takes `by`, jobs that this caller does not see do not exist; None, the service itself, sees all.
     """
 
-    def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, where: Where, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Raises StorageError where the database does not answer, and what migrations.prepare_tables raises."""
         self._now = now
         self._listeners: list[Callable[[Sequence[Change]], None]] = []
-        self.engine = open_engine(path)
-        prepare_tables(self.engine)
+        self._fence = 0
+        self.engine = open_engine(where)
+        try:
+            prepare_tables(self.engine)
+        except BaseException:
+            self.engine.dispose()
+            raise
         self._writer = Writer(self.engine, self._tell)
 
     def listen(self, listener: Callable[[Sequence[Change]], None]) -> None:
@@ -136,7 +145,6 @@ class Store:
                 "spec": spec_bytes,
                 "owner": job.owner,
             }
-            del row["which"]
             row |= {"code_sha256": code_sha256, "create_time_us": to_us(job.create_time)}
             sequence = schema.INSERT_JOB(connection, row).scalar_one()
             if new.request_id:
@@ -228,12 +236,15 @@ class Store:
             now = self._now()
             history = History(before, now)
             change(history)
+            check_path(job_id, before.job.state, history)
             after = history.stored
             added = _add_events(connection, after.sequence, after.job.last_event, history.events, now)
             if added:
                 after = replace(after, job=replace(after.job, last_event=added[-1].number))
             if after != before:
-                schema.UPDATE_JOB(connection, _row(after))
+                self._update(connection, before, after)
+            else:
+                self._check_lease(connection)
             if after.job.spec is not before.job.spec:
                 spec = messages.spec_to_message(after.job.spec).SerializeToString(deterministic=True)
                 schema.UPDATE_SPEC(connection, {"which": after.sequence, "spec": spec})
@@ -242,6 +253,19 @@ class Store:
             return Change(after.job, added)
 
         return self._writer.submit(apply)
+
+    def _update(self, connection: Connection, before: StoredJob, after: StoredJob) -> None:
+        known = {"which": before.sequence, "fence": self._fence}
+        known |= {"state_before": int(before.job.state), "last_event_before": before.job.last_event}
+        if schema.UPDATE_JOB(connection, {**_row(after), **known}).rowcount != 1:
+            self._check_lease(connection)
+            raise RuntimeError(
+                f"job {before.job.id} was changed by something that does not wait for its turn"
+            )
+
+    def _check_lease(self, connection: Connection) -> None:
+        if self._fence and schema.SELECT_HOLDS_LEASE(connection, {"fence": self._fence}).first() is None:
+            raise StaleLeaseError(f"lease {self._fence} of the scheduler is another front end's now")
 
     def _tell(self, changes: list[Any]) -> None:
         for listener in self._listeners:
@@ -355,7 +379,6 @@ def _add_events(
 def _row(stored: StoredJob) -> dict[str, object]:
     job = stored.job
     return {
-        "which": stored.sequence,
         "state": int(job.state),
         "priority": job.spec.priority,
         "start_time_us": None if job.start_time is None else to_us(job.start_time),

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from gradwire.services.connections import begin, commit, is_shared, roll_back
 from gradwire.services.errors import StorageError, TooManyError
 from gradwire.services.kill_points import reach
 
@@ -35,11 +36,12 @@ class _Change(Generic[T]):
 
 
 class Writer:
-    """The only writer of a store. `submit` may be called from any thread."""
+    """The only writer of a store in this process. `submit` may be called from any thread."""
 
     def __init__(self, engine: Engine, committed: Callable[[list[Any]], None]) -> None:
         """`committed` is called in the writer's thread with the results of each commit, before the answers."""
         self._engine = engine
+        self._shared = is_shared(engine)
         self._committed = committed
         self._queue: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
         self._closed = False
@@ -98,34 +100,37 @@ class Writer:
         failed: list[tuple[_Change[Any], BaseException]] = []
         reach("taken")
         try:
-            # SQLAlchemy's autobegin emits nothing with pysqlite in autocommit mode: this is the real BEGIN. A deferred
-            # one would fail at once with BUSY where another connection writes, without waiting.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            begin(connection)
             reach("begun")
             # The driver's own cursor: two savepoints a change are two thirds of the cost through SQLAlchemy.
             cursor = connection.connection.cursor()
+            cursor.execute("SAVEPOINT change")
             for change in group:
-                cursor.execute("SAVEPOINT change")
                 try:
                     result = change.apply(connection)
                 except DBAPIError as error:
-                    cursor.execute("ROLLBACK TO change")
+                    cursor.execute("ROLLBACK TO SAVEPOINT change")
                     failed.append((change, StorageError(f"the job store could not write: {error.orig}")))
                 except Exception as error:
-                    cursor.execute("ROLLBACK TO change")
+                    cursor.execute("ROLLBACK TO SAVEPOINT change")
                     failed.append((change, error))
                 else:
                     done.append((change, result))
-                cursor.execute("RELEASE change")
+                self._next_savepoint(cursor)
                 reach("applied")
-            connection.exec_driver_sql("COMMIT")
+            commit(connection)
         except Exception as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
-            self._roll_back(connection)
+            roll_back(connection)
             message = f"the job store could not write: {cause}. Is the disk full?"
+            if self._shared:
+                # Where the connection broke at the commit, the change may be there. Request ids and numbers of reports
+                # make asking again harmless.
+                message = f"the job store could not write, or not say that it has: {cause}"
             failed = [(change, StorageError(message)) for change in group]
             done = []
-        connection.commit()
+        # Emits nothing; a connection that was lost is made again at its next use.
+        connection.rollback()
         reach("committed")
         if done:
             self._committed([result for _, result in done])
@@ -136,10 +141,10 @@ class Writer:
         for change, problem in failed:
             change.future.set_exception(problem)
 
-    @staticmethod
-    def _roll_back(connection: Connection) -> None:
-        try:
-            connection.exec_driver_sql("ROLLBACK")
-        except DBAPIError:
-            # SQLite rolls back by itself on some errors (disk full, I/O); there is nothing left to undo then.
-            pass
+    def _next_savepoint(self, cursor: Any) -> None:
+        if self._shared:
+            # One round trip.
+            cursor.execute("RELEASE SAVEPOINT change; SAVEPOINT change")
+        else:
+            cursor.execute("RELEASE SAVEPOINT change")
+            cursor.execute("SAVEPOINT change")

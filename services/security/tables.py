@@ -5,28 +5,28 @@ Used by token_store.py, audit.py and store.py; migrations.py makes them in an ol
 
 from sqlalchemy import Column, Index, Integer, String, Table, bindparam, or_, select, update
 
-from gradwire.services.schema import Prepared, insert_into, metadata
+from gradwire.services.schema import WIDE, Prepared, insert_into, metadata
 
 tokens = Table(
     "tokens",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("sequence", WIDE, primary_key=True, autoincrement=True),
     Column("id", String(64), nullable=False, unique=True),
     Column("sha256", String(64), nullable=False, unique=True),
     Column("last4", String(4), nullable=False),
     Column("owner", String(64), nullable=False),
     Column("scope", Integer, nullable=False),
-    Column("created_us", Integer, nullable=False),
-    Column("expires_us", Integer),
-    Column("revoked_us", Integer),
+    Column("created_us", WIDE, nullable=False),
+    Column("expires_us", WIDE),
+    Column("revoked_us", WIDE),
     sqlite_autoincrement=True,
 )
 
 audit = Table(
     "audit",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
-    Column("time_us", Integer, nullable=False),
+    Column("sequence", WIDE, primary_key=True, autoincrement=True),
+    Column("time_us", WIDE, nullable=False),
     # Who: the owner, its token's id ('' without one) and where it called from.
     Column("owner", String(64), nullable=False),
     Column("token", String(64), nullable=False),

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 from nursery import Nursery
+from postgresql_server import Server, UnavailableError
 from serving_harness import ServerProcess, scripted
+from sqlalchemy import URL
 
 from gradwire.services.attempt_folder import end_holder
 from gradwire.services.client import Client
+from gradwire.services.connections import Where
 from gradwire.services.service import Address, Service
 
 
@@ -53,3 +56,31 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
     opened = Nursery(tmp_path / "home")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server for the whole session."""
+    try:
+        server = Server()
+    except UnavailableError as error:
+        pytest.skip(f"PostgreSQL can't be had here: {error}")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def database(postgresql: Server) -> Iterator[URL]:
+    """A database of its own on PostgreSQL, with the tables of a new store."""
+    url = postgresql.new()
+    yield url
+    postgresql.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
+    """A store's place, for tests that hold on both kinds of database."""
+    if request.param == "sqlite":
+        return tmp_path / "jobs.db"
+    url: URL = request.getfixturevalue("database")
+    return url

@@ -4,12 +4,17 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
+from postgresql_server import Server
 from serving_harness import spec
+from sqlalchemy import URL
+from sqlalchemy.exc import IntegrityError
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages, schema
 from gradwire.services import records as r
+from gradwire.services.connections import transaction
 from gradwire.services.errors import RequestReusedError
 from gradwire.services.launcher import Capacity
 from gradwire.services.security.callers import Caller, Scope
@@ -131,3 +136,49 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> No
     assert [row[1] for row in connection.execute("PRAGMA table_info(jobs)")][-1] == "cancel_requested"
     assert connection.execute("SELECT version FROM store_version").fetchall() == [(1,)]
     connection.close()
+
+
+def tables_of(url: URL) -> set[tuple[object, ...]]:
+    """Columns, indexes and checks of a database."""
+    columns = "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns"
+    with psycopg.connect(host=str(url.query["host"]), user=url.username, dbname=url.database) as connection:
+        found = connection.execute(f"{columns} WHERE table_schema = 'public'").fetchall()
+        found += connection.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'").fetchall()
+        found += connection.execute(
+            "SELECT count(*) FROM pg_constraint WHERE contype IN ('c', 'f')"
+        ).fetchall()
+        found += connection.execute("SELECT sequencename FROM pg_sequences").fetchall()
+    return set(found)
+
+
+def test_a_migrated_store_on_postgresql_has_the_tables_of_a_new_one(
+    postgresql: Server, database: URL
+) -> None:
+    old = postgresql.new(empty=True)
+    with psycopg.connect(host=str(old.query["host"]), user=old.username, dbname=old.database) as connection:
+        connection.execute((Path(__file__).parent / "postgresql_version_4.sql").read_bytes())
+    store = Store(old)
+    job = store.get("old")
+    assert (job.state, job.owner, job.wanted_workers, job.last_event) == (JobState.QUEUED, "ann", 2, 1)
+    store.begin_attempt("old", "room", 2).result()
+    store.submit(NewJob("new", spec())).result()
+    assert [each.id for each in store.page(9, "", []).jobs] == ["new", "old"]
+    store.close()
+    assert tables_of(old) == tables_of(database)
+
+
+def test_a_state_that_is_none_cannot_be_stored_however_the_tables_were_made(
+    tmp_path: Path, database: URL
+) -> None:
+    write_version_1(tmp_path / "old.db", [1], [JobState.QUEUED])
+    for where in (tmp_path / "old.db", tmp_path / "new.db", database):
+        store = Store(where)
+        store.submit(NewJob("a", spec())).result()
+        for state in (0, 10):
+            with (
+                pytest.raises(IntegrityError, match=r"(?i)check constraint"),
+                transaction(store.engine) as connection,
+            ):
+                connection.exec_driver_sql(f"UPDATE jobs SET state = {state}")
+        assert store.get("a").state == JobState.QUEUED
+        store.close()
