@@ -7,6 +7,7 @@
     ├── FileNotFoundInJobError  no checkpoint file of that sha256
     ├── CursorAheadError        a watch from an event that does not exist yet
     ├── JobStateError           the job's state does not allow it (resuming a finished job, …)
+    ├── EtagError               the job was changed by someone else since the caller read it
     ├── ResizeLimitError        a number of workers that the job or the service can never have
     ├── UnauthenticatedError    no token where one is asked for, or one that does not hold
     ├── ForbiddenError          the token's scope does not allow it
@@ -107,6 +108,12 @@ class JobStateError(ServiceError):
     reason = "JOB_STATE"
 
 
+class EtagError(ServiceError):
+    """The job was changed since the caller read it; nothing was done."""
+
+    reason = "ETAG_MISMATCH"
+
+
 class ResizeLimitError(ServiceError):
     """A number of workers that the job or the service can never have."""
 
@@ -191,6 +198,7 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     FileNotFoundInJobError: grpc.StatusCode.NOT_FOUND,
     CursorAheadError: grpc.StatusCode.OUT_OF_RANGE,
     JobStateError: grpc.StatusCode.FAILED_PRECONDITION,
+    EtagError: grpc.StatusCode.ABORTED,
     ResizeLimitError: grpc.StatusCode.FAILED_PRECONDITION,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
@@ -236,6 +244,14 @@ def _details(error: ServiceError) -> list[Message]:
                 description=_shorten(error.message, DESCRIPTION_LIMIT),
             )
             details.append(error_details_pb2.PreconditionFailure(violations=[failed]))
+        case EtagError():
+            details.append(
+                error_details_pb2.ResourceInfo(
+                    resource_type="Job",
+                    resource_name=metadata.get("job", ""),
+                    description=_shorten(error.message, DESCRIPTION_LIMIT),
+                )
+            )
         case RateLimitedError():
             subject = f"owner:{metadata.get('owner', '')}/{metadata.get('kind', '')}"
             quota = error_details_pb2.QuotaFailure.Violation(

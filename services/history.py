@@ -39,7 +39,7 @@ class History:
     def __init__(self, stored: StoredJob, now: datetime) -> None:
         self.stored = stored
         self.events: list[r.EventKind] = []
-        self._now = now
+        self.now = now
 
     @property
     def job(self) -> r.Job:
@@ -57,7 +57,7 @@ class History:
         if error is not None:
             self.set(error=error)
         if state.terminal:
-            self.set(end_time=self._now)
+            self.set(end_time=self.now)
         if not state.holds_workers:
             self.set(workers=0, pause_requested=False)
         self.events.append(r.StateChanged(state, reason, error))
@@ -86,7 +86,7 @@ class History:
             self.move(JobState.RECOVERING, reason)
         self.set(attempt=job.attempt + 1, workers=min(job.wanted_workers, most))
         if self.job.start_time is None:
-            self.set(start_time=self._now)
+            self.set(start_time=self.now)
         self.stored = replace(self.stored, incarnation=0, report=0)
 
     def begin_resize(self, workers: int) -> None:
@@ -192,7 +192,7 @@ class History:
         if report.step <= self.job.step:
             return
         if self.job.first_step_seconds == 0.0:
-            self.set(first_step_seconds=(self._now - self.job.create_time).total_seconds())
+            self.set(first_step_seconds=(self.now - self.job.create_time).total_seconds())
         self.set(step=report.step, metrics=dict(report.metrics), chain=report.chain)
         self.events.append(
             r.StepFinished(

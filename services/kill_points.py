@@ -1,13 +1,13 @@
 """Named places on the way of a change where a test can kill the service: between each two of them something is handed over.
 
-Reached by faces/submitting.py and writer.py, in the order of `POINTS`. Without a test that arms one, a place costs one call.
+Reached by faces/submitting.py, writer.py and purging.py, in the order of `POINTS`. Without a test that arms one, a place costs one call.
 """
 
 import os
 import signal
 import threading
 
-__all__ = ["POINTS", "arm", "reach"]
+__all__ = ["POINTS", "PURGE_POINTS", "arm", "reach"]
 
 POINTS = (
     "received",
@@ -24,13 +24,16 @@ POINTS = (
 )
 """Every place of SubmitJob: front end, writer (one transaction for many changes), front end again."""
 
+PURGE_POINTS = ("purge_begun", "purge_folder_gone", "purge_some_events_gone")
+"""Every place of a deleted job's going for good (purging.py)."""
+
 _lock = threading.Lock()
 _left: dict[str, int] = {}
 
 
 def arm(point: str, count: int = 1) -> None:
     """Kills this process (SIGKILL) when it reaches `point` for the `count`-th time from now."""
-    if point not in POINTS or count < 1:
+    if point not in (*POINTS, *PURGE_POINTS) or count < 1:
         raise ValueError(f"no such place: {point!r}, {count}; places are {', '.join(POINTS)}, counted from 1")
     with _lock:
         _left[point] = count

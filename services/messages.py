@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import records as r
+from gradwire.services.etags import etag_of
 from gradwire.services.states import JobState
 
 
@@ -69,7 +70,7 @@ def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
     )
 
 
-def update_to_message(job_id: str, update: r.Update) -> pb.UpdateJobRequest:
+def update_to_message(job_id: str, update: r.Update, etag: str = "") -> pb.UpdateJobRequest:
     """A request for a change of one job."""
     return pb.UpdateJobRequest(
         job_id=job_id,
@@ -77,6 +78,7 @@ def update_to_message(job_id: str, update: r.Update) -> pb.UpdateJobRequest:
         priority=update.priority,
         labels=update.labels,
         remove_labels=update.remove_labels,
+        etag=etag,
     )
 
 
@@ -141,7 +143,13 @@ def job_to_message(job: r.Job) -> pb.Job:
         wanted_options=job.wanted_options,
         chain=job.chain,
         owner=job.owner,
+        etag=etag_of(job),
+        replay_of=job.replay_of,
     )
+    if job.delete_time is not None:
+        message.delete_time.CopyFrom(to_timestamp(job.delete_time))
+    if job.expire_time is not None:
+        message.expire_time.CopyFrom(to_timestamp(job.expire_time))
     if job.start_time is not None:
         message.start_time.CopyFrom(to_timestamp(job.start_time))
     if job.end_time is not None:
@@ -180,6 +188,10 @@ def job_from_message(message: pb.Job) -> r.Job:
         wanted_options=dict(message.wanted_options),
         chain=message.chain,
         owner=message.owner,
+        etag=message.etag,
+        delete_time=from_timestamp(message.delete_time) if message.HasField("delete_time") else None,
+        expire_time=from_timestamp(message.expire_time) if message.HasField("expire_time") else None,
+        replay_of=message.replay_of,
     )
 
 
@@ -214,8 +226,9 @@ def event_to_message(event: r.Event) -> pb.Event:
             message.checkpoint_written.CopyFrom(
                 pb.CheckpointWritten(step=step_number, path=path, parameters_sha256=sha256)
             )
-        case r.LogLine(rank, stream, text):
-            message.log_line.CopyFrom(pb.LogLine(rank=rank, stream=stream, text=text))
+        case r.LogLine(rank, stream, text, raw, offset):
+            line = pb.LogLine(rank=rank, stream=stream, text=text, raw=raw, offset=offset)
+            message.log_line.CopyFrom(line)
         case r.Warned(reason, text):
             message.warning.CopyFrom(pb.Warning(reason=reason, message=text))
         case r.GroupFormed(generation, workers, step_number, reason):
@@ -267,7 +280,8 @@ def event_from_message(message: pb.Event) -> r.Event | None:
             written = message.checkpoint_written
             kind = r.CheckpointWritten(written.step, written.path, written.parameters_sha256)
         case "log_line":
-            kind = r.LogLine(message.log_line.rank, message.log_line.stream, message.log_line.text)
+            line = message.log_line
+            kind = r.LogLine(line.rank, line.stream, line.text, line.raw, line.offset)
         case "warning":
             kind = r.Warned(message.warning.reason, message.warning.message)
         case "group_formed":

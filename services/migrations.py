@@ -121,4 +121,59 @@ def _from_3(connection: Connection) -> None:
     schema.leases.create(connection)
 
 
-_MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
+def _from_4(connection: Connection) -> None:
+    """Jobs are found by labels, name and device, deleted and repeated; events by step and by byte of output."""
+    jobs, events = schema.jobs, schema.events
+    for column in (jobs.c.name, jobs.c.device, jobs.c.replay_of):
+        _add(connection, column, "")
+    for column in (jobs.c.delete_time_us, jobs.c.expire_time_us, events.c.series, events.c.position):
+        _add(connection, column)
+    for table, names in (
+        (jobs, ("jobs_by_code", "jobs_by_replay", "jobs_by_expiry")),
+        (events, ("events_by_position",)),
+    ):
+        for index in table.indexes:
+            if index.name in names:
+                index.create(connection)
+    schema.labels.create(connection)
+    for sequence, body in connection.execute(select(jobs.c.sequence, jobs.c.spec)).all():
+        spec = pb.JobSpec.FromString(body)
+        of_this = jobs.update().where(jobs.c.sequence == sequence)
+        connection.execute(of_this.values(name=spec.name, device=spec.device))
+        for key, value in spec.labels.items():
+            connection.execute(insert(schema.labels), {"job": sequence, "key": key, "value": value})
+        _place_events(connection, sequence)
+
+
+def _place_events(connection: Connection, job: int) -> None:
+    """Gives the events of a job that are there their series and positions."""
+    events = schema.events.c
+    printed: dict[str, int] = {}
+    after = 0
+    while rows := connection.execute(
+        select(events.number, events.body)
+        .where(events.job == job, events.number > after)
+        .order_by(events.number)
+        .limit(1000)
+    ).all():
+        after = rows[-1].number
+        for number, body in rows:
+            event = pb.Event.FromString(body)
+            match event.WhichOneof("kind"):
+                case "step_finished":
+                    series, position = "step", event.step_finished.step
+                case "evaluation_finished":
+                    series, position = "evaluation", event.evaluation_finished.step
+                case "log_line":
+                    line = event.log_line
+                    series = f"{line.stream}/{line.rank}"
+                    position = line.offset = printed.get(series, 0)
+                    printed[series] = position + len(line.text.encode()) + 1
+                case _:
+                    continue
+            of_this = schema.events.update().where(events.job == job, events.number == number)
+            values = {"body": event.SerializeToString(), "series": series, "position": position}
+            connection.execute(of_this.values(**values))
+
+
+_MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}

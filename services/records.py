@@ -112,6 +112,13 @@ class Job:
     chain: str = ""
     owner: str = "local"
     """Who submitted it, as its token said; "local" where the service asks for no token."""
+    etag: str = ""
+    """What the service gives out for it (etags.py); '' within the service."""
+    delete_time: datetime | None = None
+    expire_time: datetime | None = None
+    """When what is left of a deleted job goes for good."""
+    replay_of: str = ""
+    """The job that this one repeats."""
 
     @property
     def seconds(self) -> float:
@@ -164,11 +171,21 @@ class CheckpointWritten:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line the user's code printed on `stream` ("stdout" or "stderr") of worker `rank`."""
+    """One line the user's code printed on `stream` ("stdout" or "stderr") of worker `rank`.
+
+    raw: the bytes that were written, b"" where they are the text and a newline. offset: bytes of the stream before it.
+    """
 
     rank: int
     stream: str
     text: str
+    raw: bytes = b""
+    offset: int = 0
+
+    @property
+    def written(self) -> bytes:
+        """The bytes that were written."""
+        return self.raw or self.text.encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,11 @@ class Runner:
         """What the launcher can ever give."""
         return self._launcher.capacity()
 
+    def follows(self, job_id: str) -> bool:
+        """Whether something of the job may still run here."""
+        with self._lock:
+            return job_id in self._running
+
     def waiting_reason(self, job_id: str) -> str:
         """Why a job waits to start or to grow, '' where it does not or nothing is known yet."""
         return self._waiting.get(job_id, "")

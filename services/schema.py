@@ -30,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
+    delete,
     exists,
     insert,
     or_,
@@ -40,7 +41,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from gradwire.services.states import JobState
 
-VERSION = 4
+VERSION = 5
 """Version of these tables: migrations.py brings an older store to it, a newer one is refused."""
 
 WIDE = BigInteger().with_variant(Integer(), "sqlite")
@@ -102,11 +103,34 @@ jobs = Table(
     Column("owner", String(64), nullable=False),
     # Grows with every change of any job, in the order of commits: by it other processes learn what has changed.
     Column("revision", WIDE, nullable=False),
+    # Of the spec, for filters.
+    Column("name", String(120), nullable=False),
+    Column("device", String(16), nullable=False),
+    # The job that this one repeats, '' for most.
+    Column("replay_of", String(64), nullable=False),
+    Column("delete_time_us", WIDE),
+    # When what is left of a deleted job goes; PURGING where it is going.
+    Column("expire_time_us", WIDE),
     CheckConstraint(f"state BETWEEN {min(JobState)} AND {max(JobState)}", name="known_state"),
     Index("jobs_by_revision", "revision", unique=True),
     Index("jobs_by_state", "state", "sequence"),
     Index("jobs_by_owner", "owner", "sequence"),
+    Index("jobs_by_code", "code_sha256"),
+    Index("jobs_by_replay", "replay_of", "sequence"),
+    Index("jobs_by_expiry", "expire_time_us"),
     sqlite_autoincrement=True,
+)
+
+PURGING = 0
+"""expire_time_us of a job whose folder is being removed: it exists for nobody any more."""
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("job", ForeignKey("jobs.sequence"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("value", String, nullable=False),
+    Index("labels_by_value", "key", "value", "job"),
 )
 
 events = Table(
@@ -118,7 +142,11 @@ events = Table(
     Column("number", Integer, nullable=False),
     # gradwire.v1.Event.
     Column("body", LargeBinary, nullable=False),
+    # What is found by more than its number: steps and evaluations by step, lines of output by their first byte.
+    Column("series", String(24)),
+    Column("position", WIDE),
     UniqueConstraint("job", "number"),
+    Index("events_by_position", "job", "series", "position"),
     sqlite_autoincrement=True,
 )
 
@@ -211,11 +239,24 @@ INSERT_JOB = Prepared(
 INSERT_EVENTS = Prepared(insert_into(events, "sequence"))
 INSERT_REQUEST = Prepared(insert_into(requests))
 INSERT_CODE = Prepared(insert_into(code))
+INSERT_LABELS = Prepared(insert_into(labels))
+DELETE_LABELS = Prepared(delete(labels).where(labels.c.job == bindparam("job_sequence")))
 
 SCHEDULER = "scheduler"
 HOLDS_LEASE = and_(leases.c.name == SCHEDULER, leases.c.token == bindparam("fence", type_=WIDE))
 
-_FIXED = {"sequence", "id", "spec", "code_sha256", "create_time_us", "owner", "revision"}
+_FIXED = {
+    "sequence",
+    "id",
+    "spec",
+    "code_sha256",
+    "create_time_us",
+    "owner",
+    "revision",
+    "name",
+    "device",
+    "replay_of",
+}
 # Of a job that is as it was read, so that no move between states goes round the table of moves; and, where the scheduler
 # writes, by none but the one that holds the lease ("fence": its token, 0 for writes of others).
 UPDATE_JOB = Prepared(
@@ -237,17 +278,10 @@ UPDATE_SPEC = Prepared(
 
 SELECT_JOB = Prepared(select(jobs).where(jobs.c.id == bindparam("job_id")))
 SELECT_SEQUENCE = Prepared(
-    select(jobs.c.sequence, jobs.c.state, jobs.c.last_event, jobs.c.owner).where(
+    select(jobs.c.sequence, jobs.c.state, jobs.c.last_event, jobs.c.owner, jobs.c.expire_time_us).where(
         jobs.c.id == bindparam("job_id")
     )
 )
-SELECT_PAGE = (
-    select(jobs)
-    .where(jobs.c.sequence < bindparam("before"), jobs.c.state.in_(bindparam("states", expanding=True)))
-    .order_by(jobs.c.sequence.desc())
-    .limit(bindparam("size"))
-)
-SELECT_PAGE_OF_OWNER = SELECT_PAGE.where(jobs.c.owner == bindparam("owner"))
 SELECT_UNFINISHED = (
     select(jobs).where(jobs.c.state.in_(bindparam("states", expanding=True))).order_by(jobs.c.sequence)
 )
@@ -256,6 +290,33 @@ SELECT_EVENTS = Prepared(
     .where(events.c.job == bindparam("job"), events.c.number > bindparam("after"))
     .order_by(events.c.number)
     .limit(bindparam("size"))
+)
+SELECT_END_OF_SERIES = Prepared(
+    select(events.c.position, events.c.body)
+    .where(events.c.job == bindparam("job"), events.c.series == bindparam("series"))
+    .order_by(events.c.position.desc())
+    .limit(1)
+)
+SELECT_SERIES = Prepared(
+    select(events.c.number, events.c.position, events.c.body)
+    .where(
+        events.c.job == bindparam("job"),
+        events.c.series == bindparam("series"),
+        events.c.position >= bindparam("first"),
+        events.c.position <= bindparam("last"),
+    )
+    .order_by(events.c.position)
+    .limit(bindparam("size"))
+)
+SELECT_BEFORE_IN_SERIES = Prepared(
+    select(events.c.position)
+    .where(
+        events.c.job == bindparam("job"),
+        events.c.series == bindparam("series"),
+        events.c.position <= bindparam("position"),
+    )
+    .order_by(events.c.position.desc())
+    .limit(1)
 )
 SELECT_REQUEST = Prepared(
     select(requests.c.sha256, jobs)

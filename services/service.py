@@ -13,6 +13,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from gradwire.services.faces.jobs import JobsFace
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
 from gradwire.services.launcher import Launcher
+from gradwire.services.purging import Purger
 from gradwire.services.records import JobSpec
 from gradwire.services.runner import Runner
 from gradwire.services.security.exposure import Protection
@@ -43,6 +45,7 @@ MESSAGE_BYTES = 4 * 1024 * 1024
 WATCH_DRAIN_S = 2.0
 STOP_GRACE_S = 1.0
 SWITCH_INTERVAL_S = 0.001
+RETENTION = timedelta(days=30)
 _SERVICES = tuple(
     name.full_name
     for name in (
@@ -80,12 +83,13 @@ class Service:
         new_id: Callable[[JobSpec], str] = new_job_id,
         protection: Protection | None = None,
         limits: Mapping[Kind, Limit] = LIMITS,
+        retention: timedelta = RETENTION,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
 
-        `limits`: how fast each owner that has tokens may call. Raises AddressError where the address has not the protection that it needs.
+        `limits`: how fast each owner that has tokens may call. `retention`: how long deleted jobs can be undeleted. Raises AddressError where the address has not the protection that it needs.
         """
-        self._limits = RateLimits(limits)
+        self._limits, self._retention = RateLimits(limits), retention
         self.protection = (protection or Protection()).at(address)
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
         self._loop = asyncio.new_event_loop()
@@ -109,6 +113,7 @@ class Service:
             self._launcher = self._make_launcher(self._home)
             undo.append(self._launcher.close)
             self._runner = Runner(self._store, self._home, self._launcher)
+            self._purger = Purger(self._store, self._home, self._runner.follows, lambda: datetime.now(UTC))
             self._readers = Readers()
             undo.append(self._readers.close)
             self._thread.start()
@@ -128,6 +133,7 @@ class Service:
         """
         asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
         self._runner.stop()
+        self._purger.stop()
         self._store.close()
         asyncio.run_coroutine_threadsafe(self._server.stop(STOP_GRACE_S), self._loop).result()
         self._launcher.close()
@@ -138,7 +144,9 @@ class Service:
     async def _serve(self) -> Address:
         self._feed = EventFeed(lambda job_id, after: self._readers.run(self._store.events, job_id, after))
         self._store.listen(self._publish)
-        parts = Parts(self._store, self._runner, self._home, self._feed, self._readers, self._new_id)
+        parts = Parts(
+            self._store, self._runner, self._home, self._feed, self._readers, self._new_id, self._retention
+        )
         self._jobs = JobsFace(parts)
         gate = Gate(
             lambda secret: self._readers.run(self.tokens.find, secret),
@@ -170,6 +178,7 @@ class Service:
             )
         # The jobs that were there stand in line before those that come.
         self._runner.start()
+        self._purger.start()
         await self._server.start()
         return Address(self._wanted.host, port)
 

@@ -1,13 +1,14 @@
-"""What an owner's request makes of a job: cancel, pause, resume, resize, update. Pure; no store, no clock.
+"""What an owner's request makes of a job: cancel, pause, resume, resize, update, delete. Pure; no store, no clock.
 
 The store runs these inside its transactions. What a job with workers is asked for is kept in its row until the
 runner has carried it out, so that nothing that was answered is forgotten by a service that is killed.
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 from gradwire.services import records as r
-from gradwire.services.errors import JobStateError, ResizeLimitError
+from gradwire.services.errors import JobNotFoundError, JobStateError, ResizeLimitError
 from gradwire.services.history import History
 from gradwire.services.launcher import Capacity
 from gradwire.services.states import JobState
@@ -76,6 +77,11 @@ def update(history: History, wanted: r.Update) -> None:
     """Changes options, priority and labels, the last after the end too. What is so already adds nothing. Raises JobStateError."""
     if wanted.options or wanted.priority is not None:
         _check_alive(history.job, "updated")
+    if history.job.delete_time is not None:
+        raise JobStateError(
+            f"job {history.job.id} is deleted and can't be updated: undelete it first",
+            {"job": history.job.id, "state": history.job.state.name, "deleted": "true"},
+        )
     job = history.job
     priority = None if wanted.priority == job.spec.priority else wanted.priority
     labels = {key: value for key, value in wanted.labels.items() if job.spec.labels.get(key) != value}
@@ -89,6 +95,24 @@ def update(history: History, wanted: r.Update) -> None:
         history.set(wanted_options={**job.wanted_options, **options}, options_number=job.options_number + 1)
     if priority is not None or labels or removed or options:
         history.events.append(r.JobUpdated(None, priority, labels, removed, options))
+
+
+def delete(history: History, retention: timedelta) -> None:
+    """Marks a job that has ended as deleted, until `retention` is over. Idempotent. Raises JobStateError."""
+    job = history.job
+    if not job.state.terminal:
+        text = f"job {job.id} is {job.state.name.lower()} and can't be deleted: cancel it, and delete it when it has ended"
+        raise JobStateError(text, {"job": job.id, "state": job.state.name})
+    if job.delete_time is None:
+        history.set(delete_time=history.now, expire_time=history.now + retention)
+
+
+def undelete(history: History) -> None:
+    """Takes a deletion back. Idempotent. Raises JobNotFoundError where its time is over."""
+    job = history.job
+    if job.expire_time is not None and job.expire_time <= history.now:
+        raise JobNotFoundError.of(job.id)
+    history.set(delete_time=None, expire_time=None)
 
 
 def _check_alive(job: r.Job, what: str) -> None:

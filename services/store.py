@@ -4,31 +4,33 @@ Every change goes through one writer thread (writer.py) as one transaction of st
 connections of their own and never wait for the writer. Callers: front end, runner, service.
 """
 
-import base64
 import hashlib
-import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages, schema, steering
 from gradwire.services import records as r
-from gradwire.services.connections import Where, from_us, open_engine, to_us
+from gradwire.services.connections import Where, open_engine, to_us
 from gradwire.services.errors import (
     CursorAheadError,
-    InvalidRequestError,
     JobNotFoundError,
     RequestReusedError,
-    Violation,
 )
+from gradwire.services.etags import check_etag
+from gradwire.services.event_rows import StoredEvent as StoredEvent
+from gradwire.services.event_rows import add_events
 from gradwire.services.history import History, StoredJob, check_path
+from gradwire.services.job_rows import add_labels, row_of, stored_in
 from gradwire.services.launcher import Capacity
+from gradwire.services.listing import pages
+from gradwire.services.listing.pages import Page, Query
 from gradwire.services.migrations import prepare_tables
 from gradwire.services.security import audit
 from gradwire.services.security.callers import LOCAL, Caller, Scope
@@ -36,8 +38,8 @@ from gradwire.services.states import ACTIVE, JobState
 from gradwire.services.writer import Writer
 from gradwire.workers.reports import Report
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
-_ALL_STATES = [int(state) for state in JobState]
 EVENTS_PAGE = 512
 
 
@@ -50,14 +52,6 @@ class StaleLeaseError(StaleAttemptError):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as it lies in the store: its number and gradwire.v1.Event in bytes."""
-
-    number: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """What one committed change did to one job. Listeners get these in order of commit."""
 
@@ -67,20 +61,26 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to be stored. `request_id` may be '' (then a repeat is a second job); `by` will own it."""
+    """A job about to be stored. `request_id` may be '' (then a repeat is a second job); `by` will own it.
+
+    A replay names the job that it repeats and the options that change at its steps.
+    """
 
     id: str
     spec: r.JobSpec
     request_id: str = ""
     by: Caller = LOCAL
+    replay_of: str = ""
+    options_history: tuple[r.OptionsChanged, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some jobs, newest first, and the token of the next page ('' on the last)."""
-
-    jobs: tuple[r.Job, ...]
-    next_token: str
+    def sha256(self, spec_bytes: bytes, code_sha256: str) -> str:
+        """Of what the request asked for, so that its id can't come again with something else."""
+        if self.replay_of:
+            # The spec follows from the job that is repeated, whose labels may have changed since.
+            asked = f"replay {self.replay_of} {self.spec.workers}".encode()
+        else:
+            asked = spec_bytes + code_sha256.encode()
+        return hashlib.sha256(asked).hexdigest()
 
 
 class Store:
@@ -121,7 +121,7 @@ class Store:
         code, code_sha256 = encode_code(new.spec.code)
         spec = replace(new.spec, code=r.Code(new.spec.code.entrypoint))
         spec_bytes = messages.spec_to_message(spec).SerializeToString(deterministic=True)
-        request_sha256 = hashlib.sha256(spec_bytes + code_sha256.encode()).hexdigest()
+        request_sha256 = new.sha256(spec_bytes, code_sha256)
 
         def apply(connection: Connection) -> Change:
             if new.request_id:
@@ -138,49 +138,69 @@ class Store:
                 last_event=1,
                 wanted_workers=spec.workers,
                 owner=new.by.owner,
+                options_history=new.options_history,
+                replay_of=new.replay_of,
             )
             row = {
-                **_row(StoredJob(job, 0, code_sha256)),
+                **row_of(StoredJob(job, 0, code_sha256)),
                 "id": job.id,
                 "spec": spec_bytes,
                 "owner": job.owner,
             }
             row |= {"code_sha256": code_sha256, "create_time_us": to_us(job.create_time)}
+            row |= {"name": spec.name, "device": spec.device, "replay_of": job.replay_of}
             sequence = schema.INSERT_JOB(connection, row).scalar_one()
+            add_labels(connection, sequence, spec.labels)
             if new.request_id:
                 request = {"owner": job.owner, "request_id": new.request_id}
                 schema.INSERT_REQUEST(connection, {**request, "sha256": request_sha256, "job": sequence})
             audit.note(connection, job.create_time, new.by, "SubmitJob", job.id)
             queued = r.StateChanged(JobState.QUEUED, "submitted")
-            return Change(job, _add_events(connection, sequence, 0, [queued], job.create_time))
+            return Change(job, add_events(connection, sequence, 0, [queued], job.create_time))
 
         return self._writer.submit(apply)
 
-    def request_cancel(self, job_id: str, by: Caller | None = None) -> "Future[Change]":
+    def request_cancel(self, job_id: str, by: Caller | None = None, etag: str = "") -> "Future[Change]":
         """See steering.cancel."""
-        return self._change(job_id, steering.cancel, by=by, action="CancelJob")
+        return self._change(job_id, steering.cancel, by=by, action="CancelJob", etag=etag)
 
-    def request_pause(self, job_id: str, by: Caller | None = None) -> "Future[Change]":
+    def request_pause(self, job_id: str, by: Caller | None = None, etag: str = "") -> "Future[Change]":
         """See steering.pause."""
-        return self._change(job_id, steering.pause, by=by, action="PauseJob")
+        return self._change(job_id, steering.pause, by=by, action="PauseJob", etag=etag)
 
-    def request_resume(self, job_id: str, by: Caller | None = None) -> "Future[Change]":
+    def request_resume(self, job_id: str, by: Caller | None = None, etag: str = "") -> "Future[Change]":
         """See steering.resume."""
-        return self._change(job_id, steering.resume, by=by, action="ResumeJob")
+        return self._change(job_id, steering.resume, by=by, action="ResumeJob", etag=etag)
 
     def request_resize(
-        self, job_id: str, workers: int, capacity: Capacity, by: Caller | None = None
+        self, job_id: str, workers: int, capacity: Capacity, by: Caller | None = None, etag: str = ""
     ) -> "Future[Change]":
         """See steering.resize."""
-        return self._change(
-            job_id, lambda history: steering.resize(history, workers, capacity), by=by, action="ResizeJob"
-        )
 
-    def request_update(self, job_id: str, wanted: r.Update, by: Caller | None = None) -> "Future[Change]":
+        def resize(history: History) -> None:
+            steering.resize(history, workers, capacity)
+
+        return self._change(job_id, resize, by=by, action="ResizeJob", etag=etag)
+
+    def request_update(
+        self, job_id: str, wanted: r.Update, by: Caller | None = None, etag: str = ""
+    ) -> "Future[Change]":
         """See steering.update."""
         return self._change(
-            job_id, lambda history: steering.update(history, wanted), by=by, action="UpdateJob"
+            job_id, lambda history: steering.update(history, wanted), by=by, action="UpdateJob", etag=etag
         )
+
+    def request_delete(
+        self, job_id: str, retention: timedelta, by: Caller | None = None, etag: str = ""
+    ) -> "Future[Change]":
+        """See steering.delete."""
+        return self._change(
+            job_id, lambda history: steering.delete(history, retention), by=by, action="DeleteJob", etag=etag
+        )
+
+    def request_undelete(self, job_id: str, by: Caller | None = None) -> "Future[Change]":
+        """See steering.undelete."""
+        return self._change(job_id, steering.undelete, by=by, action="UndeleteJob")
 
     def begin_attempt(self, job_id: str, reason: str, workers: int) -> "Future[Change]":
         """Gives a waiting or recovering job its next attempt, with at most `workers`; see History.begin_attempt."""
@@ -228,9 +248,11 @@ class Store:
         attempt: int | None = None,
         by: Caller | None = None,
         action: str = "",
+        etag: str = "",
     ) -> "Future[Change]":
         def apply(connection: Connection) -> Change:
             before = _find(connection, job_id, by)
+            check_etag(before.job, etag)
             if attempt is not None and before.job.attempt != attempt:
                 raise StaleAttemptError(f"job {job_id}: attempt {attempt} is not {before.job.attempt}")
             now = self._now()
@@ -238,7 +260,7 @@ class Store:
             change(history)
             check_path(job_id, before.job.state, history)
             after = history.stored
-            added = _add_events(connection, after.sequence, after.job.last_event, history.events, now)
+            added = add_events(connection, after.sequence, after.job.last_event, history.events, now)
             if added:
                 after = replace(after, job=replace(after.job, last_event=added[-1].number))
             if after != before:
@@ -248,16 +270,23 @@ class Store:
             if after.job.spec is not before.job.spec:
                 spec = messages.spec_to_message(after.job.spec).SerializeToString(deterministic=True)
                 schema.UPDATE_SPEC(connection, {"which": after.sequence, "spec": spec})
+                if after.job.spec.labels != before.job.spec.labels:
+                    schema.DELETE_LABELS(connection, {"job_sequence": after.sequence})
+                    add_labels(connection, after.sequence, after.job.spec.labels)
             if by is not None and after != before:
                 audit.note(connection, now, by, action, job_id)
             return Change(after.job, added)
 
         return self._writer.submit(apply)
 
+    def write(self, apply: Callable[[Connection], T]) -> "Future[T]":
+        """Any other change, in the writer's transaction; listeners hear nothing of it."""
+        return self._writer.submit(apply)
+
     def _update(self, connection: Connection, before: StoredJob, after: StoredJob) -> None:
         known = {"which": before.sequence, "fence": self._fence}
         known |= {"state_before": int(before.job.state), "last_event_before": before.job.last_event}
-        if schema.UPDATE_JOB(connection, {**_row(after), **known}).rowcount != 1:
+        if schema.UPDATE_JOB(connection, {**row_of(after), **known}).rowcount != 1:
             self._check_lease(connection)
             raise RuntimeError(
                 f"job {before.job.id} was changed by something that does not wait for its turn"
@@ -267,7 +296,8 @@ class Store:
         if self._fence and schema.SELECT_HOLDS_LEASE(connection, {"fence": self._fence}).first() is None:
             raise StaleLeaseError(f"lease {self._fence} of the scheduler is another front end's now")
 
-    def _tell(self, changes: list[Any]) -> None:
+    def _tell(self, done: list[Any]) -> None:
+        changes = [each for each in done if isinstance(each, Change)]
         for listener in self._listeners:
             try:
                 listener(changes)
@@ -288,32 +318,28 @@ class Store:
             row = schema.SELECT_CODE(connection, {"sha256": stored.code_sha256}).one()
         return messages.code_from_message(pb.Code.FromString(row[0]))
 
-    def page(self, size: int, token: str, states: Sequence[JobState], by: Caller | None = None) -> Page:
-        """At most `size` jobs in one of `states` (none means all), newest first; stable while jobs are added."""
-        wanted = sorted({int(state) for state in states})
-        before = _read_token(token, wanted) if token else 2**62
-        values = {"before": before, "states": wanted or _ALL_STATES, "size": size + 1}
-        statement = schema.SELECT_PAGE
-        if by is not None and by.scope != Scope.ADMIN:
-            statement, values = schema.SELECT_PAGE_OF_OWNER, {**values, "owner": by.owner}
+    def page(self, query: Query, by: Caller | None = None) -> Page:
+        """Some jobs, newest first; stable while jobs are added. Raises InvalidRequestError for a token of another query."""
+        owner = None if by is None or by.scope == Scope.ADMIN else by.owner
+        statement = pages.statement(query, owner)
         with self.engine.connect() as connection:
-            rows = connection.execute(statement, values).all()
-        found = [_stored(row) for row in rows[:size]]
-        more = len(rows) > size
-        return Page(tuple(s.job for s in found), _write_token(found[-1].sequence, wanted) if more else "")
+            rows = connection.execute(statement).all()
+        found = tuple(stored_in(row) for row in rows[: query.size])
+        more = len(rows) > query.size
+        return Page(tuple(s.job for s in found), pages.token_after(found[-1].sequence, query) if more else "")
 
     def unfinished(self) -> list[r.Job]:
         """Jobs that wait or have workers, in order of submission."""
         states = [int(state) for state in (JobState.QUEUED, *ACTIVE)]
         with self.engine.connect() as connection:
             rows = connection.execute(schema.SELECT_UNFINISHED, {"states": states}).all()
-        return [_stored(row).job for row in rows]
+        return [stored_in(row).job for row in rows]
 
     def check_visible(self, job_id: str, by: Caller) -> None:
         """Raises JobNotFoundError where the job does not exist for this caller."""
         with self.engine.connect() as connection:
             row = schema.SELECT_SEQUENCE(connection, {"job_id": job_id}).first()
-        if row is None or not by.sees(row.owner):
+        if row is None or row.expire_time_us == schema.PURGING or not by.sees(row.owner):
             raise JobNotFoundError.of(job_id)
 
     def events(self, job_id: str, after: int, size: int = EVENTS_PAGE) -> tuple[list[StoredEvent], bool]:
@@ -324,7 +350,7 @@ class Store:
         with self.engine.connect() as connection:
             # One row says where the job stands before its events are read: it may move on meanwhile, never back.
             row = schema.SELECT_SEQUENCE(connection, {"job_id": job_id}).first()
-            if row is None:
+            if row is None or row.expire_time_us == schema.PURGING:
                 raise JobNotFoundError.of(job_id)
             if after > row.last_event:
                 raise CursorAheadError(
@@ -353,130 +379,11 @@ def _earlier(connection: Connection, owner: str, request_id: str, request_sha256
             f"request_id {request_id} was used before, for job {row.id} with another spec: use a new one for a new job",
             {"request_id": request_id, "job": row.id},
         )
-    return _stored(row).job
+    return stored_in(row).job
 
 
 def _find(connection: Connection, job_id: str, by: Caller | None = None) -> StoredJob:
     row = schema.SELECT_JOB(connection, {"job_id": job_id}).first()
-    if row is None or (by is not None and not by.sees(row.owner)):
+    if row is None or row.expire_time_us == schema.PURGING or (by is not None and not by.sees(row.owner)):
         raise JobNotFoundError.of(job_id)
-    return _stored(row)
-
-
-def _add_events(
-    connection: Connection, sequence: int, last: int, kinds: Iterable[r.EventKind], now: datetime
-) -> tuple[StoredEvent, ...]:
-    added = tuple(
-        StoredEvent(number, messages.event_to_message(r.Event(number, now, kind)).SerializeToString())
-        for number, kind in enumerate(kinds, start=last + 1)
-    )
-    if added:
-        rows = [{"job": sequence, "number": each.number, "body": each.body} for each in added]
-        schema.INSERT_EVENTS(connection, rows)
-    return added
-
-
-def _row(stored: StoredJob) -> dict[str, object]:
-    job = stored.job
-    return {
-        "state": int(job.state),
-        "priority": job.spec.priority,
-        "start_time_us": None if job.start_time is None else to_us(job.start_time),
-        "end_time_us": None if job.end_time is None else to_us(job.end_time),
-        "workers": job.workers,
-        "step": job.step,
-        "total_steps": job.total_steps,
-        "epochs": job.epochs,
-        "evaluated_step": stored.evaluated_step,
-        "checkpoint_step": stored.checkpoint_step,
-        "last_event": job.last_event,
-        "metrics": _write_metrics(job.metrics),
-        "evaluation_metrics": _write_metrics(job.evaluation_metrics),
-        "parameters_sha256": job.parameters_sha256,
-        "error": None if job.error is None else messages.error_to_message(job.error).SerializeToString(),
-        "checkpoint": job.checkpoint,
-        "attempt": job.attempt,
-        "losses": stored.losses,
-        "incarnation": stored.incarnation,
-        "report": stored.report,
-        "first_step_seconds": job.first_step_seconds,
-        "cancel_requested": job.cancel_requested,
-        "pause_requested": job.pause_requested,
-        "wanted_workers": job.wanted_workers,
-        "options_history": json.dumps(
-            [[each.step, dict(each.options), each.order] for each in job.options_history]
-        ),
-        "wanted_options": json.dumps(dict(job.wanted_options)),
-        "options_number": job.options_number,
-        "chain": job.chain,
-    }
-
-
-def _stored(row: Row[Any]) -> StoredJob:
-    spec = messages.spec_from_message(pb.JobSpec.FromString(row.spec))
-    error = None if row.error is None else messages.error_from_message(pb.JobError.FromString(row.error))
-    job = r.Job(
-        id=row.id,
-        spec=spec,
-        state=JobState(row.state),
-        create_time=from_us(row.create_time_us),
-        start_time=None if row.start_time_us is None else from_us(row.start_time_us),
-        end_time=None if row.end_time_us is None else from_us(row.end_time_us),
-        workers=row.workers,
-        step=row.step,
-        total_steps=row.total_steps,
-        epochs=row.epochs,
-        last_event=row.last_event,
-        metrics=json.loads(row.metrics),
-        evaluation_metrics=json.loads(row.evaluation_metrics),
-        parameters_sha256=row.parameters_sha256,
-        error=error,
-        checkpoint=row.checkpoint,
-        attempt=row.attempt,
-        first_step_seconds=row.first_step_seconds,
-        cancel_requested=bool(row.cancel_requested),
-        pause_requested=bool(row.pause_requested),
-        wanted_workers=row.wanted_workers,
-        options_history=tuple(r.OptionsChanged(*each) for each in json.loads(row.options_history)),
-        wanted_options=json.loads(row.wanted_options),
-        options_number=row.options_number,
-        chain=row.chain,
-        owner=row.owner,
-    )
-    return StoredJob(
-        job=job,
-        sequence=row.sequence,
-        code_sha256=row.code_sha256,
-        evaluated_step=row.evaluated_step,
-        checkpoint_step=row.checkpoint_step,
-        losses=row.losses,
-        incarnation=row.incarnation,
-        report=row.report,
-    )
-
-
-def _write_metrics(metrics: Mapping[str, float]) -> str:
-    # Python's own NaN and Infinity are kept as such: nobody else reads this column.
-    return json.dumps(dict(metrics))
-
-
-def _write_token(sequence: int, states: Sequence[int]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([sequence, list(states)]).encode()).decode().rstrip("=")
-
-
-def _read_token(token: str, states: Sequence[int]) -> int:
-    try:
-        sequence, stored_states = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        if isinstance(sequence, int) and stored_states == list(states):
-            return sequence
-    except (ValueError, TypeError):
-        pass
-    raise InvalidRequestError(
-        [
-            Violation(
-                "page_token",
-                "not a token of a list with these states: repeat the request with the same states, "
-                "or leave page_token out to begin anew",
-            )
-        ]
-    )
+    return stored_in(row)

@@ -823,20 +823,28 @@ class LogLine(google.protobuf.message.Message):
     RANK_FIELD_NUMBER: builtins.int
     STREAM_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    RAW_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
     rank: builtins.int
     """Rank of the worker."""
     stream: builtins.str
     """"stdout" or "stderr"."""
     text: builtins.str
-    """The line, without its end."""
+    """The line, without its end; what is no UTF-8 is replaced."""
+    raw: builtins.bytes
+    """The bytes that were written, where they are not just the text and a newline; ReadLogs streams them."""
+    offset: builtins.int
+    """Bytes of this worker's stream before it."""
     def __init__(
         self,
         *,
         rank: builtins.int = ...,
         stream: builtins.str = ...,
         text: builtins.str = ...,
+        raw: builtins.bytes = ...,
+        offset: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["rank", b"rank", "stream", b"stream", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["offset", b"offset", "rank", b"rank", "raw", b"raw", "stream", b"stream", "text", b"text"]) -> None: ...
 
 global___LogLine = LogLine
 
@@ -1204,7 +1212,9 @@ class ListJobsRequest(google.protobuf.message.Message):
     filter: builtins.str
     """Only jobs for which this holds, in the language of AIP-160: `state = RUNNING AND labels.team = "vision"`. Fields:
     id, name, owner, state, device, priority, workers, step, create_time, end_time, labels.KEY. Operators: =, !=, <, <=, >, >=,
-    : (has), AND, OR, NOT, - and parentheses.
+    : (has), AND, OR (which binds closer than AND), NOT, - and parentheses. Texts know =, != and : (contains); `labels:KEY` and
+    `labels.KEY:*` ask for a label of any value, `end_time:*` for a time that is set. Times are RFC 3339. What is not set is
+    equal to nothing, and neither before nor after anything.
     """
     show_deleted: builtins.bool
     """Also deleted jobs."""
@@ -1878,12 +1888,15 @@ class QueryMetricsRequest(google.protobuf.message.Message):
     last_step: builtins.int
     """Last step wanted; 0 means the newest."""
     max_points: builtins.int
-    """At most so many points of each series; 0 means 1000, above 10000 means 10000."""
+    """At most so many points of each series; 0 means 1000, above 10000 means 10000. With more steps than that each point is
+    of 2, 4, 8, … steps next to each other: those of one block of that length, counted from step 1, so that points stay as they
+    are while a job goes on. With very many series it may be fewer points.
+    """
     evaluation: builtins.bool
     """Those over the held-out data instead of those of training."""
     @property
     def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Names of metrics; empty means all."""
+        """Names of metrics; empty means all. One that the job has not told of is answered without points."""
 
     def __init__(
         self,
@@ -1914,11 +1927,11 @@ class MetricPoint(google.protobuf.message.Message):
     step: builtins.int
     """The last step in it."""
     mean: builtins.float
-    """Mean over its steps."""
+    """Mean over its steps; NaN where one of them is, or where infinities of both signs are."""
     min: builtins.float
-    """Smallest value."""
+    """Smallest value; NaN is left out, and said where there is nothing else."""
     max: builtins.float
-    """Largest value."""
+    """Largest value; likewise."""
     count: builtins.int
     """Steps in it."""
     @property

@@ -86,9 +86,19 @@ class AsyncClient:
         """A job by its id; whether it exists is seen when it is asked for something."""
         return AsyncRemoteJob(self, job_id)
 
-    async def jobs(self, states: Sequence[JobState] = (), limit: int | None = None) -> AsyncIterator[r.Job]:
-        """Jobs in one of `states` (none means all), newest first, fetched page by page."""
-        pages = JobPages(states, limit)
+    async def jobs(
+        self,
+        states: Sequence[JobState] = (),
+        limit: int | None = None,
+        *,
+        filter: str = "",
+        show_deleted: bool = False,
+    ) -> AsyncIterator[r.Job]:
+        """Jobs in one of `states` (none means all) and as `filter` says, newest first, fetched page by page.
+
+        `filter`: in the language of AIP-160, see docs/grpc.md. Raises InvalidRequestError.
+        """
+        pages = JobPages(states, limit, filter, show_deleted)
         while pages.more:
             for job in await self._call(pages.call()):
                 yield job
@@ -171,21 +181,29 @@ class AsyncRemoteJob:
         """The program it was submitted with."""
         return await self._client._call(calls.get_code(self.id))
 
-    async def cancel(self) -> r.Job:
+    async def cancel(self, *, etag: str = "") -> r.Job:
         """Asks it to stop, and returns it as it stands; one that has ended is left as it is."""
-        return await self._client._call(calls.cancel(self.id))
+        return await self._client._call(calls.cancel(self.id, etag))
 
-    async def pause(self) -> r.Job:
+    async def pause(self, *, etag: str = "") -> r.Job:
         """Asks it to write a checkpoint and give its workers back, and returns it as it stands. Raises JobStateError."""
-        return await self._client._call(calls.pause(self.id))
+        return await self._client._call(calls.pause(self.id, etag))
 
-    async def resume(self) -> r.Job:
+    async def resume(self, *, etag: str = "") -> r.Job:
         """Queues it again where it is paused, and returns it as it stands. Raises JobStateError."""
-        return await self._client._call(calls.resume(self.id))
+        return await self._client._call(calls.resume(self.id, etag))
 
-    async def resize(self, workers: int) -> r.Job:
+    async def resize(self, workers: int, *, etag: str = "") -> r.Job:
         """Says how many workers it is to have, and returns it as it stands. Raises JobStateError, ResizeLimitError."""
-        return await self._client._call(calls.resize(self.id, workers))
+        return await self._client._call(calls.resize(self.id, workers, etag))
+
+    async def delete(self, *, etag: str = "") -> r.Job:
+        """Marks it, where it has ended, as deleted: what is left of it goes at its expire_time. Raises JobStateError."""
+        return await self._client._call(calls.delete(self.id, etag))
+
+    async def undelete(self) -> r.Job:
+        """Takes a deletion back, until its expire_time. Raises JobNotFoundError."""
+        return await self._client._call(calls.undelete(self.id))
 
     async def update(
         self,
@@ -194,12 +212,14 @@ class AsyncRemoteJob:
         priority: int | None = None,
         labels: Mapping[str, str] | None = None,
         remove_labels: Sequence[str] = (),
+        etag: str = "",
     ) -> r.Job:
         """Changes what is given, and returns the job as it stands. The learning rate holds from the next step boundary on.
 
-        Raises JobStateError, InvalidRequestError.
+        `etag`, here and elsewhere: that of the job as it was read; EtagError where it was changed since. Raises JobStateError,
+        InvalidRequestError.
         """
-        return await self._client._call(calls.update(self.id, lr, priority, labels, remove_labels))
+        return await self._client._call(calls.update(self.id, lr, priority, labels, remove_labels, etag))
 
     async def watch(
         self,

@@ -63,24 +63,35 @@ def get_code(job_id: str) -> Call[r.Code]:
     return Call("jobs", "GetJob", request, lambda answer: messages.code_from_message(answer.job.spec.code))
 
 
-def cancel(job_id: str) -> Call[r.Job]:
+def cancel(job_id: str, etag: str) -> Call[r.Job]:
     """Asks a job to stop."""
-    return Call("jobs", "CancelJob", pb.CancelJobRequest(job_id=job_id), _job)
+    return Call("jobs", "CancelJob", pb.CancelJobRequest(job_id=job_id, etag=etag), _job, not etag)
 
 
-def pause(job_id: str) -> Call[r.Job]:
+def pause(job_id: str, etag: str) -> Call[r.Job]:
     """Asks a job to pause."""
-    return Call("jobs", "PauseJob", pb.PauseJobRequest(job_id=job_id), _job)
+    return Call("jobs", "PauseJob", pb.PauseJobRequest(job_id=job_id, etag=etag), _job, not etag)
 
 
-def resume(job_id: str) -> Call[r.Job]:
+def resume(job_id: str, etag: str) -> Call[r.Job]:
     """Queues a paused job again."""
-    return Call("jobs", "ResumeJob", pb.ResumeJobRequest(job_id=job_id), _job)
+    return Call("jobs", "ResumeJob", pb.ResumeJobRequest(job_id=job_id, etag=etag), _job, not etag)
 
 
-def resize(job_id: str, workers: int) -> Call[r.Job]:
+def resize(job_id: str, workers: int, etag: str) -> Call[r.Job]:
     """Says how many workers a job is to have."""
-    return Call("jobs", "ResizeJob", pb.ResizeJobRequest(job_id=job_id, workers=workers), _job)
+    request = pb.ResizeJobRequest(job_id=job_id, workers=workers, etag=etag)
+    return Call("jobs", "ResizeJob", request, _job, not etag)
+
+
+def delete(job_id: str, etag: str) -> Call[r.Job]:
+    """Marks a job that has ended as deleted."""
+    return Call("jobs", "DeleteJob", pb.DeleteJobRequest(job_id=job_id, etag=etag), _job, not etag)
+
+
+def undelete(job_id: str) -> Call[r.Job]:
+    """Takes a deletion back."""
+    return Call("jobs", "UndeleteJob", pb.UndeleteJobRequest(job_id=job_id), _job)
 
 
 def update(
@@ -89,11 +100,12 @@ def update(
     priority: int | None,
     labels: Mapping[str, str] | None,
     remove_labels: Sequence[str],
+    etag: str,
 ) -> Call[r.Job]:
     """Changes what is given."""
     options = {} if lr is None else {"lr": lr}
     wanted = r.Update(options, priority, dict(labels or {}), tuple(remove_labels))
-    return Call("jobs", "UpdateJob", messages.update_to_message(job_id, wanted), _job)
+    return Call("jobs", "UpdateJob", messages.update_to_message(job_id, wanted, etag), _job, not etag)
 
 
 def list_checkpoints(job_id: str) -> Call[list[r.Checkpoint]]:
@@ -115,15 +127,22 @@ def read_blob(job_id: str, sha256: str, offset: int) -> blobs_pb2.ReadBlobReques
 class JobPages:
     """A list of jobs, page by page: `call` asks for the next one while there is `more`."""
 
-    def __init__(self, states: Sequence[JobState], limit: int | None) -> None:
-        self._states = [messages.state_to_message(state) for state in states]
+    def __init__(
+        self, states: Sequence[JobState], limit: int | None, filter: str, show_deleted: bool
+    ) -> None:
+        self._asked = pb.ListJobsRequest(
+            states=[messages.state_to_message(state) for state in states],
+            filter=filter,
+            show_deleted=show_deleted,
+        )
         self._token, self._left = "", limit
         self.more = limit is None or limit > 0
 
     def call(self) -> Call[list[r.Job]]:
         """The next page."""
         size = PAGE_SIZE if self._left is None else min(self._left, PAGE_SIZE)
-        request = pb.ListJobsRequest(page_size=size, page_token=self._token, states=self._states)
+        request = pb.ListJobsRequest(page_size=size, page_token=self._token)
+        request.MergeFrom(self._asked)
         return Call("jobs", "ListJobs", request, self._read)
 
     def _read(self, answer: pb.ListJobsResponse) -> list[r.Job]:

@@ -90,9 +90,19 @@ class Client:
         """A job by its id; whether it exists is seen when it is asked for something."""
         return RemoteJob(self, job_id)
 
-    def jobs(self, states: Sequence[JobState] = (), limit: int | None = None) -> Iterator[r.Job]:
-        """Jobs in one of `states` (none means all), newest first, fetched page by page."""
-        pages = JobPages(states, limit)
+    def jobs(
+        self,
+        states: Sequence[JobState] = (),
+        limit: int | None = None,
+        *,
+        filter: str = "",
+        show_deleted: bool = False,
+    ) -> Iterator[r.Job]:
+        """Jobs in one of `states` (none means all) and as `filter` says, newest first, fetched page by page.
+
+        `filter`: in the language of AIP-160, see docs/grpc.md. Raises InvalidRequestError.
+        """
+        pages = JobPages(states, limit, filter, show_deleted)
         while pages.more:
             yield from self._call(pages.call())
 
@@ -160,21 +170,29 @@ class RemoteJob:
         """The program it was submitted with."""
         return self._client._call(calls.get_code(self.id))
 
-    def cancel(self) -> r.Job:
+    def cancel(self, *, etag: str = "") -> r.Job:
         """Asks it to stop, and returns it as it stands; one that has ended is left as it is."""
-        return self._client._call(calls.cancel(self.id))
+        return self._client._call(calls.cancel(self.id, etag))
 
-    def pause(self) -> r.Job:
+    def pause(self, *, etag: str = "") -> r.Job:
         """Asks it to write a checkpoint and give its workers back, and returns it as it stands. Raises JobStateError."""
-        return self._client._call(calls.pause(self.id))
+        return self._client._call(calls.pause(self.id, etag))
 
-    def resume(self) -> r.Job:
+    def resume(self, *, etag: str = "") -> r.Job:
         """Queues it again where it is paused, and returns it as it stands. Raises JobStateError."""
-        return self._client._call(calls.resume(self.id))
+        return self._client._call(calls.resume(self.id, etag))
 
-    def resize(self, workers: int) -> r.Job:
+    def resize(self, workers: int, *, etag: str = "") -> r.Job:
         """Says how many workers it is to have, and returns it as it stands. Raises JobStateError, ResizeLimitError."""
-        return self._client._call(calls.resize(self.id, workers))
+        return self._client._call(calls.resize(self.id, workers, etag))
+
+    def delete(self, *, etag: str = "") -> r.Job:
+        """Marks it, where it has ended, as deleted: what is left of it goes at its expire_time. Raises JobStateError."""
+        return self._client._call(calls.delete(self.id, etag))
+
+    def undelete(self) -> r.Job:
+        """Takes a deletion back, until its expire_time. Raises JobNotFoundError."""
+        return self._client._call(calls.undelete(self.id))
 
     def update(
         self,
@@ -183,12 +201,14 @@ class RemoteJob:
         priority: int | None = None,
         labels: Mapping[str, str] | None = None,
         remove_labels: Sequence[str] = (),
+        etag: str = "",
     ) -> r.Job:
         """Changes what is given, and returns the job as it stands. The learning rate holds from the next step boundary on.
 
-        Raises JobStateError, InvalidRequestError.
+        `etag`, here and elsewhere: that of the job as it was read; EtagError where it was changed since. Raises JobStateError,
+        InvalidRequestError.
         """
-        return self._client._call(calls.update(self.id, lr, priority, labels, remove_labels))
+        return self._client._call(calls.update(self.id, lr, priority, labels, remove_labels, etag))
 
     def watch(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages
@@ -16,7 +17,7 @@ from gradwire.services.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of the service that its faces call. `new_id` names new jobs."""
+    """The parts of the service that its faces call. `new_id` names new jobs; `retention` is how long deleted ones stay."""
 
     store: Store
     runner: Runner
@@ -24,6 +25,7 @@ class Parts:
     feed: EventFeed
     readers: Readers
     new_id: Callable[[r.JobSpec], str]
+    retention: timedelta
 
 
 class Family:
@@ -32,6 +34,7 @@ class Family:
     def __init__(self, parts: Parts) -> None:
         self._store, self._runner, self._home = parts.store, parts.runner, parts.home
         self._feed, self._readers, self._new_id = parts.feed, parts.readers, parts.new_id
+        self._retention = parts.retention
         self._draining = False
 
     def drain(self) -> None:

@@ -6,6 +6,8 @@ from gradwire.services.checkpoints import list_checkpoints
 from gradwire.services.errors import InvalidRequestError, Violation
 from gradwire.services.faces.calls import Context, caller, unary
 from gradwire.services.faces.family import Family
+from gradwire.services.listing.language import parse
+from gradwire.services.listing.pages import Query
 from gradwire.services.states import JobState
 
 PAGE_SIZE = 50
@@ -26,17 +28,27 @@ class Reading(Family):
 
     @unary
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
+        wrong = []
         if request.page_size < 0:
-            raise InvalidRequestError(
-                [Violation("page_size", f"expected 0 or more, not {request.page_size}")]
-            )
+            wrong.append(Violation("page_size", f"expected 0 or more, not {request.page_size}"))
         known = {int(state) for state in JobState}
         unknown = [int(state) for state in request.states if state not in known]
         if unknown:
-            raise InvalidRequestError([Violation("states", f"{unknown[0]} is no state of a job")])
-        size = min(request.page_size or PAGE_SIZE, PAGE_LIMIT)
-        states = [JobState(state) for state in request.states]
-        page = await self._readers.run(self._store.page, size, request.page_token, states, caller(context))
+            wrong.append(Violation("states", f"{unknown[0]} is no state of a job"))
+        try:
+            parse(request.filter)
+        except InvalidRequestError as error:
+            wrong += error.violations
+        if wrong:
+            raise InvalidRequestError(wrong)
+        query = Query(
+            min(request.page_size or PAGE_SIZE, PAGE_LIMIT),
+            request.page_token,
+            tuple(JobState(state) for state in request.states),
+            request.filter,
+            request.show_deleted,
+        )
+        page = await self._readers.run(self._store.page, query, caller(context))
         return pb.ListJobsResponse(
             jobs=[self._render(job) for job in page.jobs], next_page_token=page.next_token
         )

@@ -17,6 +17,7 @@ from gradwire.services import records as r
 from gradwire.services.connections import transaction
 from gradwire.services.errors import RequestReusedError
 from gradwire.services.launcher import Capacity
+from gradwire.services.listing.pages import Query
 from gradwire.services.security.callers import Caller, Scope
 from gradwire.services.states import JobState
 from gradwire.services.store import NewJob, Store, encode_code
@@ -90,7 +91,7 @@ def test_jobs_of_version_1_are_there_with_what_they_had_and_can_be_steered(tmp_p
     assert again.get("job-1").pause_requested
     second = again.get("job-2")
     assert (second.wanted_workers, second.wanted_options, second.spec.priority) == (5, {"lr": 0.5}, 4)
-    assert [job.id for job in again.page(9, "", []).jobs] == ["new", "job-3", "job-2", "job-1"]
+    assert [job.id for job in again.page(Query(9)).jobs] == ["new", "job-3", "job-2", "job-1"]
     again.close()
 
 
@@ -162,7 +163,7 @@ def test_a_migrated_store_on_postgresql_has_the_tables_of_a_new_one(
     assert (job.state, job.owner, job.wanted_workers, job.last_event) == (JobState.QUEUED, "ann", 2, 1)
     store.begin_attempt("old", "room", 2).result()
     store.submit(NewJob("new", spec())).result()
-    assert [each.id for each in store.page(9, "", []).jobs] == ["new", "old"]
+    assert [each.id for each in store.page(Query(9)).jobs] == ["new", "old"]
     store.close()
     assert tables_of(old) == tables_of(database)
 

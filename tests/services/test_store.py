@@ -17,6 +17,7 @@ from gradwire.services.errors import (
     JobNotFoundError,
     RequestReusedError,
 )
+from gradwire.services.listing.pages import Query
 from gradwire.services.states import IllegalMoveError, JobState
 from gradwire.services.store import Change, NewJob, StaleAttemptError, Store
 from gradwire.workers import reports as w
@@ -61,30 +62,30 @@ def test_a_request_id_names_one_job_however_many_race(store: Store) -> None:
         thread.join()
     assert len({answer.job.id for answer in answers}) == 1
     assert sum(bool(answer.events) for answer in answers) == 1
-    assert len(store.page(50, "", []).jobs) == 1
+    assert len(store.page(Query(50)).jobs) == 1
 
 
 def test_a_request_id_with_another_spec_is_refused(store: Store) -> None:
     store.submit(NewJob("a", spec(lr="1"), "request")).result()
     with pytest.raises(RequestReusedError, match="for job a with another spec"):
         store.submit(NewJob("b", spec(lr="2"), "request")).result()
-    assert [job.id for job in store.page(50, "", []).jobs] == ["a"]
+    assert [job.id for job in store.page(Query(50)).jobs] == ["a"]
 
 
 def test_a_change_that_fails_undoes_itself_and_not_its_neighbours(store: Store) -> None:
     futures = [store.submit(NewJob("same" if k % 3 == 0 else f"j{k}", spec())) for k in range(12)]
     failed = [k for k, future in enumerate(futures) if future.exception() is not None]
     assert failed == [3, 6, 9]
-    assert len(store.page(50, "", []).jobs) == 9
+    assert len(store.page(Query(50)).jobs) == 9
 
 
 def test_pages_do_not_move_while_jobs_are_added(store: Store) -> None:
     for k in range(7):
         store.submit(NewJob(f"j{k}", spec())).result()
-    first = store.page(3, "", [])
+    first = store.page(Query(3))
     store.submit(NewJob("new", spec())).result()
-    second = store.page(3, first.next_token, [])
-    third = store.page(3, second.next_token, [])
+    second = store.page(Query(3, first.next_token))
+    third = store.page(Query(3, second.next_token))
     assert [job.id for page in (first, second, third) for job in page.jobs] == [
         f"j{k}" for k in range(6, -1, -1)
     ]
@@ -94,15 +95,15 @@ def test_pages_do_not_move_while_jobs_are_added(store: Store) -> None:
 @pytest.mark.parametrize("token", ["x", "W10", "é", "W251bGwsIFtdXQ"])
 def test_a_page_token_that_is_none_is_refused(store: Store, token: str) -> None:
     with pytest.raises(InvalidRequestError, match="page_token"):
-        store.page(3, token, [])
+        store.page(Query(3, token))
 
 
 def test_a_page_token_of_other_states_is_refused(store: Store) -> None:
     for k in range(3):
         store.submit(NewJob(f"j{k}", spec())).result()
-    token = store.page(1, "", [JobState.QUEUED]).next_token
+    token = store.page(Query(1, "", (JobState.QUEUED,))).next_token
     with pytest.raises(InvalidRequestError):
-        store.page(1, token, [JobState.FAILED])
+        store.page(Query(1, token, (JobState.FAILED,)))
 
 
 def test_cancelling_is_idempotent_and_ends_a_waiting_job_at_once(store: Store) -> None:

@@ -24,7 +24,7 @@ from gradwire.services.states import JobState
 
 # Not served yet: each is answered UNIMPLEMENTED. This set only shrinks.
 PENDING = {
-    *("DeleteJob", "UndeleteJob", "ExplainJob", "QueryMetrics", "ReadLogs", "ReplayJob", "VerifyJob"),
+    *("ExplainJob", "QueryMetrics", "ReadLogs", "ReplayJob", "VerifyJob"),
     *("UploadBlob", "GetBlob", "ListBlobs", "DeleteBlob"),
 }
 
