@@ -6,6 +6,7 @@ A **place** is a bundle of a placement group. It outlives the member in it: who 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +106,10 @@ class RayCrew:
         """See crew.Crew."""
         return self._hosts.get(member, "")
 
+    def pid(self, member: int) -> int:
+        """The process of a member, on its host. Raises MemberLostError."""
+        return int(self._answer(member, self._actors[member].__ray_call__.remote(_pid), CALL_S))
+
     def prepare(self, members: Sequence[int], generation: int) -> list[Any]:
         """See crew.Crew."""
         calls = [(m, self._actors[m].prepare.remote(generation), self._host_of(m)) for m in members]
@@ -202,6 +207,10 @@ class RayCrew:
         for member in list(self._actors):
             self.dismiss(member)
         self.release()
+
+
+def _pid(_actor: object) -> int:
+    return os.getpid()
 
 
 def _in_short(error: BaseException) -> str:
