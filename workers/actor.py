@@ -6,7 +6,9 @@ for Ray.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import threading
 import time
 from collections import deque
@@ -19,7 +21,8 @@ from gradwire.workers.allocator import keep_freed_memory
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import Member, MemberEnded, MemberSpec, Progress
 from gradwire.workers.output import OutputCapture
-from gradwire.workers.reports import LogLine, Report, StepFinished
+from gradwire.workers.process_limits import WATCH_S, Watch, apply
+from gradwire.workers.reports import Failed, LogLine, Report, StepFinished
 from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.step import OwnerFactory
 
@@ -52,6 +55,10 @@ class MemberActor:
         self._member = Member(spec, member, self._tell, make_owner, lambda: HostListener(address))
         os.chdir(spec.directory or ".")
         capture = OutputCapture(lambda stream, text: self._tell(LogLine(member, stream, text)))
+        before = os.getpgrp()
+        if spec.limits.processes and before != os.getpid():
+            os.setpgid(0, 0)
+        watch = Watch(os.getpid(), spec.limits, apply(spec.limits))
 
         def life() -> None:
             capture.start()
@@ -63,7 +70,20 @@ class MemberActor:
                 self._ended = ended
                 self._changed.notify_all()
 
+        def look() -> None:
+            while not (told := watch.look()):
+                time.sleep(WATCH_S)
+            if spec.limits.processes and before != os.getpid():
+                # Out of the group of what user code started, to end all of that at once.
+                os.setpgid(0, before)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(os.getpid(), signal.SIGKILL)
+            self._tell(Failed("PROCESS_LIMIT", told, ""))
+            self._member.stop("it used more than it may")
+
         threading.Thread(target=life, name=f"member-{member}", daemon=True).start()
+        if watch.needed:
+            threading.Thread(target=look, name="limits", daemon=True).start()
 
     def host(self) -> str:
         """The node it lives on."""

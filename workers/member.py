@@ -25,9 +25,11 @@ from gradwire.workers.faults import Fault, FaultPoints
 from gradwire.workers.formation import Formation, StateLostError
 from gradwire.workers.handover import taken_over
 from gradwire.workers.in_process import InProcessTransport
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits, broken_by
 from gradwire.workers.receipt import receipt_of, save_receipt
 from gradwire.workers.reports import (
     EvaluationFinished,
+    Failed,
     Finished,
     Formed,
     Parked,
@@ -62,6 +64,8 @@ class MemberSpec:
     """Keep a copy of each rank's optimizer state with a neighbour, so that a death costs no step."""
     bucket_bytes: int = BUCKET_BYTES
     """Of gradients that leave together while others are computed; no bit depends on it."""
+    limits: ProcessLimits = NO_LIMITS
+    """Of each member's process, where it has one of its own."""
     faults: tuple[Fault, ...] = ()
     """What tests let go wrong."""
 
@@ -126,7 +130,7 @@ class Member:
         self._transport: Transport | None = None
         self._orders: list[dict[str, Any]] = []
         self._told_step = 0
-        self._snapshots = Snapshots(spec.checkpoints, tell, self._faults.reach_aside)
+        self._snapshots = Snapshots(spec.checkpoints, tell, self._faults.reach_aside, spec.limits)
 
     # The supervisor's part, from any thread.
 
@@ -203,6 +207,8 @@ class Member:
 
     def _failed(self, error: BaseException) -> MemberEnded:
         failed = failure_report(error)
+        if told := broken_by(self.spec.limits, error):
+            failed = Failed("PROCESS_LIMIT", told, failed.traceback)
         self._tell(failed)
         return MemberEnded(End.FAILED, failed.message.split("\n")[0])
 

@@ -1,12 +1,13 @@
 """What a member's own process runs: calls come through one end of a socket pair, reports go back through it.
 
 The other end is process_crew.py's, in the process that started this one; nothing else can reach it. The end of the pair is
-the end of this process.
+the end of this process, and of what it started in its process group.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -18,7 +19,8 @@ from typing import Any
 from gradwire.workers.allocator import keep_freed_memory
 from gradwire.workers.member import Member, MemberSpec
 from gradwire.workers.output import OutputCapture
-from gradwire.workers.reports import LogLine, Report
+from gradwire.workers.process_limits import apply, broken_by
+from gradwire.workers.reports import Failed, LogLine, Report
 from gradwire.workers.step import OwnerFactory
 from gradwire.workers.transport import Listener
 
@@ -41,13 +43,19 @@ def main(descriptor: int) -> None:
     keep_freed_memory()
     hired: Hired = connection.recv()
     lock = threading.Lock()
+    limits = hired.spec.limits
+
+    def end() -> None:
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
 
     def say(kind: str, value: Any) -> None:
         try:
             with lock:
                 connection.send((kind, value))
         except OSError:
-            os._exit(1)  # whoever started this process is gone
+            end()  # whoever started this process is gone
 
     def tell(report: Report) -> None:
         say("report", report)
@@ -64,8 +72,15 @@ def main(descriptor: int) -> None:
                 number, name, arguments = connection.recv()
                 say("answer", (number, calls[name](*arguments)))
         except (EOFError, OSError):
-            os._exit(1)
+            end()
 
+    def thread_ended(what: threading.ExceptHookArgs) -> None:
+        if what.exc_value is not None and (told := broken_by(limits, what.exc_value)):
+            say("report", Failed("PROCESS_LIMIT", told, ""))
+        threading.__excepthook__(what)
+
+    threading.excepthook = thread_ended
+    say("limited", apply(limits))
     threading.Thread(target=answer, name="calls", daemon=True).start()
     capture = OutputCapture(lambda stream, text: tell(LogLine(hired.member, stream, text)))
     capture.start()

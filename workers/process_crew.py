@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +21,8 @@ from gradwire.workers.crew import CALL_S, MemberLostError, News
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import MemberEnded, MemberSpec, Progress
 from gradwire.workers.member_process import Hired
+from gradwire.workers.process_limits import WATCH_S, Watch, family, wanted_memory
+from gradwire.workers.reports import Failed
 from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.step import OwnerFactory
 from gradwire.workers.transport import Listener
@@ -26,8 +30,13 @@ from gradwire.workers.transport import Listener
 __all__ = ["ProcessCrew"]
 
 
+STRAYS = 5000
+_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL)
+"""How C and C++ code ends that is given no memory."""
+
+
 class _Process:
-    """One member's process, as seen from here."""
+    """One member's process, as seen from here. It leads a process group: what it starts ends with it."""
 
     def __init__(
         self,
@@ -37,7 +46,7 @@ class _Process:
         before: Sequence[str] = (),
     ) -> None:
         """before: what its command begins with."""
-        self.member = hired.member
+        self.member, self._limits = hired.member, hired.spec.limits
         self._news = news
         ours, theirs = socket.socketpair()
         with theirs:
@@ -46,12 +55,14 @@ class _Process:
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env=environment,
+                process_group=0,
             )
+        self.watch: Watch | None = None
         self._connection = Connection(ours.detach())
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._answers: dict[int, Future[Any]] = {}
-        self._closed = False
+        self._closed = self._reaped = False
         self._connection.send(hired)
         threading.Thread(target=self._read, name=f"from-member-{self.member}", daemon=True).start()
 
@@ -68,11 +79,20 @@ class _Process:
                         waiting.set_result(result)
                 elif kind == "report":
                     self._news.put(News(self.member, [value]))
+                elif kind == "limited":
+                    self.watch = Watch(self.process.pid, self._limits, value)
                 else:
                     ended = value
         except (EOFError, OSError):
             pass
-        code = self.process.wait()
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        self.kill()
+        with self._lock:
+            self._reaped = True
+            code = self.process.wait()
+        if ended is None and -code in _CRASHES and self.watch is not None and self.watch.near_memory():
+            text = f"{wanted_memory(self._limits)}, and was ended by signal {-code}"
+            self._news.put(News(self.member, [Failed("PROCESS_LIMIT", text, "")]))
         if ended is None:
             how = (
                 f"its process was killed by signal {-code}"
@@ -105,8 +125,24 @@ class _Process:
         return future
 
     def kill(self) -> None:
-        """Ends it at once."""
-        self.process.kill()
+        """Ends it at once, its group, and what it started that left the group."""
+        with self._lock:
+            # Until it is reaped its number is nobody else's.
+            if self._reaped:
+                return
+            started = list(itertools.islice(family(self.process.pid), STRAYS))
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            for pid in started:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def look(self) -> None:
+        """Ends it where it uses more than it may, and tells so."""
+        if self.watch is not None and self.watch.needed and (told := self.watch.look()):
+            self.watch = None
+            self._news.put(News(self.member, [Failed("PROCESS_LIMIT", told, "")]))
+            self.kill()
 
 
 class ProcessCrew:
@@ -135,6 +171,14 @@ class ProcessCrew:
         }
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._processes: dict[int, _Process] = {}
+        self._over = threading.Event()
+        if spec.limits.memory_bytes or spec.limits.processes:
+            threading.Thread(target=self._watch, name="limits", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._over.wait(WATCH_S):
+            for process in list(self._processes.values()):
+                process.look()
 
     def pid(self, member: int) -> int:
         """The process of a member."""
@@ -208,5 +252,6 @@ class ProcessCrew:
 
     def close(self) -> None:
         """See crew.Crew."""
+        self._over.set()
         for member in list(self._processes):
             self.dismiss(member)

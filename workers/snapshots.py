@@ -16,7 +16,8 @@ from gradwire.backends import to_numpy
 from gradwire.training import state_arrays
 from gradwire.workers.checkpoint import Checkpoint, CheckpointStorage, Retention, Saved, summary
 from gradwire.workers.exchange import Exchange
-from gradwire.workers.reports import CheckpointWritten, Report, Warned
+from gradwire.workers.process_limits import ProcessLimits, broken_by
+from gradwire.workers.reports import CheckpointWritten, Failed, Report, Warned
 from gradwire.workers.state import packed, unpacked
 from gradwire.workers.training_state import TrainingState
 from gradwire.workers.transport import ExchangeError
@@ -32,9 +33,13 @@ class Snapshots:
     """Takes a job's checkpoints, on one rank. `tell` takes CheckpointWritten and Warned, from another thread, on rank 0."""
 
     def __init__(
-        self, location: str, tell: Callable[[Report], None], reach: Callable[[str, int], None]
+        self,
+        location: str,
+        tell: Callable[[Report], None],
+        reach: Callable[[str, int], None],
+        limits: ProcessLimits,
     ) -> None:
-        self._storage = CheckpointStorage(location)
+        self._storage, self._limits = CheckpointStorage(location), limits
         self._tell, self._reach = tell, reach
         self._threads: list[threading.Thread] = []
         self.saved: Saved | None = None
@@ -103,6 +108,9 @@ class Snapshots:
         try:
             saved = self._storage.write(content)
         except Exception as error:  # storage drivers raise what they like, and training must not end by it
+            if broken := broken_by(self._limits, error):
+                self._tell(Failed("PROCESS_LIMIT", f"{broken}, for the checkpoint of step {step}", ""))
+                return
             text = (
                 f"the checkpoint of step {step} could not be written ({type(error).__name__}: {error}); "
                 "training goes on"

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gradwire.workers import checkpoint as checkpoints
@@ -279,7 +279,10 @@ class Supervisor:
             if news.ended.end is End.LEFT:
                 self._take_left(member, news.ended.generation)
         if news.lost is not None and member in self._hired:
-            self._lose([member], news.lost)
+            if self._failure is not None:
+                self._hired.discard(member)  # the job is over, and by what was told before
+            else:
+                self._lose([member], news.lost)
 
     def _take_left(self, member: int, generation: int) -> None:
         """It gave its state away in `generation`. Who counts on it in a later one is formed anew, without it."""
@@ -300,6 +303,10 @@ class Supervisor:
             case Formed():
                 self._take_formed(report)
             case Failed():
+                if report.reason == "PROCESS_LIMIT":
+                    report = replace(
+                        report, message=f"worker {member if rank is None else rank} {report.message}"
+                    )
                 self._failure = self._failure or report
             case Finished() | Paused():
                 self._result, self._result_at = report, time.monotonic()
