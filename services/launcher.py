@@ -5,7 +5,7 @@ Two implementations stand beside this file: `ray_launcher.py` (workers on a Ray 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -52,6 +52,13 @@ class Launch:
     min_workers: int = 0
     max_workers: int = 0
     options_history: tuple[OptionsChanged, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
+    """URLs of data sets in the place of the job's own."""
+
+    @property
+    def blobs(self) -> Path:
+        """Where uploaded blobs lie in a home, for the `blob:` URLs among them."""
+        return self.directory.parent.parent / "blobs"
 
     @property
     def code(self) -> Path:
@@ -84,6 +91,7 @@ class Launch:
             threads_per_worker=spec.threads_per_worker,
             min_workers=spec.min_workers,
             max_workers=spec.max_workers,
+            data=dict(spec.data),
             options_history=tuple(
                 OptionsChanged(each.step, dict(each.options), each.order) for each in job.options_history
             ),

@@ -25,6 +25,8 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
         threads_per_worker=launch.threads_per_worker,
         checkpoints=str(launch.checkpoints),
         directory=str(launch.code),
+        data=dict(launch.data),
+        blobs=str(launch.blobs),
     )
     # A process each, also for one worker: user code shares its random numbers, modules and output with nobody.
     supervisor = Supervisor(

@@ -50,6 +50,7 @@ def spec_to_message(spec: r.JobSpec) -> pb.JobSpec:
         labels=spec.labels,
         min_workers=spec.min_workers,
         max_workers=spec.max_workers,
+        data=spec.data,
     )
 
 
@@ -67,6 +68,7 @@ def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
         labels=dict(message.labels),
         min_workers=message.min_workers,
         max_workers=message.max_workers,
+        data=dict(message.data),
     )
 
 

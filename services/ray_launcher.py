@@ -102,6 +102,8 @@ class RayLauncher:
             threads_per_worker=launch.threads_per_worker,
             checkpoints=str(launch.checkpoints),
             directory=str(launch.code),
+            data=dict(launch.data),
+            blobs=str(launch.blobs),
         )
         remote: Any = ray.remote(Controller)
         actor = remote.options(

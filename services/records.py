@@ -48,6 +48,8 @@ class JobSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     min_workers: int = 0
     max_workers: int = 0
+    data: Mapping[str, str] = field(default_factory=dict)
+    """URLs of data sets, by the name of the job's own that each takes the place of. Part of what its bits depend on."""
 
     @property
     def fewest_workers(self) -> int:

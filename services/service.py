@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
 from gradwire.services.address import Address as Address
 from gradwire.services.address import AddressError as AddressError
+from gradwire.services.data_rules import DataRules
 from gradwire.services.faces.blobs import BlobsFace
 from gradwire.services.faces.calls import Readers
 from gradwire.services.faces.family import Parts
@@ -84,12 +85,14 @@ class Service:
         protection: Protection | None = None,
         limits: Mapping[Kind, Limit] = LIMITS,
         retention: timedelta = RETENTION,
+        data: DataRules | None = None,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
 
-        `limits`: how fast each owner that has tokens may call. `retention`: how long deleted jobs can be undeleted. Raises AddressError where the address has not the protection that it needs.
+        `limits`: how fast each owner that has tokens may call. `retention`: how long deleted jobs can be undeleted.
+        `data`: which URLs of data jobs may name. Raises AddressError where the address has not the protection that it needs.
         """
-        self._limits, self._retention = RateLimits(limits), retention
+        self._limits, self._retention, self._data = RateLimits(limits), retention, data or DataRules()
         self.protection = (protection or Protection()).at(address)
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
         self._loop = asyncio.new_event_loop()
@@ -145,7 +148,14 @@ class Service:
         self._feed = EventFeed(lambda job_id, after: self._readers.run(self._store.events, job_id, after))
         self._store.listen(self._publish)
         parts = Parts(
-            self._store, self._runner, self._home, self._feed, self._readers, self._new_id, self._retention
+            self._store,
+            self._runner,
+            self._home,
+            self._feed,
+            self._readers,
+            self._new_id,
+            self._retention,
+            self._data,
         )
         self._jobs = JobsFace(parts)
         gate = Gate(

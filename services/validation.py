@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from gradwire.services import records as r
+from gradwire.services.data_rules import DataRules, HasBlob, no_blobs
 from gradwire.services.errors import InvalidRequestError, Violation
 from gradwire.services.launcher import Capacity
 
@@ -31,8 +32,17 @@ _LABEL_FORM = "letters, digits and -_./, at most 63"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{0,64}\Z")
 
 
-def checked_spec(spec: r.JobSpec, request_id: str, capacity: Capacity) -> r.JobSpec:
-    """The spec with its defaults filled in. Raises InvalidRequestError with every wrong field."""
+def checked_spec(
+    spec: r.JobSpec,
+    request_id: str,
+    capacity: Capacity,
+    rules: DataRules | None = None,
+    has_blob: HasBlob = no_blobs,
+) -> r.JobSpec:
+    """The spec with its defaults filled in. Raises InvalidRequestError with every wrong field.
+
+    Where it names data this looks at disks. rules: for data, those of a service without folders of data where left out.
+    """
     code_files = tuple(sorted(spec.code.files, key=lambda file: file.path))
     filled = replace(
         spec,
@@ -54,6 +64,7 @@ def checked_spec(spec: r.JobSpec, request_id: str, capacity: Capacity) -> r.JobS
         *_code_violations(filled.code),
         *_pair_violations("spec.overrides", filled.overrides, _KEY, "a setting's name, like lr"),
         *_pair_violations("spec.labels", filled.labels, _LABEL, _LABEL_FORM),
+        *(rules or DataRules()).violations(filled.data, has_blob),
     ]
     if len(filled.name) > NAME_LIMIT or not filled.name.isprintable():
         wrong.append(

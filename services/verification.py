@@ -148,7 +148,9 @@ def _reference(kept: Kept) -> Iterator[Reference]:
     try:
         with threadpool_limits(spec.threads_per_worker):
             changes = [(each.step, dict(each.options)) for each in kept.job.options_history]
-            yield Reference(load_job(kept.job_file, spec.overrides), spec.shards, spec.device, changes)
+            blobs = str(kept.folder.parent.parent / "blobs")
+            job = load_job(kept.job_file, spec.overrides, spec.data, blobs)
+            yield Reference(job, spec.shards, spec.device, changes)
     finally:
         os.chdir(before)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import gradwire
+from gradwire.data import DataError
 from gradwire.training import JobFileError, LossError, NonFiniteGradient, NonFiniteLoss
 from gradwire.workers.reports import Failed
 
@@ -56,6 +57,8 @@ def failure_report(error: BaseException) -> Failed:
 def _user_failure(error: BaseException, loading: bool) -> Failed:
     if isinstance(error, JobFileError | LossError):
         return Failed("INVALID_JOB_FILE", str(error), "")
+    if isinstance(error, DataError):
+        return Failed("DATA_UNAVAILABLE", str(error), "")
     if isinstance(error, SystemExit):
         message = f"the job called sys.exit({error.code!r}); a job ends by making all its steps"
         return Failed("USER_CODE", message, user_traceback(error))

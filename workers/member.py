@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,10 @@ class MemberSpec:
     """Of each member's process, where it has one of its own."""
     faults: tuple[Fault, ...] = ()
     """What tests let go wrong."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Data at URLs in the place of the job's own, by its name there."""
+    blobs: str = ""
+    """The folder that `blob:` URLs lie in."""
 
 
 _LOADING = threading.Lock()
@@ -245,6 +249,8 @@ class Member:
                 self._reach,
                 self._check,
                 spec.bucket_bytes,
+                spec.data,
+                spec.blobs,
             )
 
     def _awaited(self) -> Formation:

@@ -19,6 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from gradwire.backends import Device, to_numpy
+from gradwire.data import UrlDataset
 from gradwire.tensor import Tensor
 from gradwire.training import Job, parameters_sha256
 
@@ -50,7 +51,7 @@ class Receipt:
     """All values are JSON's. versions: of Python and of libraries with an influence on bits; machine: models of CPU and device.
 
     settings: those of the job with their values, seed among them. code: sha256 of each file, by its path beside the job
-    file. data: kind, samples and sha256 of each data set, '' where its data is not in memory.
+    file. data: kind, samples and sha256 of each data set, '' where its data is not in memory; URL and content of one at a URL.
     """
 
     job_file: str
@@ -170,8 +171,10 @@ def _code_hashes(job_file: Path, directory: str = "") -> dict[str, str]:
 
 
 def _data_hash(dataset: Any) -> dict[str, Any]:
-    """What can be said of a data set; its sha256 where it is a TensorDataset of at most 1 GiB."""
+    """What can be said of a data set; its sha256 where it is a TensorDataset of at most 1 GiB, or named by URL."""
     told: dict[str, Any] = {"kind": type(dataset).__name__, "samples": len(dataset), "sha256": ""}
+    if isinstance(dataset, UrlDataset):
+        return {**told, **dataset.told()}
     tensors = getattr(dataset, "tensors", None)
     if isinstance(tensors, Iterable):
         held = list(tensors)

@@ -53,9 +53,11 @@ class TrainingState:
         reach: Callable[[str, int], None],
         check: Callable[[], None],
         bucket_bytes: int,
+        data: Mapping[str, str],
+        blobs: str,
     ) -> None:
         with user_code(loading=True):
-            self.job: Job = load_job(job_file, overrides)
+            self.job: Job = load_job(job_file, overrides, data, blobs)
             self.device = Device(device)
             train, held_out, self.model, self.optimizer, self.scheduler = build(self.job, self.device)
             self.plan = Plan(self.job, len(train), 0 if held_out is None else len(held_out), shards)

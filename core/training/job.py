@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib.util
 import inspect
 import math
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.sources import from_url
 from ..nn import Module
 from ..optim import Optimizer
 from ..optim.lr_scheduler import LRScheduler
@@ -144,6 +146,23 @@ class Job:
                 )
             setattr(self, name, _parsed(name, text, known[name], _declared(type(self), name)))
 
+    def name_data(self, urls: Mapping[str, str], blobs: str = "") -> None:
+        """Lets data at URLs (see gradwire.data.from_url) take the place of the job's own: {"train_data": "s3://bucket/*.parquet"}.
+
+        It is opened where the job asks for it. blobs: the folder that `blob:` URLs lie in. Raises JobFileError for a wrong name.
+        """
+        own = [
+            n
+            for n, v in inspect.getmembers(type(self), inspect.isfunction)
+            if not hasattr(Job, n) and n[0] != "_"
+        ]
+        for name, url in urls.items():
+            if name not in ("train_data", "eval_data", *own):
+                raise JobFileError(
+                    f"data {name!r}: expected the name of a method that returns a data set, such as train_data or eval_data"
+                )
+            setattr(self, name, functools.cache(functools.partial(from_url, url, blobs=blobs or None)))
+
     def check(self) -> None:
         """Raises JobFileError for a missing part or a setting out of range."""
         name = type(self).__name__
@@ -153,7 +172,11 @@ class Job:
             "optimizer": "optimizer(self, model), which returns the optimizer",
             "loss": "loss(self, model, batch), which returns the mean loss of the batch",
         }
-        missing = [text for part, text in what.items() if getattr(type(self), part) is getattr(Job, part)]
+        missing = [
+            text
+            for part, text in what.items()
+            if getattr(type(self), part) is getattr(Job, part) and part not in vars(self)
+        ]
         if missing:
             raise JobFileError(f"class {name} lacks " + " and ".join(missing))
         for setting, least in (
@@ -228,8 +251,13 @@ def _parsed(name: str, text: str, default: Any, declared: Any) -> Any:
     raise JobFileError(f"setting {name}: expected {wanted}, got {text!r}")
 
 
-def load_job(path: str | Path, overrides: Mapping[str, str] | None = None) -> Job:
-    """Imports a job file and returns its job with the overrides applied and checked.
+def load_job(
+    path: str | Path,
+    overrides: Mapping[str, str] | None = None,
+    data: Mapping[str, str] | None = None,
+    blobs: str = "",
+) -> Job:
+    """Imports a job file and returns its job with the overrides applied and checked, and data named by URL (Job.name_data).
 
     Raises JobFileError where the file is missing, defines no job or more than one, lacks a part, or an override is
     wrong. What the file itself raises on import is passed on as it is.
@@ -247,14 +275,21 @@ def load_job(path: str | Path, overrides: Mapping[str, str] | None = None) -> Jo
     if len(final) != 1:
         found = ", ".join(j.__name__ for j in final) or "none"
         raise JobFileError(f"{path.name}: expected one subclass of gradwire.Job, found {found}")
-    return made(final[0], overrides or {}, path.name)
+    return made(final[0], overrides or {}, path.name, data or {}, blobs)
 
 
-def made(kind: Callable[[], Job], overrides: Mapping[str, str], where: str) -> Job:
-    """An instance with overrides applied and checked; errors begin with `where`."""
+def made(
+    kind: Callable[[], Job],
+    overrides: Mapping[str, str],
+    where: str,
+    data: Mapping[str, str],
+    blobs: str = "",
+) -> Job:
+    """An instance with overrides and named data, checked; errors begin with `where`."""
     job = kind()
     try:
         job.override(overrides)
+        job.name_data(data, blobs)
         job.check()
     except JobFileError as e:
         raise JobFileError(f"{where}: {e}") from None

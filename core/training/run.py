@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from ..data.sources import DataError
 from .job import Job, JobFileError, made
 from .plan import Plan
 from .solo import SoloResult, train_solo
@@ -17,12 +18,15 @@ __all__ = ["run"]
 def run(job: type[Job], argv: list[str] | None = None) -> SoloResult:
     """Trains a job class in this process, without any service, and prints what happens: for debugging.
 
-    Takes --set NAME=VALUE, --shards V, --device and --threads from the command line. The bits are those of
+    Takes --set NAME=VALUE, --data NAME=URL, --shards V, --device and --threads from the command line. The bits are those of
     `gradwire train` with the same values.
     """
     parser = argparse.ArgumentParser(description=(job.__doc__ or "").strip().split("\n")[0] or None)
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the job"
+    )
+    parser.add_argument(
+        "--data", action="append", default=[], metavar="NAME=URL", help="data in the place of the job's own"
     )
     parser.add_argument(
         "--shards", type=int, default=8, help="fixed parts of each batch; part of the bits (default 8)"
@@ -32,12 +36,13 @@ def run(job: type[Job], argv: list[str] | None = None) -> SoloResult:
         "--threads", type=int, default=1, help="threads within an operation; part of the bits (default 1)"
     )
     options = parser.parse_args(argv)
-    overrides = {}
-    for item in options.set:
-        name, equals, value = item.partition("=")
-        if not equals or not name:
-            parser.error(f"--set: expected NAME=VALUE, got {item!r}")
-        overrides[name] = value
+    given: dict[str, dict[str, str]] = {"set": {}, "data": {}}
+    for option, pairs in given.items():
+        for item in getattr(options, option):
+            name, equals, value = item.partition("=")
+            if not equals or not name:
+                parser.error(f"--{option}: expected NAME=VALUE, got {item!r}")
+            pairs[name] = value
     if options.shards < 1 or options.threads < 1:
         parser.error("--shards and --threads: expected at least 1")
     started = time.perf_counter()
@@ -53,14 +58,14 @@ def run(job: type[Job], argv: list[str] | None = None) -> SoloResult:
 
     try:
         result = train_solo(
-            made(job, overrides, job.__name__),
+            made(job, given["set"], job.__name__, given["data"]),
             options.shards,
             options.device,
             options.threads,
             on_step,
             on_evaluation,
         )
-    except JobFileError as e:
+    except (JobFileError, DataError) as e:
         print(f"error: {e}", file=sys.stderr)
         raise SystemExit(2) from None
     print(

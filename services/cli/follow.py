@@ -45,6 +45,7 @@ def submit(
     device: o.Device = o.DeviceKind.cpu,
     threads: o.Threads = 1,
     set_: o.Overrides = None,
+    data: o.Data = None,
     name: o.Name = "",
     priority: o.Priority = 0,
     detach: Annotated[
@@ -54,6 +55,7 @@ def submit(
 ) -> None:
     """Send FILE to a service and follow the job; Ctrl-C leaves the job alone."""
     overrides = o.parse_overrides(set_)
+    urls = o.parse_data(data)
     with endings(), connect(address, context, tls_ca) as client:
         interrupt_on_signals()
         job = client.submit(
@@ -67,6 +69,7 @@ def submit(
             device=device.value,
             threads_per_worker=threads,
             priority=priority,
+            data=urls,
         )
         if detach:
             if as_json:

@@ -1,11 +1,13 @@
 """The options that several commands share, and how their text is read."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gradwire.data.sources import scheme_of
 from gradwire.services.client import DEFAULT_ADDRESS as DEFAULT_ADDRESS
 
 
@@ -91,6 +93,14 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Changes a setting of the job; may be repeated."),
 ]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="NAME=URL",
+        help="Data in the place of the job's own, such as train_data=s3://bucket/train-*.parquet; may be repeated.",
+    ),
+]
 Priority = Annotated[int, typer.Option("--priority", help="Larger runs earlier.")]
 Name = Annotated[str, typer.Option("--name", help="A name for people.  [default: the job file's]")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
@@ -110,6 +120,16 @@ DEFAULT_RUNTIME = RuntimeKind.ray
 def parse_overrides(items: list[str] | None) -> dict[str, str]:
     """Reads NAME=VALUE items. Raises typer.BadParameter naming every wrong one."""
     return parse_pairs(items, "--set", "lr=0.01")
+
+
+def parse_data(items: list[str] | None) -> dict[str, str]:
+    """Reads NAME=URL items. Raises typer.BadParameter naming every wrong one."""
+    return parse_pairs(items, "--data", "train_data=s3://bucket/train.npz")
+
+
+def of_this_machine(url: str) -> str:
+    """A plain path as a URL that holds in every folder; a URL as it is."""
+    return url if scheme_of(url) else "file://" + os.path.abspath(os.path.expanduser(url))
 
 
 def parse_pairs(items: list[str] | None, option: str, example: str) -> dict[str, str]:

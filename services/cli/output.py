@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from gradwire.data.sources import masked
 from gradwire.services.records import Event, Job
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -74,6 +75,7 @@ def job_fields(job: Job) -> dict[str, Any]:
         "device": job.spec.device,
         "threads_per_worker": job.spec.threads_per_worker,
         "overrides": dict(job.spec.overrides),
+        "data": {name: masked(url) for name, url in job.spec.data.items()},
         "priority": job.spec.priority,
         "labels": dict(job.spec.labels),
         "options_history": list(job.options_history),

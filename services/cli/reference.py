@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 import gradwire
 from gradwire.services.cli.progress import Display
+from gradwire.services.data_rules import DataRules
 from gradwire.services.launcher import Capacity
 from gradwire.services.local_program import Lines
 from gradwire.services.records import (
@@ -36,7 +37,7 @@ NAME = "reference"
 
 def reference(file: Path, spec: JobSpec, display: Display) -> tuple[Job, bool]:
     """The job at its end, and True where that end was Ctrl-C. Raises InvalidRequestError for a wrong spec."""
-    spec = checked_spec(spec, "", Capacity(cpu=1, cuda=gradwire.cuda.device_count()))
+    spec = checked_spec(spec, "", Capacity(cpu=1, cuda=gradwire.cuda.device_count()), DataRules(None))
     run = _Run(file, spec, display)
     try:
         # What the job prints is shown, and nothing but the result goes to standard output.
@@ -70,7 +71,7 @@ class _Run:
     def train(self) -> None:
         """Makes all steps."""
         spec = self.job.spec
-        made = Reference(load_job(self._file, spec.overrides), spec.shards, spec.device)
+        made = Reference(load_job(self._file, spec.overrides, spec.data), spec.shards, spec.device)
         self._loading = False
         plan = made.plan
         self.job = replace(self.job, total_steps=plan.total_steps, epochs=plan.epochs)

@@ -13,6 +13,7 @@ import typer
 from gradwire.services.cli import options as o
 from gradwire.services.cli.endings import endings
 from gradwire.services.cli.output import print_json, say
+from gradwire.services.data_rules import DataRules
 from gradwire.services.runtimes import launcher
 from gradwire.services.security.exposure import Protection, ServerTls
 from gradwire.services.security.limits import parse_limits
@@ -72,6 +73,17 @@ def serve(
             help="A variable of this environment that jobs get, beside what they need; may be repeated.",
         ),
     ] = None,
+    data_root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data-root",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="A folder that jobs may name data in, by file:/// URLs; may be repeated.  [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Run the service; SIGTERM or Ctrl-C stops it, and jobs that run go on at the next start."""
@@ -95,6 +107,7 @@ def serve(
             wanted,
             protection=protection,
             limits=limits,
+            data=DataRules(data_root or ()),
         )
         protection = service.protection
         if not wanted.loopback and not (protection.require_token and tls):

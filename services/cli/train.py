@@ -12,6 +12,7 @@ from gradwire.services.cli.progress import Display
 from gradwire.services.cli.reference import reference
 from gradwire.services.cli.summary import print_end
 from gradwire.services.client import Client, RemoteJob
+from gradwire.services.data_rules import DataRules
 from gradwire.services.records import Job, JobSpec
 from gradwire.services.runtimes import launcher
 from gradwire.services.security.access import Access
@@ -30,6 +31,7 @@ def train(
     device: o.Device = o.DeviceKind.cpu,
     threads: o.Threads = 1,
     set_: o.Overrides = None,
+    data: o.Data = None,
     home: o.HomeFolder = o.DEFAULT_HOME,
     runtime: o.Runtime = o.DEFAULT_RUNTIME,
     by_reference: Annotated[
@@ -43,6 +45,7 @@ def train(
 ) -> None:
     """Train FILE on this machine and show the result; everything that is started is stopped."""
     overrides = o.parse_overrides(set_)
+    urls = {name: o.of_this_machine(url) for name, url in o.parse_data(data).items()}
     if by_reference and (workers != 1 or min_workers or max_workers):
         raise typer.BadParameter("it has no workers: leave their number out", param_hint="--reference")
     with endings():
@@ -56,6 +59,7 @@ def train(
                 shards=shards,
                 device=device.value,
                 threads_per_worker=threads,
+                data=urls,
             )
             with Display() as display:
                 ended, interrupted = reference(file, spec, display)
@@ -70,6 +74,7 @@ def train(
             new_id=lambda spec: job_id,
             # Others on this machine reach its port, and would run their code as this user.
             protection=Protection(require_token=True),
+            data=DataRules(None),
         )
         with Display() as display:
             display.line(f"starting job {job_id}")
@@ -92,6 +97,7 @@ def train(
                         shards=shards,
                         device=device.value,
                         threads_per_worker=threads,
+                        data=urls,
                     )
                     ended, interrupted = _followed(job, display, connected)
             finally:

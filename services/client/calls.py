@@ -31,6 +31,7 @@ class SubmitOptions(TypedDict, total=False):
     labels: Mapping[str, str]
     min_workers: int
     max_workers: int
+    data: Mapping[str, str]
     request_id: str
 
 

@@ -1,12 +1,13 @@
 """What the families of methods of gradwire.v1.Jobs stand on. Each is a class in a file of its own, joined in jobs.py."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages
 from gradwire.services import records as r
+from gradwire.services.data_rules import DataRules
 from gradwire.services.faces.calls import Readers
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
@@ -26,6 +27,7 @@ class Parts:
     readers: Readers
     new_id: Callable[[r.JobSpec], str]
     retention: timedelta
+    data: DataRules = field(default_factory=DataRules)
 
 
 class Family:
@@ -35,6 +37,7 @@ class Family:
         self._store, self._runner, self._home = parts.store, parts.runner, parts.home
         self._feed, self._readers, self._new_id = parts.feed, parts.readers, parts.new_id
         self._retention = parts.retention
+        self._data_rules = parts.data
         self._draining = False
 
     def drain(self) -> None:

@@ -1,11 +1,13 @@
 """SubmitJob."""
 
 import asyncio
+import functools
 from dataclasses import replace
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages
 from gradwire.services import records as r
+from gradwire.services.data_rules import has_file
 from gradwire.services.errors import DrainingError
 from gradwire.services.faces.calls import Context, caller, unary
 from gradwire.services.faces.family import Family
@@ -22,9 +24,16 @@ class Submitting(Family):
         reach("received")
         if self._draining:
             raise DrainingError("the service is stopping and takes no new jobs: submit again when it is back")
-        spec = checked_spec(
-            messages.spec_from_message(request.spec), request.request_id, self._runner.capacity()
+        check = functools.partial(
+            checked_spec,
+            messages.spec_from_message(request.spec),
+            request.request_id,
+            self._runner.capacity(),
+            self._data_rules,
+            functools.partial(has_file, self._home.path / "blobs"),
         )
+        # Data may lie on a disk that is slow to answer.
+        spec = await self._readers.run(check) if request.spec.data else check()
         new = NewJob(self._new_id(spec), spec, request.request_id, caller(context))
         if request.validate_only:
             return pb.SubmitJobResponse(job=pb.Job(spec=messages.spec_to_message(_without_files(spec))))

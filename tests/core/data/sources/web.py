@@ -13,11 +13,15 @@ from urllib.parse import urlsplit
 
 
 class Web:
-    """sent: bytes of bodies, by the header X-Reader; requests: how many, by the same; failing: answers 503 to every third."""
+    """sent: bytes of bodies, by the header X-Reader; requests: how many, by the same; asked: ranges, with who asked for them.
+
+    failing: answers 503 to every third.
+    """
 
     def __init__(self, folder: Path, ranges: bool = True, failing: bool = False) -> None:
         self.sent: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
+        self.asked: list[tuple[str, int, int]] = []
         lock, count = threading.Lock(), iter(range(1, 1 << 60))
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,6 +61,8 @@ class Web:
                     with lock:
                         self_of.sent[self.headers.get("X-Reader", "")] += len(data)
                         self_of.requests[self.headers.get("X-Reader", "")] += 1
+                        if status == 206:
+                            self_of.asked.append((self.headers.get("X-Reader", ""), start, stop))
 
         self_of = self
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
