@@ -14,6 +14,7 @@ import numpy as np
 
 from . import engine_extras as extra
 from . import versions
+from .backends import allocator
 from .dtypes import HALVES
 from .grad_mode import state as grad_state
 from .node import FREED, KIND_LEAF, KIND_NODE, KIND_SLOT, SECOND_TIME
@@ -43,6 +44,8 @@ def run_backward(
     """
     from .ops import arrays, tensors
 
+    if not allocator.done:  # from here on this is a process that trains
+        allocator.keep_freed_memory()
     m = tensors if create_graph else arrays
     heap: list[tuple[int, Any]] = []  # (-seq, node) of the nodes that something has arrived at
     pending: dict[int, Any] = {}  # seq -> what has arrived: a gradient, or a list of them for several outputs

@@ -17,7 +17,7 @@ from typing import Any
 
 import ray
 
-from gradwire.workers.allocator import keep_freed_memory
+from gradwire.backends.allocator import keep_freed_memory
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import Member, MemberEnded, MemberSpec, Progress
 from gradwire.workers.output import OutputCapture

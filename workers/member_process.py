@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from gradwire.workers.allocator import keep_freed_memory
+from gradwire.backends.allocator import keep_freed_memory
 from gradwire.workers.member import Member, MemberSpec
 from gradwire.workers.output import OutputCapture
 from gradwire.workers.process_limits import apply, broken_by

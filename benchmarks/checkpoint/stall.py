@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from gradwire.backends.allocator import keep_freed_memory
 from gradwire.services.optimizer import SliceOptimizer
 from gradwire.training import state_arrays
-from gradwire.workers.allocator import keep_freed_memory
 from gradwire.workers.checkpoint import read
 from gradwire.workers.exchange import Exchange
 from gradwire.workers.in_process import InProcessNetwork

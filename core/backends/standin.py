@@ -47,6 +47,7 @@ __all__ = [
     "divide",
     "einsum",
     "empty",
+    "empty_like",
     "exp",
     "exp2",
     "expand_dims",
@@ -199,6 +200,14 @@ def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     if host.dtype.kind in "fc":
         host.fill(np.nan)
     return made(host)
+
+
+def empty_like(prototype: Any, dtype: Any = None, order: str = "K") -> ndarray:
+    """Likewise, in the order in memory of the prototype."""
+    like = np.empty_like(host_of(prototype, []), dtype)
+    if like.dtype.kind in "fc":
+        like.fill(np.nan)
+    return made(like)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> ndarray:

@@ -1,6 +1,7 @@
 """All operations, by family. `arrays` and `tensors` are the two faces that backward rules are run with."""
 
 from . import activation as activation
+from . import attention as attention
 from . import bessel as bessel
 from . import convolution as convolution
 from . import cumulative as cumulative

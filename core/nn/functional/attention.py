@@ -15,7 +15,9 @@ from ...functions import add, baddbmm, bmm, cat, masked_fill, matmul, mean, mul,
 from ...functions.arguments import tensor_of
 from ...functions.dropping import check_share
 from ...functions.dropping import dropout as _dropout
-from ...ops.registry import cast_inputs
+from ...grad_mode import state as grad_state
+from ...ops.attention import Attention
+from ...ops.registry import apply_several, cast_inputs
 from ...tensor import Tensor
 from .arguments import entered
 from .products import linear
@@ -50,6 +52,9 @@ def scaled_dot_product_attention(
     size = query._array.shape[-1]
     if scale is None:
         scale = 1.0 / math.sqrt(size) if size else 1.0
+    if not dropout_p and _at_once(query, key, value, attn_mask):
+        mask = None if attn_mask is None else _added(attn_mask._array, query._array.dtype)
+        return cast_inputs(apply_several(Attention, (query, key, value), (scale, is_causal, mask))[0], to)
     scores = matmul(mul(query, scale), transpose(key, -2, -1))
     rows, columns = scores._array.shape[-2:]
     xp = module_of(scores._array)
@@ -66,6 +71,32 @@ def scaled_dot_product_attention(
     if dropout_p:
         weights = _dropout(weights, dropout_p, True)
     return cast_inputs(matmul(weights, value), to)
+
+
+def _at_once(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> bool:
+    """Whether one operation can do it: on the host, where shapes need no broadcasting and the mask no gradient."""
+    q, k, v = query._array, key._array, value._array
+    lead = q.shape[:-2]
+    if q.__class__ is not np.ndarray or not (q.ndim <= 4 and lead == k.shape[:-2] == v.shape[:-2]):
+        return False
+    if not (q.size and k.size and v.size and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]):
+        return False
+    if mask is None:
+        return True
+    if (mask._requires_grad and grad_state.enabled) or mask._array.ndim < 2:
+        return False
+    wanted = (*lead, q.shape[-2], k.shape[-2])
+    given = mask._array.shape
+    return len(given) <= len(wanted) and all(
+        n in (1, size) for n, size in zip(given, wanted[len(wanted) - len(given) :], strict=True)
+    )
+
+
+def _added(mask: Any, dtype: Any) -> Any:
+    """The mask as numbers to add."""
+    if mask.dtype == _BOOL:
+        return module_of(mask).where(mask, dtype.type(0), dtype.type(-math.inf))
+    return mask.astype(dtype, copy=False)
 
 
 def _safe_softmax(scores: Tensor, masked: bool) -> Tensor:
