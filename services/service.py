@@ -28,6 +28,7 @@ from gradwire.services.data_rules import DataRules
 from gradwire.services.faces.blobs import BlobsFace
 from gradwire.services.faces.calls import Readers
 from gradwire.services.faces.family import Parts
+from gradwire.services.faces.guard import Guard
 from gradwire.services.faces.jobs import JobsFace
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
@@ -163,7 +164,7 @@ class Service:
             self.protection.require_token,
             self._limits,
         )
-        self._server = grpc.aio.server(interceptors=[gate], options=_OPTIONS)
+        self._server = grpc.aio.server(interceptors=[gate, Guard()], options=_OPTIONS)
         jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, self._server)  # type: ignore[no-untyped-call]
         blobs = BlobsFace(self._store, self._home, self._readers)
         blobs_pb2_grpc.add_BlobsServicer_to_server(blobs, self._server)  # type: ignore[no-untyped-call]
