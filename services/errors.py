@@ -39,8 +39,8 @@ DOMAIN = "gradwire"
 MESSAGE_LIMIT = 1500
 VIOLATIONS_LIMIT = 16
 DESCRIPTION_LIMIT = 240
-# What gRPC says of a call that its own client has ended.
-_CANCELLED_HERE = ("Channel closed!", "Locally cancelled by application!")
+# What gRPC says of a call whose stream was reset with the code CANCEL, without a status of the service.
+_RESET = ("CANCELLED", "Received RST_STREAM with error code 8")
 
 
 class ServiceError(Exception):
@@ -295,8 +295,8 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> ServiceError:
         if found is not None:
             return found
     text = error.details() or code.name
-    # A service whose process ends resets the calls it has not come to, which gRPC tells as CANCELLED.
-    reset = code == grpc.StatusCode.CANCELLED and text not in _CANCELLED_HERE
+    # A service whose process ends resets the calls that it has not come to.
+    reset = code == grpc.StatusCode.CANCELLED and text in _RESET
     if code == grpc.StatusCode.UNAVAILABLE or reset:
         return UnreachableError(
             f"no gradwire service answers at {address} ({text}): start one with `gradwire serve --address {address}`, "
