@@ -109,4 +109,4 @@ def stored_in(row: Row[Any]) -> StoredJob:
 
 def _write_metrics(metrics: Mapping[str, float]) -> str:
     # Python's own NaN and Infinity are kept as such: nobody else reads this column.
-    return json.dumps(dict(metrics))
+    return json.dumps(dict(metrics)) if metrics else "{}"

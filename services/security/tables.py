@@ -5,7 +5,8 @@ Used by token_store.py, audit.py and store.py; migrations.py makes them in an ol
 
 from sqlalchemy import Column, Index, Integer, String, Table, bindparam, or_, select, update
 
-from gradwire.services.schema import WIDE, Prepared, insert_into, metadata
+from gradwire.services.prepared import Prepared
+from gradwire.services.schema import WIDE, insert_into, metadata
 
 tokens = Table(
     "tokens",
