@@ -5,6 +5,10 @@
     ├── RequestReusedError      a request_id was used before, for another job
     ├── JobNotFoundError
     ├── FileNotFoundInJobError  no checkpoint file of that sha256
+    ├── BlobNotFoundError       the caller has no blob of that sha256
+    ├── BlobDamagedError        bytes that came are not those that their sha256 says
+    ├── UploadOffsetError       an upload goes on where the service has not come to
+    ├── UploadStalledError      an upload from which nothing came for long
     ├── CursorAheadError        a watch from an event that does not exist yet
     ├── JobStateError           the job's state does not allow it (resuming a finished job, …)
     ├── EtagError               the job was changed by someone else since the caller read it
@@ -94,6 +98,49 @@ class FileNotFoundInJobError(ServiceError):
     """The job's checkpoints hold no file with that sha256."""
 
     reason = "FILE_NOT_FOUND"
+
+
+class BlobNotFoundError(ServiceError):
+    """The caller has no blob of that sha256."""
+
+    reason = "BLOB_NOT_FOUND"
+
+    @classmethod
+    def of(cls, sha256: str, why: str = "`gradwire blob list` lists those you have") -> "BlobNotFoundError":
+        """The error for one sha256."""
+        return cls(f"no blob {sha256[:64]!r} of yours on this service: {why}", {"sha256": sha256[:64]})
+
+
+class BlobDamagedError(ServiceError):
+    """The bytes that came are not those that their sha256 says; nothing of them was kept."""
+
+    reason = "BLOB_DAMAGED"
+
+
+class UploadOffsetError(ServiceError):
+    """An upload goes on where the service has not come to; `received` says from where it can."""
+
+    reason = "UPLOAD_OFFSET"
+
+    @classmethod
+    def of(cls, sha256: str, offset: int, received: int) -> "UploadOffsetError":
+        """The error for one upload."""
+        return cls(
+            f"the upload of {sha256} can't go on at {offset}: the service has {received} bytes, go on at {received}",
+            {"sha256": sha256, "offset": str(offset), "received": str(received)},
+        )
+
+    @property
+    def received(self) -> int:
+        """Bytes that the service has of it."""
+        text = self.metadata.get("received", "0")
+        return int(text) if text.isdecimal() else 0
+
+
+class UploadStalledError(ServiceError):
+    """Nothing came for long; what came before stays."""
+
+    reason = "UPLOAD_STALLED"
 
 
 class CursorAheadError(ServiceError):
@@ -196,6 +243,10 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     RequestReusedError: grpc.StatusCode.INVALID_ARGUMENT,
     JobNotFoundError: grpc.StatusCode.NOT_FOUND,
     FileNotFoundInJobError: grpc.StatusCode.NOT_FOUND,
+    BlobNotFoundError: grpc.StatusCode.NOT_FOUND,
+    BlobDamagedError: grpc.StatusCode.DATA_LOSS,
+    UploadOffsetError: grpc.StatusCode.OUT_OF_RANGE,
+    UploadStalledError: grpc.StatusCode.ABORTED,
     CursorAheadError: grpc.StatusCode.OUT_OF_RANGE,
     JobStateError: grpc.StatusCode.FAILED_PRECONDITION,
     EtagError: grpc.StatusCode.ABORTED,
@@ -236,6 +287,10 @@ def _details(error: ServiceError) -> list[Message]:
         case JobNotFoundError():
             details.append(
                 error_details_pb2.ResourceInfo(resource_type="Job", resource_name=metadata.get("job", ""))
+            )
+        case BlobNotFoundError():
+            details.append(
+                error_details_pb2.ResourceInfo(resource_type="Blob", resource_name=metadata.get("sha256", ""))
             )
         case JobStateError() | ResizeLimitError():
             failed = error_details_pb2.PreconditionFailure.Violation(

@@ -47,6 +47,11 @@ class Home:
         """The job store's file."""
         return self.path / "jobs.db"
 
+    @property
+    def blobs(self) -> Path:
+        """The folder of uploaded bytes; each lies at AB/ABCD… by its sha256."""
+        return self.path / "blobs"
+
     def job(self, job_id: str) -> Path:
         """The folder of one job."""
         return self.path / "jobs" / job_id

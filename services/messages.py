@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gradwire.proto.v1 import blobs_pb2
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import records as r
 from gradwire.services.etags import etag_of
@@ -322,3 +323,18 @@ def checkpoint_from_message(message: pb.Checkpoint) -> r.Checkpoint:
     return r.Checkpoint(
         message.step, message.path, message.parameters_sha256, files, from_timestamp(message.create_time)
     )
+
+
+def blob_to_message(blob: r.Blob) -> blobs_pb2.Blob:
+    """A blob as it stands."""
+    return blobs_pb2.Blob(
+        sha256=blob.sha256,
+        size=blob.size,
+        received=blob.received,
+        create_time=to_timestamp(blob.create_time),
+    )
+
+
+def blob_from_message(message: blobs_pb2.Blob) -> r.Blob:
+    """A blob as it stands."""
+    return r.Blob(message.sha256, message.size, message.received, from_timestamp(message.create_time))

@@ -11,6 +11,7 @@ from sqlalchemy import Column, Connection, Engine, insert, inspect, literal, sel
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import schema
+from gradwire.services.blobs.tables import blobs, job_blobs
 from gradwire.services.connections import is_shared, nobody_serves, shown, transaction
 from gradwire.services.security.tables import tokens
 
@@ -176,4 +177,16 @@ def _place_events(connection: Connection, job: int) -> None:
             connection.execute(of_this.values(**values))
 
 
-_MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
+def _from_5(connection: Connection) -> None:
+    """Blobs, and which jobs keep which."""
+    blobs.create(connection)
+    job_blobs.create(connection)
+
+
+_MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+    4: _from_4,
+    5: _from_5,
+}

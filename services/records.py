@@ -261,6 +261,16 @@ class CheckpointFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Blob:
+    """Some bytes of an owner by their sha256 in hex: `size` in all, of which the service has `received`."""
+
+    sha256: str
+    size: int
+    received: int
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A checkpoint that is whole on the service's storage."""
 

@@ -37,7 +37,7 @@ from sqlalchemy.ext.compiler import compiles
 from gradwire.services.prepared import Prepared
 from gradwire.services.states import JobState
 
-VERSION = 5
+VERSION = 6
 """Version of these tables: migrations.py brings an older store to it, a newer one is refused."""
 
 WIDE = BigInteger().with_variant(Integer(), "sqlite")

@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
 from gradwire.services.address import Address as Address
 from gradwire.services.address import AddressError as AddressError
+from gradwire.services.blobs.keeping import LIMIT_BYTES, Blobs
 from gradwire.services.data_rules import DataRules
 from gradwire.services.faces.blobs import BlobsFace
 from gradwire.services.faces.calls import Readers
@@ -87,12 +88,15 @@ class Service:
         limits: Mapping[Kind, Limit] = LIMITS,
         retention: timedelta = RETENTION,
         data: DataRules | None = None,
+        blob_bytes: int = LIMIT_BYTES,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
 
         `limits`: how fast each owner that has tokens may call. `retention`: how long deleted jobs can be undeleted.
-        `data`: which URLs of data jobs may name. Raises AddressError where the address has not the protection that it needs.
+        `data`: which URLs of data jobs may name. `blob_bytes`: what one blob may have. Raises AddressError where the address
+        has not the protection that it needs.
         """
+        self._blob_bytes = blob_bytes
         self._limits, self._retention, self._data = RateLimits(limits), retention, data or DataRules()
         self.protection = (protection or Protection()).at(address)
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
@@ -120,6 +124,8 @@ class Service:
             self._purger = Purger(self._store, self._home, self._runner.follows, lambda: datetime.now(UTC))
             self._readers = Readers()
             undo.append(self._readers.close)
+            self._blobs = Blobs(self._store, self._home.blobs, self._blob_bytes)
+            undo.append(self._blobs.close)
             self._thread.start()
             undo.append(self._end_loop)
             self.address = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
@@ -138,9 +144,11 @@ class Service:
         asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
         self._runner.stop()
         self._purger.stop()
+        self._blobs.close()
         self._store.close()
         asyncio.run_coroutine_threadsafe(self._server.stop(STOP_GRACE_S), self._loop).result()
         self._launcher.close()
+        self._blobs_face.close()
         self._readers.close()
         self._end_loop()
         self._home.close()
@@ -166,8 +174,8 @@ class Service:
         )
         self._server = grpc.aio.server(interceptors=[gate, Guard()], options=_OPTIONS)
         jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, self._server)  # type: ignore[no-untyped-call]
-        blobs = BlobsFace(self._store, self._home, self._readers)
-        blobs_pb2_grpc.add_BlobsServicer_to_server(blobs, self._server)  # type: ignore[no-untyped-call]
+        self._blobs_face = BlobsFace(self._store, self._home, self._readers, self._blobs)
+        blobs_pb2_grpc.add_BlobsServicer_to_server(self._blobs_face, self._server)  # type: ignore[no-untyped-call]
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for name in ("", *_SERVICES):
@@ -190,6 +198,7 @@ class Service:
         # The jobs that were there stand in line before those that come.
         self._runner.start()
         self._purger.start()
+        self._blobs.start()
         await self._server.start()
         return Address(self._wanted.host, port)
 
@@ -199,6 +208,7 @@ class Service:
     async def _drain(self) -> None:
         await self._health.enter_graceful_shutdown()
         self._jobs.drain()
+        self._blobs_face.drain()
         await self._feed.drain(WATCH_DRAIN_S)
 
     def _end_loop(self) -> None:

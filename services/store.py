@@ -296,8 +296,10 @@ class Store:
         if self._fence and schema.SELECT_HOLDS_LEASE(connection, {"fence": self._fence}).first() is None:
             raise StaleLeaseError(f"lease {self._fence} of the scheduler is another front end's now")
 
-    def _tell(self, done: list[Any]) -> None:
-        changes = [each for each in done if isinstance(each, Change)]
+    def _tell(self, results: list[Any]) -> None:
+        changes = [each for each in results if isinstance(each, Change)]
+        if not changes:
+            return
         for listener in self._listeners:
             try:
                 listener(changes)

@@ -45,6 +45,15 @@ class Call(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Inflow(Generic[T]):
+    """An RPC with many requests and one answer, which `read` takes."""
+
+    service: str
+    method: str
+    read: Callable[[Any], T]
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """An RPC with many answers; `request` makes what is sent each time that it is opened, to go on where it broke."""
 
@@ -63,6 +72,6 @@ class Stubs:
             "accounts": accounts_pb2_grpc.AccountsStub(channel),  # type: ignore[no-untyped-call]
         }
 
-    def method(self, call: "Call[Any] | Stream") -> Any:
+    def method(self, call: "Call[Any] | Stream | Inflow[Any]") -> Any:
         """What sends the call's request."""
         return getattr(self._services[call.service], call.method)

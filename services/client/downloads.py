@@ -74,6 +74,54 @@ class Incoming:
         return DownloadError(f"can't write {self._target}: {error.strerror}")
 
 
+class IncomingBlob:
+    """An uploaded blob on its way into a new file: written aside, checked, renamed, or not there at all."""
+
+    def __init__(self, target: Path, sha256: str) -> None:
+        if target.exists():
+            raise DownloadError(f"{target} exists already: name a new file with --to, or remove it")
+        self._target, self._sha256 = target, sha256
+        self._aside = target.absolute().parent / f".tmp-{target.name}-{uuid.uuid4().hex[:8]}"
+        self._digest = hashlib.sha256()
+        self.got = self.total = 0
+
+    def stream(self) -> Stream:
+        """Its bytes that are still to come."""
+        return Stream("blobs", "ReadBlob", lambda: calls.read_blob("", self._sha256, self.got))
+
+    def take(self, answer: blobs_pb2.ReadBlobResponse) -> None:
+        """Writes what came."""
+        self._out.write(answer.data)
+        self._digest.update(answer.data)
+        self.got += len(answer.data)
+        self.total = answer.total_size
+
+    def keep(self) -> None:
+        """Puts it in its place. Raises DownloadError where it is not what was named."""
+        self._out.close()
+        if self._digest.hexdigest() != self._sha256:
+            raise DownloadError(
+                f"the blob came with sha256 {self._digest.hexdigest()}, not {self._sha256}: "
+                "it is damaged on the service's storage"
+            )
+        self._aside.rename(self._target)
+
+    def __enter__(self) -> Self:
+        try:
+            self._out = open(self._aside, "xb")
+        except OSError as error:
+            raise DownloadError(f"can't write {self._target}: {error.strerror}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._out.close()
+        self._aside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise DownloadError(f"can't write {self._target}: {error.strerror}") from error
+
+
 class IncomingFile:
     """One file of it. Its stream goes on at what was got so far."""
 

@@ -15,10 +15,11 @@ from gradwire.services.errors import (
     StorageError,
     TooManyError,
     UnreachableError,
+    UploadStalledError,
 )
 
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 1.0
-_NOTHING_DONE = (DrainingError, StorageError, TooManyError, RateLimitedError)
+_NOTHING_DONE = (DrainingError, StorageError, TooManyError, RateLimitedError, UploadStalledError)
 
 
 def worth_repeating(error: ServiceError, repeatable: bool = True) -> bool:

@@ -20,11 +20,12 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gradwire.services import records as r
-from gradwire.services.client import calls, downloads
+from gradwire.services.client import calls, downloads, uploads
 from gradwire.services.client.calls import Following, JobPages, SubmitOptions
 from gradwire.services.client.connection import CALL_TIMEOUT_S, DEFAULT_ADDRESS, OPTIONS, Call, Stream, Stubs
 from gradwire.services.client.patience import Patience, worth_repeating
-from gradwire.services.errors import ClosedError, ServiceError, from_rpc_error
+from gradwire.services.client.uploads import UPLOAD, Outgoing
+from gradwire.services.errors import BlobNotFoundError, ClosedError, ServiceError, from_rpc_error
 from gradwire.services.security.access import Access, find_access
 from gradwire.services.sources import collect
 from gradwire.services.states import JobState
@@ -105,6 +106,71 @@ class Client:
         pages = JobPages(states, limit, filter, show_deleted)
         while pages.more:
             yield from self._call(pages.call())
+
+    def upload(
+        self, path: str | os.PathLike[str], sent: Callable[[int, int], None] = lambda got, of: None
+    ) -> str:
+        """Sends a file, and returns its sha256 when the service has it whole on disk. What it has already is not sent again.
+
+        Goes on where it broke when the connection or the service is lost, trying for a minute each time. `sent` is told the
+        bytes so far and in all. Raises UploadError, InvalidRequestError, UnreachableError.
+        """
+        with Outgoing(Path(path), sent) as outgoing:
+            patience = Patience(self._retry_for_s, max(self._retry_for_s, uploads.RECONNECT_S))
+            while True:
+                try:
+                    outgoing.take(self._call(outgoing.look()))
+                except BlobNotFoundError:
+                    outgoing.take(None)
+                if outgoing.whole:
+                    return outgoing.sha256
+                if outgoing.came_further:
+                    patience.renew()
+                self._check_open()
+                try:
+                    answer = self._stubs.method(UPLOAD)(outgoing.requests(), metadata=self._metadata)
+                    if UPLOAD.read(answer).received == outgoing.size:
+                        return outgoing.sha256
+                    continue
+                except grpc.RpcError as problem:
+                    self._check_open()
+                    error = from_rpc_error(problem, self.address)
+                if outgoing.fails(error):
+                    continue
+                pause_s = patience.pause_s(error)
+                if pause_s is None:
+                    raise error
+                time.sleep(pause_s)
+
+    def blobs(self) -> Iterator[r.Blob]:
+        """One's own blobs, newest first, fetched page by page."""
+        token, more = "", True
+        while more:
+            found, token = self._call(uploads.list_blobs(token))
+            yield from found
+            more = bool(token)
+
+    def blob(self, sha256: str) -> r.Blob:
+        """A blob as it stands. Raises BlobNotFoundError."""
+        return self._call(uploads.get_blob(sha256))
+
+    def delete_blob(self, sha256: str) -> None:
+        """Removes a blob; jobs that were submitted with it keep it. Raises BlobNotFoundError."""
+        self._call(uploads.delete_blob(sha256))
+
+    def download_blob(
+        self,
+        sha256: str,
+        target: Path,
+        received: Callable[[int, int], None] = lambda got, of: None,
+    ) -> None:
+        """Brings a blob into the new file `target`, checked and whole or not at all. Raises DownloadError, BlobNotFoundError."""
+        with downloads.IncomingBlob(target, sha256) as incoming:
+            patience = Patience(self._retry_for_s, self._retry_for_s)
+            for answer in self._stream(incoming.stream(), patience):
+                incoming.take(answer)
+                received(incoming.got, incoming.total)
+            incoming.keep()
 
     def _check_open(self) -> None:
         if self._closed:

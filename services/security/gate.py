@@ -79,6 +79,8 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(details)
         if handler is not None and handler.unary_stream is not None and secret:
             return self._watched(handler, secret)
+        if handler is not None and handler.stream_unary is not None and secret:
+            return self._uploaded(handler, secret)
         return handler
 
     async def _caller(self, secret: str) -> Caller:
@@ -166,6 +168,32 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         return grpc.unary_stream_rpc_method_handler(
             watched,  # type: ignore[arg-type]
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _uploaded(self, handler: Handler, secret: str) -> Handler:
+        """The handler of a stream of requests that ends when its token does not hold any more."""
+
+        take: Any = handler.stream_unary
+
+        async def uploaded(requests: Any, context: Any) -> Any:
+            async def checked() -> AsyncIterator[Any]:
+                looked = time.monotonic()
+                async for request in requests:
+                    if time.monotonic() - looked > FRESH_S:
+                        await self._token(secret)
+                        looked = time.monotonic()
+                    yield request
+
+            coming = checked()
+            try:
+                return await take(coming, context)
+            finally:
+                await coming.aclose()  # type: ignore[attr-defined]
+
+        return grpc.stream_unary_rpc_method_handler(
+            uploaded,  # type: ignore[arg-type]
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )

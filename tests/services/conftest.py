@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from gradwire.services.attempt_folder import end_holder
 from gradwire.services.client import Client
 from gradwire.services.connections import Where
+from gradwire.services.security.exposure import Protection
 from gradwire.services.service import Address, Service
 
 
@@ -19,6 +20,19 @@ from gradwire.services.service import Address, Service
 def service(tmp_path: Path) -> Iterator[Service]:
     """A service on a free port."""
     running = Service(tmp_path / "home", scripted, Address("127.0.0.1", 0))
+    running.start()
+    yield running
+    for job in list(running._store.unfinished()):
+        running._store.request_cancel(job.id).result()
+    running.stop()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Service]:
+    """A service that asks for tokens, on loopback without TLS."""
+    running = Service(
+        tmp_path / "home", scripted, Address("127.0.0.1", 0), protection=Protection(require_token=True)
+    )
     running.start()
     yield running
     for job in list(running._store.unfinished()):
