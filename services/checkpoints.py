@@ -4,7 +4,9 @@ They are written by gradwire.workers.checkpoint; here only manifests and sizes a
 checks its sum.
 """
 
+import contextlib
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,17 @@ def find_file(folder: Path, sha256: str) -> FoundFile | None:
             if file.sha256 == sha256:
                 return FoundFile(Path(checkpoint.path) / file.name, file.size)
     return None
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of all files under a folder; 0 where there is none."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            # A checkpoint that is removed meanwhile counts no more.
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
 
 
 def _read(path: Path) -> Checkpoint | None:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import ray
 
+from gradwire.services.scheduling import Node
 from gradwire.services.security.user_environment import clean_environment
 from gradwire.workers.ray_crew import Slots
 
@@ -45,8 +46,8 @@ class Cluster(Protocol):
     slots: Slots
     namespace: str
 
-    def capacity(self) -> tuple[int, int]:
-        """(CPU workers, GPU workers) it can give in all."""
+    def nodes(self) -> Sequence[Node]:
+        """Its hosts now, with the workers that each can have in all."""
 
     def close(self) -> None:
         """Disconnects, and stops what was started."""
@@ -83,6 +84,7 @@ class EmbeddedRay:
 
     def __init__(self, home: Path) -> None:
         self._count, self.slots = local_slots()
+        self._gpus = local_gpus()
         try:
             _connect(
                 address="local", num_cpus=os.cpu_count(), namespace=self.namespace, _node_ip_address=LOOPBACK
@@ -92,8 +94,8 @@ class EmbeddedRay:
                 f"Ray could not be started here: {str(error).strip().splitlines()[0]}"
             ) from error
 
-    def capacity(self) -> tuple[int, int]:
-        return self._count, local_gpus()
+    def nodes(self) -> Sequence[Node]:
+        return (Node("local", self._gpus, self._count),)
 
     def close(self) -> None:
         ray.shutdown()
@@ -109,6 +111,7 @@ class LocalRay:
         """`passed`: variables of this process's environment that jobs get beside those they need."""
         self._home, self._passed = home, passed
         self._count, self.slots = local_slots()
+        self._gpus = local_gpus()
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = self._found() or self._start()
         address = json.loads((home / "ray.json").read_text())["address"]
@@ -173,8 +176,8 @@ class LocalRay:
                     ray.shutdown()
             time.sleep(0.05)
 
-    def capacity(self) -> tuple[int, int]:
-        return self._count, local_gpus()
+    def nodes(self) -> Sequence[Node]:
+        return (Node("local", self._gpus, self._count),)
 
     def close(self) -> None:
         ray.shutdown()
@@ -216,9 +219,12 @@ class ExistingRay:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         self.slots = Slots(cpus_per_worker=1.0, prepared=all("gradwire_node" in have for have in nodes))
 
-    def capacity(self) -> tuple[int, int]:
-        total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return int(total.get("CPU", 0)), int(total.get("GPU", 0))
+    def nodes(self) -> Sequence[Node]:
+        alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        return [
+            Node(node["NodeID"], int(node["Resources"].get("GPU", 0)), int(node["Resources"].get("CPU", 0)))
+            for node in alive
+        ]
 
     def close(self) -> None:
         ray.shutdown()

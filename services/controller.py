@@ -38,14 +38,18 @@ class Controller:
         history: Sequence[OptionsChanged] = (),
         losses_limit: int = LOSSES_LIMIT,
         spares: int = 0,
+        place_within_s: float = 60.0,
+        gang: int = 0,
+        one_host: bool = False,
     ) -> None:
+        """place_within_s, gang, one_host: how its workers are placed; see RayCrew."""
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all GPUs visible to an actor that asked for none
         self._reports: deque[tuple[int, Report]] = deque()
         self._told = 0
         self._changed = threading.Condition()
         self._stopped = False
         self._done = threading.Event()
-        crew = RayCrew(spec, SliceOptimizer, slots, name)
+        crew = RayCrew(spec, SliceOptimizer, slots, name, place_within_s, gang, one_host)
         self._supervisor = Supervisor(spec, workers, crew, self._tell, history, spares, losses_limit)
         threading.Thread(target=self._run, name="controller", daemon=True).start()
 

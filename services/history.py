@@ -6,17 +6,29 @@ keeps a history exact after recoveries is here: repeated steps, evaluations and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gradwire.services import records as r
+from gradwire.services.demand import limits_of
+from gradwire.services.scheduling.limits import Again, Cause, Spent, after_end
 from gradwire.services.states import IllegalMoveError, JobState, check_move
 from gradwire.workers import reports
 
 LINE_LIMIT = 16_384
 """Characters of one log line that are kept."""
 TRACEBACK_LIMIT = 65_536
-LOSSES_LIMIT = 10
-"""Losses of the controller or the job's own process since the newest checkpoint, after which a job has failed."""
+KEEPS_WORKERS_S = 5.0
+"""A pause after a loss up to which a job keeps its workers; before a longer one it gives them back."""
+_FORGIVEN = (Cause.WORKER_LOSS, Cause.GANG_DEADLINE, Cause.USER_ERROR)
+"""Causes whose count begins anew with every checkpoint: what came before it is not made again."""
+_USER_ERRORS = frozenset(("INVALID_JOB_FILE", "USER_CODE", "NON_FINITE_LOSS", "NON_FINITE_GRADIENT"))
+_REASONS = {
+    Cause.WORKER_LOSS: "WORKERS_LOST",
+    Cause.GANG_DEADLINE: "CANNOT_PLACE",
+    Cause.WALL_TIME: "WALL_TIME",
+    Cause.PREEMPTION: "PREEMPTED",
+    Cause.USER_ERROR: "USER_CODE",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,6 @@ class StoredJob:
     code_sha256: str
     evaluated_step: int = 0
     checkpoint_step: int = 0
-    losses: int = 0
     incarnation: int = 0
     report: int = 0
 
@@ -54,16 +65,24 @@ class History:
         """Enters a state. Raises IllegalMoveError where the table has no such move."""
         check_move(self.job.id, self.job.state, state)
         self.set(state=state)
+        if not state.holds_workers:
+            self._end_clock()
         if error is not None:
             self.set(error=error)
         if state.terminal:
             self.set(end_time=self.now)
         if not state.holds_workers:
-            self.set(workers=0, pause_requested=False)
+            self.set(workers=0, target_workers=0, pause_requested=False, gives_way=False)
         self.events.append(r.StateChanged(state, reason, error))
 
-    def begin_attempt(self, reason: str, most: int) -> None:
+    def _end_clock(self) -> None:
+        """What the present attempt has used is added to what those before it had."""
+        self.set(run_seconds=self.job.run_seconds_at(self.now), attempt_time=None)
+
+    def begin_attempt(self, reason: str, most: int, level: int | None = None) -> None:
         """Gives the job its next attempt with at most `most` workers: STARTING out of the queue, else RECOVERING.
+
+        level: that of the scheduler's decision to start it; None keeps it.
 
         One that was to be cancelled or paused is so instead; one that neither waits nor has workers stays as it is.
         """
@@ -84,34 +103,85 @@ class History:
                 self._change_options(reports.OptionsChanged(job.step, job.wanted_options, order))
         elif job.state != JobState.RECOVERING:
             self.move(JobState.RECOVERING, reason)
-        self.set(attempt=job.attempt + 1, workers=min(job.wanted_workers, most))
+        self._end_clock()
+        workers = min(job.wanted_workers, most)
+        self.set(attempt=job.attempt + 1, workers=workers, target_workers=workers, attempt_time=self.now)
+        self.set(not_before=None, gives_way=False)
+        if level is not None:
+            self.set(level=level)
         if self.job.start_time is None:
             self.set(start_time=self.now)
         self.stored = replace(self.stored, incarnation=0, report=0)
 
     def begin_resize(self, workers: int) -> None:
         """The attempt is being told to go on with `workers`: RESIZING until a group of so many is formed."""
+        if self.job.state in (JobState.RUNNING, JobState.RESIZING):
+            self.set(target_workers=workers)
         if self.job.state == JobState.RUNNING and self.job.workers != workers:
             self.move(JobState.RESIZING, f"from {self.job.workers} to {_workers(workers)}")
+        self._settle()
 
-    def settle(self) -> None:
-        """Ends a change of the number of workers when it is what was wanted last."""
-        if self.job.state == JobState.RESIZING and self.job.workers == self.job.wanted_workers:
+    def _settle(self) -> None:
+        """Ends a change of the number of workers when it is what the attempt was told last."""
+        if self.job.state == JobState.RESIZING and self.job.workers == self.job.target_workers:
             self._run()
 
+    def resume(self) -> None:
+        """Puts a paused job back into the queue: what it waited before, and its losses, count no more."""
+        self.set(since=self.now, not_before=None, ends={})
+        self.move(JobState.QUEUED, "resumed")
+
+    def give_way(self) -> None:
+        """The attempt is being told to leave a checkpoint and give its workers back, for another job."""
+        if self.job.state.holds_workers:
+            self.set(gives_way=True)
+
     def lose(self, message: str) -> None:
-        """The attempt's controller or processes are gone: RECOVERING, or FAILED after too many in a row."""
-        self.stored = replace(self.stored, losses=self.stored.losses + 1)
+        """The attempt's controller or processes are gone: tried again, at once or from the queue, or FAILED after too many."""
         self.events.append(r.Warned("WORKER_LOST", message))
-        if self.job.cancel_requested:
+        self.end_attempt(Cause.WORKER_LOSS, message)
+
+    def end_attempt(self, cause: Cause, message: str, error: r.JobError | None = None) -> None:
+        """An attempt has ended before its job: what follows by the job's limits. `error` is told where that is its end."""
+        job = self.job
+        if job.cancel_requested:
             self.move(JobState.CANCELLED, "cancelled")
-        elif self.job.pause_requested:
+            return
+        if job.pause_requested:
             self.move(JobState.PAUSED, "paused without its workers; it goes on from its newest checkpoint")
-        elif self.stored.losses > LOSSES_LIMIT:
-            text = f"its workers were lost {self.stored.losses} times without a new checkpoint between: {message}"
-            self.move(JobState.FAILED, text, r.JobError("WORKERS_LOST", text))
-        elif self.job.state != JobState.RECOVERING:
-            self.move(JobState.RECOVERING, message)
+            return
+        if job.gives_way and cause == Cause.WORKER_LOSS:
+            cause = Cause.PREEMPTION
+        ends = {**job.ends, cause.value: job.ends.get(cause, 0) + 1}
+        self.set(ends=ends)
+        now = self.now.timestamp()
+        limits, run_s = limits_of(job.spec), job.run_seconds_at(self.now)
+        spent = Spent(run_s, {Cause(name): times for name, times in ends.items()})
+        follows = after_end(limits, spent, cause, now)
+        if isinstance(follows, Again):
+            self._try_again(cause, message, follows.not_before - now)
+            return
+        if error is None or follows.cause != cause:
+            if follows.cause == Cause.WALL_TIME:
+                text = message if cause == Cause.WALL_TIME else follows.sentence
+            elif cause == Cause.WORKER_LOSS:
+                text = (
+                    f"its workers were lost {_times(ends[cause])} without a new checkpoint between: {message}"
+                )
+            else:
+                text = f"{message}; {follows.sentence}"
+            error = r.JobError(_REASONS[follows.cause], text)
+        self.move(JobState.FAILED, error.message, error)
+
+    def _try_again(self, cause: Cause, message: str, pause_s: float) -> None:
+        self.set(not_before=self.now + timedelta(seconds=pause_s) if pause_s > 0 else None)
+        if cause == Cause.WORKER_LOSS and pause_s <= KEEPS_WORKERS_S:
+            if self.job.state != JobState.RECOVERING:
+                self.move(JobState.RECOVERING, message)
+        elif cause == Cause.PREEMPTION:
+            self.move(JobState.QUEUED, "its workers were needed for a job before it; it keeps its place")
+        else:
+            self.move(JobState.QUEUED, f"{message}; it is tried again in {pause_s:g} s")
 
     def take(self, incarnation: int, number: int, report: reports.Report) -> None:
         """Takes one report of the present attempt; one that was taken before, or comes after its end, adds nothing."""
@@ -139,7 +209,7 @@ class History:
             case reports.Warned():
                 self.events.append(r.Warned(report.reason, report.message))
                 if report.reason == "PAUSE_FAILED":
-                    self.set(pause_requested=False)
+                    self.set(pause_requested=False, gives_way=False)
                 if report.reason == "WORKER_LOST" and self.job.state in (JobState.RUNNING, JobState.RESIZING):
                     self.move(JobState.RECOVERING, report.message)
             case reports.Paused():
@@ -163,7 +233,7 @@ class History:
         self.events.append(r.GroupFormed(report.generation, report.workers, report.step, report.reason))
         if self.job.state == JobState.RECOVERING:
             self._run()
-        self.settle()
+        self._settle()
 
     def _change_options(self, report: reports.OptionsChanged) -> None:
         # A recovery tells them again where it makes their steps again.
@@ -180,6 +250,9 @@ class History:
         self.set(checkpoint=report.checkpoint)
         if self.job.cancel_requested:
             self.move(JobState.CANCELLED, "cancelled")
+            return
+        if self.job.gives_way and not wanted:
+            self.end_attempt(Cause.PREEMPTION, "its workers were needed for a job before it")
             return
         self.move(JobState.PAUSED, f"paused after {report.step} steps")
         if not wanted:
@@ -220,7 +293,8 @@ class History:
         self.set(checkpoint=report.path)
         if report.step <= self.stored.checkpoint_step:
             return
-        self.stored = replace(self.stored, checkpoint_step=report.step, losses=0)
+        self.stored = replace(self.stored, checkpoint_step=report.step)
+        self.set(ends={name: times for name, times in self.job.ends.items() if name not in _FORGIVEN})
         self.events.append(r.CheckpointWritten(report.step, report.path, report.parameters_sha256))
 
     def _fail(self, report: reports.Failed) -> None:
@@ -228,7 +302,12 @@ class History:
             self.move(JobState.CANCELLED, "cancelled")
             return
         error = r.JobError(report.reason, report.message, report.traceback[-TRACEBACK_LIMIT:])
-        self.move(JobState.FAILED, report.message, error)
+        if report.reason in _USER_ERRORS:
+            self.end_attempt(Cause.USER_ERROR, report.message, error)
+        elif report.reason == "CANNOT_PLACE":
+            self.end_attempt(Cause.GANG_DEADLINE, report.message)
+        else:
+            self.move(JobState.FAILED, report.message, error)
 
 
 def check_path(job_id: str, before: JobState, history: History) -> None:
@@ -244,3 +323,7 @@ def check_path(job_id: str, before: JobState, history: History) -> None:
 
 def _workers(count: int) -> str:
     return "1 worker" if count == 1 else f"{count} workers"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

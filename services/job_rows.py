@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -27,8 +28,8 @@ def row_of(stored: StoredJob) -> dict[str, object]:
     return {
         "state": int(job.state),
         "priority": job.spec.priority,
-        "start_time_us": None if job.start_time is None else to_us(job.start_time),
-        "end_time_us": None if job.end_time is None else to_us(job.end_time),
+        "start_time_us": _us(job.start_time),
+        "end_time_us": _us(job.end_time),
         "workers": job.workers,
         "step": job.step,
         "total_steps": job.total_steps,
@@ -42,7 +43,6 @@ def row_of(stored: StoredJob) -> dict[str, object]:
         "error": None if job.error is None else messages.error_to_message(job.error).SerializeToString(),
         "checkpoint": job.checkpoint,
         "attempt": job.attempt,
-        "losses": stored.losses,
         "incarnation": stored.incarnation,
         "report": stored.report,
         "first_step_seconds": job.first_step_seconds,
@@ -55,8 +55,17 @@ def row_of(stored: StoredJob) -> dict[str, object]:
         "wanted_options": json.dumps(dict(job.wanted_options)),
         "options_number": job.options_number,
         "chain": job.chain,
-        "delete_time_us": None if job.delete_time is None else to_us(job.delete_time),
-        "expire_time_us": None if job.expire_time is None else to_us(job.expire_time),
+        "delete_time_us": _us(job.delete_time),
+        "expire_time_us": _us(job.expire_time),
+        "since_us": _us(job.since),
+        "not_before_us": _us(job.not_before),
+        "attempt_time_us": _us(job.attempt_time),
+        "run_seconds": job.run_seconds,
+        "level": job.level,
+        "target_workers": job.target_workers,
+        "gives_way": job.gives_way,
+        "ends": json.dumps(dict(job.ends)),
+        "stored_bytes": job.stored_bytes,
     }
 
 
@@ -69,8 +78,8 @@ def stored_in(row: Row[Any]) -> StoredJob:
         spec=spec,
         state=JobState(row.state),
         create_time=from_us(row.create_time_us),
-        start_time=None if row.start_time_us is None else from_us(row.start_time_us),
-        end_time=None if row.end_time_us is None else from_us(row.end_time_us),
+        start_time=_time(row.start_time_us),
+        end_time=_time(row.end_time_us),
         workers=row.workers,
         step=row.step,
         total_steps=row.total_steps,
@@ -91,9 +100,19 @@ def stored_in(row: Row[Any]) -> StoredJob:
         options_number=row.options_number,
         chain=row.chain,
         owner=row.owner,
-        delete_time=None if row.delete_time_us is None else from_us(row.delete_time_us),
-        expire_time=None if row.expire_time_us is None else from_us(row.expire_time_us),
+        delete_time=_time(row.delete_time_us),
+        expire_time=_time(row.expire_time_us),
         replay_of=row.replay_of,
+        run_seconds=row.run_seconds,
+        order=row.sequence,
+        since=_time(row.since_us),
+        not_before=_time(row.not_before_us),
+        attempt_time=_time(row.attempt_time_us),
+        level=row.level,
+        target_workers=row.target_workers,
+        gives_way=bool(row.gives_way),
+        ends=json.loads(row.ends),
+        stored_bytes=row.stored_bytes,
     )
     return StoredJob(
         job=job,
@@ -101,10 +120,17 @@ def stored_in(row: Row[Any]) -> StoredJob:
         code_sha256=row.code_sha256,
         evaluated_step=row.evaluated_step,
         checkpoint_step=row.checkpoint_step,
-        losses=row.losses,
         incarnation=row.incarnation,
         report=row.report,
     )
+
+
+def _us(time: datetime | None) -> int | None:
+    return None if time is None else to_us(time)
+
+
+def _time(time_us: int | None) -> datetime | None:
+    return None if time_us is None else from_us(time_us)
 
 
 def _write_metrics(metrics: Mapping[str, float]) -> str:

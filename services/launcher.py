@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from gradwire.services.demand import losses_allowed, worker_range
 from gradwire.services.records import Job
+from gradwire.services.scheduling import Node
 from gradwire.workers.reports import Failed, Finished, OptionsChanged, Paused, Report
 
 ENDINGS = (Finished, Failed, Paused)
@@ -18,10 +20,15 @@ ENDINGS = (Finished, Failed, Paused)
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Workers the launcher can ever give at one time, by device kind."""
+    """Workers that can ever be given at one time, by device kind."""
 
     cpu: int
     cuda: int
+
+    @classmethod
+    def of_nodes(cls, nodes: Sequence[Node]) -> "Capacity":
+        """All that these nodes have."""
+        return cls(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes))
 
     def of(self, device: str) -> int:
         """Workers of one kind; 0 for a kind it does not know."""
@@ -35,6 +42,9 @@ class Launch:
     `directory` is the job's own; its code lies in `directory/code`, its checkpoints belong in
     `directory/checkpoints`. An attempt begins from the newest valid checkpoint there, or from step 0, with `workers`,
     whose number the service may change within min_workers and max_workers (0: it does not by itself).
+
+    gang: of its workers, those that are placed together and kept; one_host: all on one host. place_within_s: how long they may wait for their places, all or none.
+    losses_limit: losses of workers without a step between them, after which it gives up.
 
     options_history: options that were changed before. An attempt sets them again whenever it has that many steps behind
     it, also those of the step at which it begins.
@@ -54,6 +64,10 @@ class Launch:
     options_history: tuple[OptionsChanged, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
     """URLs of data sets in the place of the job's own."""
+    gang: int = 0
+    one_host: bool = False
+    place_within_s: float = 300.0
+    losses_limit: int = 10
 
     @property
     def blobs(self) -> Path:
@@ -76,7 +90,7 @@ class Launch:
         return self.directory / "checkpoints"
 
     @classmethod
-    def of(cls, job: Job, directory: Path) -> "Launch":
+    def of(cls, job: Job, directory: Path, place_within_s: float = 300.0) -> "Launch":
         """The launch of a job's present attempt."""
         spec = job.spec
         return cls(
@@ -95,6 +109,10 @@ class Launch:
             options_history=tuple(
                 OptionsChanged(each.step, dict(each.options), each.order) for each in job.options_history
             ),
+            gang=worker_range(job)[0],
+            one_host=spec.one_host,
+            place_within_s=place_within_s,
+            losses_limit=losses_allowed(spec),
         )
 
 
@@ -146,8 +164,15 @@ class Handle(Protocol):
 class Launcher(Protocol):
     """Starts attempts and finds those that outlived the service that started them."""
 
-    def capacity(self) -> Capacity:
-        """What it can ever give."""
+    whole_gangs: bool
+    """True where of an attempt's gang no single worker can be given back."""
+
+    def nodes(self) -> Sequence[Node]:
+        """The hosts there are now, with all that they have: `cpus` are workers without a GPU. May take a moment."""
+        ...
+
+    def placed(self, running: Mapping[str, int]) -> Mapping[str, Sequence[str]]:
+        """The names of the nodes on which the workers of these attempts (job id: attempt) are, where that is known."""
         ...
 
     def launch(self, launch: Launch) -> Handle:

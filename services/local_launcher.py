@@ -15,6 +15,7 @@ from gradwire.services.attempt_folder import AttemptFolder, end_holder, holder
 from gradwire.services.commands import CommandWriter, Pause, Resize, Update
 from gradwire.services.launcher import ENDINGS, AttemptGoneError, AttemptLostError, Capacity, Launch
 from gradwire.services.report_lines import ReportReader
+from gradwire.services.scheduling import Node
 from gradwire.services.security.user_environment import without_secrets
 from gradwire.workers.checkpoint import clear_unfinished
 from gradwire.workers.reports import Report
@@ -22,6 +23,7 @@ from gradwire.workers.reports import Report
 POLL_S = 0.02
 BATCH = 1000
 STOP_GRACE_S = 3.0
+NODE = "local"
 OUTPUT_SHOWN = 400
 PROGRAM = (sys.executable, "-m", "gradwire.services.local_training")
 
@@ -115,6 +117,8 @@ class LocalHandle:
 class LocalLauncher:
     """Starts child processes; `program` is the command that gets the job's folder and attempt as arguments."""
 
+    whole_gangs = False
+
     def __init__(
         self,
         capacity: Capacity | None = None,
@@ -124,7 +128,8 @@ class LocalLauncher:
         inherited: Mapping[str, str] | None = None,
     ) -> None:
         """`inherited`: what of this process's environment a job gets, None for all but secrets; `environment` comes on top."""
-        self._capacity = capacity or Capacity(cpu=max(8, os.cpu_count() or 1), cuda=0)
+        capacity = capacity or Capacity(cpu=max(8, os.cpu_count() or 1), cuda=0)
+        self._node = Node(NODE, capacity.cuda, capacity.cpu)
         self._program = tuple(program)
         self._outlive = outlive
         self._environment = dict(environment or {})
@@ -132,9 +137,13 @@ class LocalLauncher:
         self._lock = threading.Lock()
         self._handles: dict[str, LocalHandle] = {}
 
-    def capacity(self) -> Capacity:
+    def nodes(self) -> Sequence[Node]:
         """See launcher.Launcher."""
-        return self._capacity
+        return (self._node,)
+
+    def placed(self, running: Mapping[str, int]) -> Mapping[str, Sequence[str]]:
+        """See launcher.Launcher. All are here."""
+        return {}
 
     def launch(self, launch: Launch) -> LocalHandle:
         """See launcher.Launcher."""

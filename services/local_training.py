@@ -29,8 +29,9 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
         blobs=str(launch.blobs),
     )
     # A process each, also for one worker: user code shares its random numbers, modules and output with nobody.
+    crew = ProcessCrew(spec, SliceOptimizer)
     supervisor = Supervisor(
-        spec, launch.workers, ProcessCrew(spec, SliceOptimizer), tell, launch.options_history
+        spec, launch.workers, crew, tell, launch.options_history, losses_limit=launch.losses_limit
     )
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -52,7 +52,24 @@ def spec_to_message(spec: r.JobSpec) -> pb.JobSpec:
         min_workers=spec.min_workers,
         max_workers=spec.max_workers,
         data=spec.data,
+        limits=limits_to_message(spec.limits),
+        one_host=spec.one_host,
+        storage_bytes=spec.storage_bytes,
     )
+
+
+def limits_to_message(limits: r.JobLimits) -> pb.Limits | None:
+    """Bounds on time and retries; None where there are none."""
+    if limits == r.JobLimits():
+        return None
+    return pb.Limits(
+        attempt_seconds=limits.attempt_seconds, job_seconds=limits.job_seconds, retries=limits.retries
+    )
+
+
+def limits_from_message(message: pb.Limits) -> r.JobLimits:
+    """Bounds on time and retries."""
+    return r.JobLimits(message.attempt_seconds, message.job_seconds, dict(message.retries))
 
 
 def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
@@ -70,6 +87,9 @@ def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
         min_workers=message.min_workers,
         max_workers=message.max_workers,
         data=dict(message.data),
+        limits=limits_from_message(message.limits),
+        one_host=message.one_host,
+        storage_bytes=message.storage_bytes,
     )
 
 
@@ -148,6 +168,7 @@ def job_to_message(job: r.Job) -> pb.Job:
         owner=job.owner,
         etag=etag_of(job),
         replay_of=job.replay_of,
+        run_seconds=job.run_seconds_at(datetime.now(UTC)),
     )
     if job.delete_time is not None:
         message.delete_time.CopyFrom(to_timestamp(job.delete_time))
@@ -195,6 +216,7 @@ def job_from_message(message: pb.Job) -> r.Job:
         delete_time=from_timestamp(message.delete_time) if message.HasField("delete_time") else None,
         expire_time=from_timestamp(message.expire_time) if message.HasField("expire_time") else None,
         replay_of=message.replay_of,
+        run_seconds=message.run_seconds,
     )
 
 

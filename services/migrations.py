@@ -183,10 +183,34 @@ def _from_5(connection: Connection) -> None:
     job_blobs.create(connection)
 
 
+def _from_6(connection: Connection) -> None:
+    """What the scheduler keeps of a job, and accounts of owners."""
+    jobs = schema.jobs.c
+    for column in (jobs.since_us, jobs.not_before_us, jobs.attempt_time_us):
+        _add(connection, column)
+    for column, before in (
+        (jobs.run_seconds, 0.0),
+        (jobs.level, 0),
+        (jobs.target_workers, 0),
+        (jobs.gives_way, False),
+        (jobs.ends, "{}"),
+        (jobs.stored_bytes, 0),
+    ):
+        _add(connection, column, before)
+    for statement in (
+        "UPDATE jobs SET target_workers = workers",
+        "UPDATE jobs SET ends = '{\"WORKER_LOSS\": ' || losses || '}' WHERE losses > 0",
+        "ALTER TABLE jobs DROP COLUMN losses",
+    ):
+        connection.exec_driver_sql(statement)
+    schema.accounts.create(connection)
+
+
 _MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _from_1,
     2: _from_2,
     3: _from_3,
     4: _from_4,
     5: _from_5,
+    6: _from_6,
 }

@@ -16,7 +16,8 @@ from ray.util.placement_group import PlacementGroup, placement_group_table, remo
 from gradwire.services.cluster import Cluster, EmbeddedRay, ExistingRay, LocalRay
 from gradwire.services.controller import Controller
 from gradwire.services.home import Home
-from gradwire.services.launcher import ENDINGS, AttemptLostError, Capacity, Launch
+from gradwire.services.launcher import ENDINGS, AttemptLostError, Launch
+from gradwire.services.scheduling import Node
 from gradwire.workers.member import MemberSpec
 from gradwire.workers.reports import Report
 
@@ -73,9 +74,12 @@ class RayHandle:
 class RayLauncher:
     """Starts controllers on a Ray cluster. It is made in the thread that outlives it: Ray's processes end with theirs."""
 
+    whole_gangs = True
+
     def __init__(self, home: Home, embedded: bool, address: str | None, passed: Sequence[str] = ()) -> None:
         """Connects to `address`, or starts Ray here: in this process (`embedded`) or beside it. Raises ClusterError."""
         self._handles: list[RayHandle] = []
+        self._nodes: Sequence[Node] = ()
         self._lock = threading.Lock()
         self._cluster: Cluster
         if address is not None:
@@ -85,10 +89,31 @@ class RayLauncher:
         else:
             self._cluster = LocalRay(home.path, passed)
 
-    def capacity(self) -> Capacity:
+    def nodes(self) -> Sequence[Node]:
         """See launcher.Launcher."""
-        cpu, cuda = self._cluster.capacity()
-        return Capacity(cpu=cpu, cuda=cuda)
+        with contextlib.suppress(RayError):
+            self._nodes = self._cluster.nodes()
+        return self._nodes
+
+    def placed(self, running: Mapping[str, int]) -> Mapping[str, Sequence[str]]:
+        """See launcher.Launcher. From the placement groups, each rank's in order of their making."""
+        if len(self._nodes) < 2:
+            return {}
+        found: dict[str, dict[int, list[str]]] = {}
+        with contextlib.suppress(RayError):
+            for told in placement_group_table().values():
+                namespace, _, name = told["name"].rpartition("/")
+                match = _NAME.fullmatch(name)
+                if match is None or namespace != self._cluster.namespace or told["state"] != "CREATED":
+                    continue
+                if running.get(match[1]) == int(match[2]):
+                    bundles = told["bundles_to_node_id"]
+                    nodes = [bundles[k] for k in sorted(bundles)]
+                    found.setdefault(match[1], {})[int(match[3] or 0)] = nodes
+        return {
+            job: [node for number in sorted(groups) for node in groups[number]]
+            for job, groups in found.items()
+        }
 
     def launch(self, launch: Launch) -> RayHandle:
         """See launcher.Launcher."""
@@ -119,6 +144,10 @@ class RayLauncher:
             cluster.slots,
             f"{cluster.namespace}/{_name(launch.job_id, launch.attempt)}",
             launch.options_history,
+            losses_limit=launch.losses_limit,
+            place_within_s=launch.place_within_s,
+            gang=launch.gang,
+            one_host=launch.one_host,
         )
         return self._kept(RayHandle(actor))
 
@@ -171,7 +200,7 @@ class RayLauncher:
         self._cluster.close()
 
 
-_NAME = re.compile(r"job-(.+?)-(\d+)(?:-\d+)?")
+_NAME = re.compile(r"job-(.+?)-(\d+)(?:-(\d+))?")
 
 
 def _name(job_id: str, attempt: int) -> str:

@@ -31,10 +31,20 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class JobLimits:
+    """Bounds on a job's time and retries: wall seconds with workers, of one attempt and of all (0: no limit), and retries by cause."""
+
+    attempt_seconds: float = 0.0
+    job_seconds: float = 0.0
+    retries: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """What to train. Equal code, overrides, shards, device and threads give equal bits.
 
-    `workers` is what it starts with. With min_workers and max_workers both 0 the service leaves the number alone.
+    With min_workers and max_workers both 0 the service gives it `workers` and leaves that number alone; else it starts with
+    what there is between them, and the service changes it as others come and go.
     """
 
     name: str
@@ -50,6 +60,20 @@ class JobSpec:
     max_workers: int = 0
     data: Mapping[str, str] = field(default_factory=dict)
     """URLs of data sets, by the name of the job's own that each takes the place of. Part of what its bits depend on."""
+    limits: JobLimits = JobLimits()
+    one_host: bool = False
+    storage_bytes: int = 0
+    """Bytes that it says it is going to store."""
+
+    @property
+    def elastic(self) -> bool:
+        """True where the service may change its number of workers."""
+        return self.min_workers < self.max_workers
+
+    @property
+    def first_wish(self) -> int:
+        """Workers it is to have until its owner says otherwise: the most of its range."""
+        return self.max_workers or self.workers
 
     @property
     def fewest_workers(self) -> int:
@@ -106,7 +130,7 @@ class Job:
     cancel_requested: bool = False
     pause_requested: bool = False
     wanted_workers: int = 0
-    """Workers it is to have; `workers` are those it has."""
+    """Workers it is to have, at most so many where it is elastic; `workers` are those it has."""
     options_history: tuple[OptionsChanged, ...] = ()
     wanted_options: Mapping[str, float] = field(default_factory=dict)
     options_number: int = 0
@@ -121,6 +145,32 @@ class Job:
     """When what is left of a deleted job goes for good."""
     replay_of: str = ""
     """The job that this one repeats."""
+    run_seconds: float = 0.0
+    """Wall seconds that it had workers; the client's copy counts to now, the service's to the begin of the present attempt."""
+    # What follows is known to the service alone.
+    order: int = 0
+    """Its place among all submissions."""
+    since: datetime | None = None
+    """From when its waiting counts: its submission, or the last time its owner resumed it."""
+    not_before: datetime | None = None
+    """The end of a pause after a loss."""
+    attempt_time: datetime | None = None
+    """When the present attempt got its workers; None without one."""
+    level: int = 0
+    """The level by which the scheduler started it."""
+    target_workers: int = 0
+    """Workers that the present attempt was last told to have."""
+    gives_way: bool = False
+    """The scheduler takes its workers for another job: it goes back into the queue at the next step boundary."""
+    ends: Mapping[str, int] = field(default_factory=dict)
+    """Attempts that ended before the job did, by cause (scheduling/limits.py)."""
+    stored_bytes: int = 0
+    """Bytes of its checkpoints when an attempt last ended."""
+
+    def run_seconds_at(self, now: datetime) -> float:
+        """Wall seconds that it had workers up to now."""
+        present = 0.0 if self.attempt_time is None else max((now - self.attempt_time).total_seconds(), 0.0)
+        return self.run_seconds + present
 
     @property
     def seconds(self) -> float:

@@ -1,54 +1,84 @@
-"""Carries the scheduler's decisions out: which job gets workers, and how many. Started by service.py.
+"""Carries the scheduler's decisions out: which job gets workers, where, and how many. Started by service.py.
 
-One thread looks at the queue whenever a job is stored, steered or ends; each job with workers is followed by a
-thread of its own (attempts.py).
+One thread decides whenever a job is stored, steered or ends, and when a time comes at which something may change; each job
+with workers is followed by a thread of its own (attempts.py). A decision takes workers from jobs and gives them to others in one
+stroke; here a job starts or grows when those workers are really free, and is decided on anew until then.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 
-from gradwire.services.attempts import STORAGE_RETRY_S, Attempts
+from gradwire.services.accounts import Accounts
+from gradwire.services.attempts import STORAGE_RETRY_S, Attempts, Means
+from gradwire.services.demand import shape_of, waiting_of, worker_range
 from gradwire.services.home import Home
 from gradwire.services.launcher import Capacity, Launcher
+from gradwire.services.ledger import Ledger, Room
 from gradwire.services.records import Job
-from gradwire.services.scheduler import Start, Waiting, decide
+from gradwire.services.scheduling import (
+    Grow,
+    Node,
+    Pause,
+    Policy,
+    Running,
+    Shrink,
+    Start,
+    Stop,
+    Wait,
+    Waiting,
+    decide,
+)
+from gradwire.services.security.callers import Caller
 from gradwire.services.states import JobState
 from gradwire.services.store import Change, Store
 
 log = logging.getLogger(__name__)
+LOOK_S = 5.0
+"""At least so often the runner looks: at nodes, accounts and levels, which change without a word."""
+SHARE_OF_TIME = 9
+"""Thousands of submits a second must not mean as many passes over a long queue: they take a tenth of the time at most."""
 
 
 class Runner:
     """Runs the jobs of a store with a launcher, until stopped."""
 
-    def __init__(self, store: Store, home: Home, launcher: Launcher) -> None:
+    def __init__(self, store: Store, home: Home, launcher: Launcher, policy: Policy | None = None) -> None:
+        self.policy = policy or Policy()
+        self.ledger = Ledger(Accounts(store.engine), self.policy)
         self._store = store
-        self._home = home
         self._launcher = launcher
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._means = Means(store, home, launcher, self.policy, self._stopping, self._ended, self._wake)
         self._lock = threading.Lock()
         self._running: dict[str, Attempts] = {}
         self._queue: dict[str, tuple[Job, Waiting]] = {}
-        self._place = 0
-        self._waiting: dict[str, str] = {}
+        self._waits: Mapping[str, Wait] = {}
+        self._starting: frozenset[str] = frozenset()
+        self._nodes: Sequence[Node] = ()
         self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
         store.listen(self._listen)
 
     def start(self) -> None:
         """Begins: first the jobs that had workers when the service went down, then the queue."""
         unfinished = self._store.unfinished()
-        self._launcher.sweep({job.id: job.attempt for job in unfinished if job.state.holds_workers})
+        having = {job.id: job.attempt for job in unfinished if job.state.holds_workers}
+        self._launcher.sweep(having)
+        self._nodes = self._launcher.nodes()
+        placed = self._launcher.placed(having)
+        room = Room(self._nodes)
         for job in unfinished:
             if job.state.holds_workers:
-                # One that is being resized was given room for it; one that waits to grow was not.
-                resizing = job.state == JobState.RESIZING
-                self._follow(job, max(job.workers, job.wanted_workers if resizing else 0), 0)
+                count = max(job.target_workers, job.workers, 1)
+                nodes = room.take_any(shape_of(job.spec), count, placed.get(job.id, ()))
+                self._follow(Attempts(job, nodes, job.level, time.time(), self._means))
             else:
                 self._enqueue(job)
-        # Jobs submitted meanwhile came by the listener, into the same places.
+        self.ledger.look(self._nodes, [], time.time())
+        # Jobs submitted meanwhile came by the listener.
         self._thread.start()
 
     def stop(self) -> None:
@@ -65,17 +95,31 @@ class Runner:
             each.thread.join()
 
     def capacity(self) -> Capacity:
-        """What the launcher can ever give."""
-        return self._launcher.capacity()
+        """All that there is, as far as was seen last."""
+        return Capacity.of_nodes(self._nodes)
 
     def follows(self, job_id: str) -> bool:
         """Whether something of the job may still run here."""
         with self._lock:
             return job_id in self._running
 
-    def waiting_reason(self, job_id: str) -> str:
-        """Why a job waits to start or to grow, '' where it does not or nothing is known yet."""
-        return self._waiting.get(job_id, "")
+    def wait_of(self, job_id: str) -> Wait | None:
+        """Why a job waits in the queue, as the last pass found; None where it does not or nothing is known yet."""
+        return self._waits.get(job_id)
+
+    def starts(self, job_id: str) -> bool:
+        """True for a job that starts as soon as workers that others give back are free."""
+        return job_id in self._starting
+
+    def waiting_reason(self, job_id: str, by: Caller) -> str:
+        """Why a job waits to start or to grow, in words for this caller; '' where it does not or nothing is known yet."""
+        if (wait := self._waits.get(job_id)) is not None:
+            return wait.sentence_for(lambda holder: by.sees(holder.owner))
+        if job_id in self._starting:
+            return "starts as soon as the workers that are being given back are free"
+        with self._lock:
+            attempts = self._running.get(job_id)
+        return "" if attempts is None else _lacking(attempts)
 
     def _listen(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -93,76 +137,81 @@ class Runner:
                 self._wake.set()
 
     def _enqueue(self, job: Job) -> None:
-        """Puts a job in the queue, or keeps its place there with what it is to have now."""
         with self._lock:
-            if job.id in self._running:
-                return  # looked at again when its last attempt has given its workers back
-            if job.id in self._queue:
-                place = self._queue[job.id][1].sequence
-            else:
-                self._place += 1
-                place = self._place
-            spec = job.spec
-            waiting = Waiting(job.id, spec.priority, place, spec.device, job.wanted_workers)
-            self._queue[job.id] = (job, waiting)
+            # One with workers is looked at again when its last attempt has given them back.
+            if job.id not in self._running:
+                self._queue[job.id] = (job, waiting_of(job))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
             began = time.monotonic()
             try:
-                self._decide()
+                due = self._decide(time.time())
             except Exception:
                 log.exception("looking at the queue failed; trying again")
                 self._stopping.wait(STORAGE_RETRY_S)
                 continue
-            # Thousands of submits a second must not mean as many looks at a long queue: at most a tenth of the time.
-            self._stopping.wait(9 * (time.monotonic() - began))
-            self._wake.wait()
+            self._stopping.wait(SHARE_OF_TIME * (time.monotonic() - began))
+            self._wake.wait(min(max(due - time.time(), 0.0), LOOK_S))
+        self.ledger.close(time.time())
 
-    def _decide(self) -> None:
+    def _decide(self, now: float) -> float:
+        """One pass; returns the time at which the next is due, whatever happens."""
+        self._nodes = self._launcher.nodes()
         with self._lock:
             queue = [waiting for _, waiting in self._queue.values()]
-            running = list(self._running.values())
-        used = {"cpu": 0, "cuda": 0}
-        for each in running:
-            job, held, wanted = each.job, each.allowed, each.wanted
-            used[job.spec.device] += held
-            if wanted > held:
-                queue.append(Waiting(job.id, job.spec.priority, each.place, job.spec.device, wanted, held))
-        waiting = {}
-        for decision in decide(queue, self._launcher.capacity(), Capacity(**used)):
-            if isinstance(decision, Start):
-                self._give(decision.job_id)
-            else:
-                waiting[decision.job_id] = decision.reason
-        self._waiting = waiting
+            attempts = dict(self._running)
+        placed = self._launcher.placed({job_id: each.newest.attempt for job_id, each in attempts.items()})
+        room = Room(self._nodes)
+        running: list[Running] = []
+        for job_id, each in attempts.items():
+            if job_id in placed:
+                each.found_at(placed[job_id])
+            if (seen := each.running()) is not None:
+                running.append(seen)
+            room.take(shape_of(each.job.spec), each.held())
+        inventory = self.ledger.look(self._nodes, running, now)
+        decisions = decide(queue, running, inventory, self.policy, now)
+        waits, starting = {}, set()
+        for decision in decisions:
+            match decision:
+                case Wait():
+                    waits[decision.job_id] = decision
+                case Start():
+                    if not self._start(decision, room, now):
+                        starting.add(decision.job_id)
+                case Stop():
+                    attempts[decision.job_id].stop_by(decision.limit)
+                case Pause():
+                    log.info("job %s gives way to %s", decision.job_id, decision.starts)
+                    attempts[decision.job_id].give_way()
+                case Shrink():
+                    attempts[decision.job_id].allow(decision.nodes, now)
+                case Grow():
+                    each = attempts[decision.job_id]
+                    if room.take(shape_of(each.job.spec), decision.nodes[len(each.nodes) :], if_free=True):
+                        each.allow(decision.nodes, now)
+        self._waits, self._starting = waits, frozenset(starting)
+        return min(_moments(queue, running, self.policy, now), default=inf)
 
-    def _give(self, job_id: str) -> None:
+    def _start(self, start: Start, room: Room, now: float) -> bool:
         with self._lock:
-            attempts = self._running.get(job_id)
-            job, waiting = self._queue.pop(job_id, (None, None))
-        if attempts is not None:
-            attempts.allow(attempts.wanted)
-        elif job is not None and waiting is not None:
-            self._follow(job, waiting.workers, waiting.sequence)
+            job, _ = self._queue.get(start.job_id, (None, None))
+        if job is None:
+            return True  # cancelled or paused meanwhile
+        if not room.take(shape_of(job.spec), start.nodes, if_free=True):
+            return False
+        self._follow(Attempts(job, start.nodes, start.level, now, self._means))
+        return True
 
-    def _follow(self, job: Job, allowed: int, place: int) -> None:
-        attempts = Attempts(
-            job,
-            allowed,
-            place,
-            self._store,
-            self._home,
-            self._launcher,
-            self._stopping,
-            self._ended,
-            self._wake,
-        )
+    def _follow(self, attempts: Attempts) -> None:
+        job_id = attempts.job.id
         with self._lock:
-            if job.id in self._running:
+            self._queue.pop(job_id, None)
+            if job_id in self._running:
                 return
-            self._running[job.id] = attempts
+            self._running[job_id] = attempts
         attempts.thread.start()
 
     def _ended(self, job_id: str) -> None:
@@ -175,3 +224,26 @@ class Runner:
             if job.state == JobState.QUEUED:
                 self._enqueue(job)
                 self._wake.set()
+
+
+def _lacking(attempts: Attempts) -> str:
+    job, least = attempts.newest, worker_range(attempts.newest)[0]
+    if job.state != JobState.RUNNING or len(attempts.nodes) >= least:
+        return ""
+    return f"has {len(attempts.nodes)} of {least} workers; it gets more as they become idle"
+
+
+def _moments(
+    queue: Sequence[Waiting], running: Sequence[Running], policy: Policy, now: float
+) -> Iterator[float]:
+    """The times to come at which a decision may change by itself."""
+    for job in queue:
+        if job.not_before > now:
+            yield job.not_before
+    for each in running:
+        moments = [each.ends_by, each.place_by]
+        if len(each.nodes) < each.maximum:
+            moments.append(each.resized_at + policy.grow_after_s)
+        if queue:
+            moments.append(each.started_at + policy.preempt_after_s)
+        yield from (moment for moment in moments if moment is not None and moment > now)

@@ -37,7 +37,7 @@ from sqlalchemy.ext.compiler import compiles
 from gradwire.services.prepared import Prepared
 from gradwire.services.states import JobState
 
-VERSION = 6
+VERSION = 7
 """Version of these tables: migrations.py brings an older store to it, a newer one is refused."""
 
 WIDE = BigInteger().with_variant(Integer(), "sqlite")
@@ -81,8 +81,6 @@ jobs = Table(
     Column("error", LargeBinary),
     Column("checkpoint", String, nullable=False),
     Column("attempt", Integer, nullable=False),
-    # Losses of workers or controllers since a step was last finished.
-    Column("losses", Integer, nullable=False),
     # Last report taken from the attempt's controller.
     Column("incarnation", Integer, nullable=False),
     Column("report", WIDE, nullable=False),
@@ -109,6 +107,20 @@ jobs = Table(
     Column("expire_time_us", WIDE),
     CheckConstraint(f"state BETWEEN {min(JobState)} AND {max(JobState)}", name="known_state"),
     Index("jobs_by_revision", "revision", unique=True),
+    # From when its waiting counts, the end of a pause after a loss, and when the present attempt got its workers.
+    Column("since_us", WIDE),
+    Column("not_before_us", WIDE),
+    Column("attempt_time_us", WIDE),
+    # Wall seconds with workers in attempts that are over.
+    Column("run_seconds", Float, nullable=False),
+    # By which the scheduler started it; workers that the present attempt was told to have; whether it gives way.
+    Column("level", Integer, nullable=False),
+    Column("target_workers", Integer, nullable=False),
+    Column("gives_way", Boolean, nullable=False),
+    # {"WORKER_LOSS": 2}: attempts that ended before the job did.
+    Column("ends", String, nullable=False),
+    # Of its checkpoints, when an attempt last ended.
+    Column("stored_bytes", WIDE, nullable=False),
     Index("jobs_by_state", "state", "sequence"),
     Index("jobs_by_owner", "owner", "sequence"),
     Index("jobs_by_code", "code_sha256"),
@@ -169,6 +181,21 @@ leases = Table(
     Column("token", WIDE, nullable=False),
     # By the clock of the database.
     Column("expires_us", WIDE, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("weight", Float, nullable=False),
+    # Quotas; NULL is no limit.
+    Column("gpus", Integer),
+    Column("cpus", Integer),
+    Column("jobs", Integer),
+    Column("storage_bytes", WIDE),
+    # A recent average of the owner's part of the whole, and when it was worked out.
+    Column("usage", Float, nullable=False),
+    Column("usage_time_us", WIDE, nullable=False),
 )
 
 revisions = Sequence("job_revisions", metadata=metadata)

@@ -40,7 +40,8 @@ MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.RUNNING: frozenset({JobState.RECOVERING, JobState.RESIZING, JobState.PAUSED, JobState.QUEUED})
     | TERMINAL,
     JobState.RECOVERING: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.QUEUED}) | TERMINAL,
-    JobState.RESIZING: frozenset({JobState.RUNNING, JobState.RECOVERING, JobState.PAUSED}) | TERMINAL,
+    JobState.RESIZING: frozenset({JobState.RUNNING, JobState.RECOVERING, JobState.PAUSED, JobState.QUEUED})
+    | TERMINAL,
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
     JobState.SUCCEEDED: frozenset(),
     JobState.FAILED: frozenset(),

@@ -38,8 +38,7 @@ def resume(history: History) -> None:
     """Queues a paused job, and takes back a pause that has not come about. Idempotent. Raises JobStateError."""
     _check_alive(history.job, "resumed")
     if history.job.state == JobState.PAUSED:
-        history.stored = replace(history.stored, losses=0)
-        history.move(JobState.QUEUED, "resumed")
+        history.resume()
     else:
         # Where the attempt is pausing already, it goes through PAUSED into the queue.
         history.set(pause_requested=False)
@@ -70,7 +69,6 @@ def resize(history: History, workers: int, capacity: Capacity) -> None:
         return
     history.set(wanted_workers=workers)
     history.events.append(r.JobUpdated(workers=workers))
-    history.settle()
 
 
 def update(history: History, wanted: r.Update) -> None:

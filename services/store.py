@@ -32,6 +32,7 @@ from gradwire.services.launcher import Capacity
 from gradwire.services.listing import pages
 from gradwire.services.listing.pages import Page, Query
 from gradwire.services.migrations import prepare_tables
+from gradwire.services.scheduling.limits import Cause
 from gradwire.services.security import audit
 from gradwire.services.security.callers import LOCAL, Caller, Scope
 from gradwire.services.states import ACTIVE, JobState
@@ -136,7 +137,7 @@ class Store:
                 JobState.QUEUED,
                 self._now(),
                 last_event=1,
-                wanted_workers=spec.workers,
+                wanted_workers=spec.first_wish,
                 owner=new.by.owner,
                 options_history=new.options_history,
                 replay_of=new.replay_of,
@@ -151,6 +152,7 @@ class Store:
             row |= {"name": spec.name, "device": spec.device, "replay_of": job.replay_of}
             sequence = schema.INSERT_JOB(connection, row).scalar_one()
             add_labels(connection, sequence, spec.labels)
+            job = replace(job, order=sequence)
             if new.request_id:
                 request = {"owner": job.owner, "request_id": new.request_id}
                 schema.INSERT_REQUEST(connection, {**request, "sha256": request_sha256, "job": sequence})
@@ -202,13 +204,32 @@ class Store:
         """See steering.undelete."""
         return self._change(job_id, steering.undelete, by=by, action="UndeleteJob")
 
-    def begin_attempt(self, job_id: str, reason: str, workers: int) -> "Future[Change]":
+    def begin_attempt(
+        self, job_id: str, reason: str, workers: int, level: int | None = None
+    ) -> "Future[Change]":
         """Gives a waiting or recovering job its next attempt, with at most `workers`; see History.begin_attempt."""
-        return self._change(job_id, lambda history: history.begin_attempt(reason, workers))
+        return self._change(job_id, lambda history: history.begin_attempt(reason, workers, level))
 
     def begin_resize(self, job_id: str, attempt: int, workers: int) -> "Future[Change]":
         """Says that an attempt is being told to go on with `workers`."""
         return self._change(job_id, lambda history: history.begin_resize(workers), attempt)
+
+    def give_way(self, job_id: str, attempt: int) -> "Future[Change]":
+        """Says that an attempt is being told to give its workers back for another job."""
+        return self._change(job_id, History.give_way, attempt)
+
+    def end_attempt(self, job_id: str, attempt: int, cause: Cause, message: str) -> "Future[Change]":
+        """Says that an attempt was ended before its job; see History.end_attempt."""
+
+        def change(history: History) -> None:
+            if history.job.state.holds_workers:
+                history.end_attempt(cause, message)
+
+        return self._change(job_id, change, attempt)
+
+    def set_stored_bytes(self, job_id: str, count: int) -> "Future[Change]":
+        """Keeps how much a job has stored."""
+        return self._change(job_id, lambda history: history.set(stored_bytes=count))
 
     def take_reports(
         self, job_id: str, attempt: int, incarnation: int, numbered: Sequence[tuple[int, Report]]

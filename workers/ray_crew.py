@@ -1,19 +1,22 @@
 """Members as Ray actors, in places that are given whole or not at all. See crew.Crew. Used by the controller.
 
-A **place** is a bundle of a placement group. It outlives the member in it: who replaces a lost member takes its place.
+A **place** is a bundle of a placement group. The first `gang` places are one group: they are given and kept together, and
+outlive the members in them: who replaces a lost member takes its place. Each further one is a group of its own, and is given
+back with the member in it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
-from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
 
 from gradwire.workers.actor import start_actor
 from gradwire.workers.crew import CALL_S, MemberLostError, News, NoRoomError
@@ -41,6 +44,7 @@ class Slots:
 class _Place:
     group: Any
     bundle: int
+    lent: bool = False
     member: int | None = None
 
 
@@ -54,9 +58,12 @@ class RayCrew:
         slots: Slots,
         name: str = "",
         place_within_s: float = 60.0,
+        gang: int = 0,
+        one_host: bool = False,
     ) -> None:
+        """gang: 0 means all that are hired first. one_host: all members on the host of the first."""
         self._spec, self._make_owner, self._slots, self._name = spec, make_owner, slots, name
-        self._place_within_s = place_within_s
+        self._place_within_s, self._gang, self._one_host = place_within_s, gang, one_host
         self._places: list[_Place] = []
         self._actors: dict[int, Any] = {}
         self._hosts: dict[int, str] = {}
@@ -70,6 +77,7 @@ class RayCrew:
         if len(free) < len(members):
             free += self._more_places(len(members) - len(free))
         spec, slots = self._spec, self._slots
+        cpus = bundle_of(spec.device, slots).get("CPU", 0.0)
         for member, place in zip(members, free, strict=False):
             place.member = member
             self._actors[member] = start_actor(
@@ -78,29 +86,45 @@ class RayCrew:
                 self._make_owner,
                 place.group,
                 place.bundle,
-                slots.cpus_per_worker,
+                cpus,
                 slots.host,
                 slots.prepared,
             )
             self._taken[member] = 0
 
     def _more_places(self, count: int) -> list[_Place]:
-        bundle: dict[str, float] = {"CPU": self._slots.cpus_per_worker}
-        if self._spec.device.startswith("cuda"):
-            bundle["GPU"] = 1
-        self._groups += 1
-        name = f"{self._name}-{self._groups}" if self._name else ""
-        group = placement_group([bundle] * count, strategy="PACK", name=name)
-        if not group.wait(self._place_within_s):
-            with contextlib.suppress(RayError):
-                remove_placement_group(group)
-            words = " and ".join(f"{amount:g} {kind}" for kind, amount in bundle.items())
-            raise NoRoomError(
-                f"the cluster had no room for {count} workers ({words} each) within {self._place_within_s:.0f} s"
-            )
-        places = [_Place(group, k) for k in range(count)]
+        bundle = bundle_of(self._spec.device, self._slots)
+        together = min(self._gang or count, count) if not self._places else 0
+        sizes = [together] * (together > 0) + [1] * (count - together)
+        deadline = time.monotonic() + self._place_within_s
+        groups = [self._new_group(bundle, size) for size in sizes]
+        places: list[_Place] = []
+        for group, size in zip(groups, sizes, strict=True):
+            if not group.wait(max(deadline - time.monotonic(), 0.0)):
+                for each in groups:
+                    with contextlib.suppress(RayError):
+                        remove_placement_group(each)
+                words = " and ".join(f"{amount:g} {kind}" for kind, amount in bundle.items())
+                raise NoRoomError(
+                    f"the cluster had no room for {count} workers ({words} each) within {self._place_within_s:.0f} s"
+                )
+            lent = together == 0 or group is not groups[0]
+            places += [_Place(group, k, lent) for k in range(size)]
         self._places += places
         return places
+
+    def _new_group(self, bundle: Mapping[str, float], size: int) -> Any:
+        self._groups += 1
+        name = f"{self._name}-{self._groups}" if self._name else ""
+        strategy, where = "PACK", None
+        if self._one_host:
+            strategy = "STRICT_PACK"
+            if self._places:
+                told = placement_group_table(self._places[0].group)
+                where = [{"ray.io/node-id": told["bundles_to_node_id"][0]}] * size
+        return placement_group(
+            [dict(bundle)] * size, strategy=strategy, name=name, bundle_label_selector=where
+        )
 
     def host(self, member: int) -> str:
         """See crew.Crew."""
@@ -189,9 +213,12 @@ class RayCrew:
         if actor is not None:
             with contextlib.suppress(RayError):
                 ray.kill(actor, no_restart=True)
-        for place in self._places:
-            if place.member == member:
-                place.member = None
+        for place in [place for place in self._places if place.member == member]:
+            place.member = None
+            if place.lent:
+                self._places.remove(place)
+                with contextlib.suppress(RayError):
+                    remove_placement_group(place.group)
 
     def release(self) -> None:
         """Gives back the placement groups in which nobody is."""
@@ -211,6 +238,11 @@ class RayCrew:
 
 def _pid(_actor: object) -> int:
     return os.getpid()
+
+
+def bundle_of(device: str, slots: Slots) -> dict[str, float]:
+    """What one worker takes in Ray's books: a GPU, or a CPU's share."""
+    return {"GPU": 1.0} if device.startswith("cuda") else {"CPU": slots.cpus_per_worker}
 
 
 def _in_short(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from gradwire.services.faces.calls import Readers
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
 from gradwire.services.runner import Runner
+from gradwire.services.security.callers import caller_of_this_call
 from gradwire.services.states import JobState
 from gradwire.services.store import Store
 
@@ -46,5 +47,5 @@ class Family:
 
     def _render(self, job: r.Job) -> pb.Job:
         if job.state in (JobState.QUEUED, JobState.RUNNING):
-            job = replace(job, waiting_reason=self._runner.waiting_reason(job.id))
+            job = replace(job, waiting_reason=self._runner.waiting_reason(job.id, caller_of_this_call.get()))
         return messages.job_to_message(job)

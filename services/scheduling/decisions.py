@@ -1,5 +1,6 @@
 """What the scheduler can decide, and its reasons as data. Made by passes.py, carried out by the runner, shown by ExplainJob."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -111,21 +112,46 @@ class Wait:
     @property
     def sentence(self) -> str:
         """The reason in words, with the job ids in `holders`."""
+        return self.sentence_for(lambda holder: True)
+
+    def sentence_for(self, sees: Callable[[Holder], bool]) -> str:
+        """The reason in words, for someone who may not know of all holders: of the others only that they are there."""
         if self.code == Code.BACKOFF:
             return "pauses after a loss"
-        what = f"{self.needed} {self.resource.replace('_', ' ')}"
+        what = _amount(self.needed, self.resource)
+        left = f"{self.available} {'is' if self.available == 1 else 'are'}"
         if self.code == Code.NEVER:
             return f"needs {what}, and can never get more than {self.available}"
-        names = ", ".join(holder.job_id for holder in self.holders[:4])
-        more = f" and {len(self.holders) - 4} more" if len(self.holders) > 4 else ""
+        seen = [holder.job_id for holder in self.holders if sees(holder)]
+        names = seen[:4]
+        if others := len(self.holders) - len(names):
+            names.append(
+                f"{others} more" if names else f"{others} {'job' if others == 1 else 'jobs'} of others"
+            )
+        jobs = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
         if self.code == Code.BEHIND:
-            return f"needs {what}, free but kept for {names}{more}, before it in the queue"
-        held = f"; held by {names}{more}" if names else ""
+            return f"needs {what}, free but kept for {jobs}, before it in the queue"
+        held = f"; held by {jobs}" if jobs else ""
         if self.code == Code.QUOTA:
             return f"needs {what}, and its owner's quota leaves {self.available}{held}"
         if self.code == Code.FRAGMENTED:
-            return f"needs {what} together, and {self.available} are free in pieces{held}"
-        return f"needs {what}; {self.available} free{held}"
+            return f"needs {what} together, and {left} free in pieces{held}"
+        return f"needs {what}; {left} free{held}"
+
+
+_WORDS = {
+    "gpus": ("GPU", "GPUs"),
+    "cpus": ("CPU worker", "CPU workers"),
+    "workers": ("worker", "workers"),
+    "jobs": ("running job", "running jobs"),
+    "storage_bytes": ("byte of storage", "bytes of storage"),
+    "seconds": ("second of wall time", "seconds of wall time"),
+}
+
+
+def _amount(count: int, resource: str) -> str:
+    one, many = _WORDS[resource]
+    return f"{count} {one if count == 1 else many}"
 
 
 Decision = Start | Grow | Shrink | Pause | Stop | Wait

@@ -59,7 +59,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a job has used: seconds with workers in all attempts, and attempts that ended, by cause, since it last finished a step."""
+    """What a job has used: seconds with workers in all attempts, and attempts that ended, by cause.
+
+    Losses, deadlines and user errors count from its newest checkpoint on: what came before that is not made again.
+    """
 
     run_s: float = 0.0
     ends: Mapping[Cause, int] = field(default_factory=dict)

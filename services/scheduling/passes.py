@@ -39,7 +39,7 @@ def decide(
     >>> for each in decide(queue, [], Inventory((Node("n", 4, 8),)), Policy(), now=0.0):
     ...     print(each.job_id, each.sentence if isinstance(each, Wait) else each.nodes)
     a ('n', 'n')
-    b needs 3 gpus; 2 free; held by a
+    b needs 3 GPUs; 2 are free; held by a
     """
     ids = {job.job_id for job in queue} | {job.job_id for job in running}
     if len(ids) != len(queue) + len(running):

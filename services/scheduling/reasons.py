@@ -28,7 +28,7 @@ def never(job: Waiting, inventory: Inventory) -> Wait | None:
     >>> from gradwire.services.scheduling.model import Node, Shape
     >>> job = Waiting("a", "ann", 1, Shape(gpus=1, cpus=0), minimum=9, maximum=9)
     >>> never(job, Inventory((Node("n", 8, 64),))).sentence
-    'needs 9 gpus, and can never get more than 8'
+    'needs 9 GPUs, and can never get more than 8'
     """
     return Reasons(Books((), inventory, Policy(), 0.0)).never(job)
 

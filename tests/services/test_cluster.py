@@ -64,7 +64,7 @@ def test_ray_outlives_a_killed_service_is_found_again_and_stops_whole(tmp_path: 
         tmp_path,
         """
         cluster = LocalRay(home)
-        print(cluster.capacity()[0])
+        print(cluster.nodes()[0].cpus)
         sys.stdout.flush()
         os.kill(os.getpid(), 9)
         """,

