@@ -25,7 +25,6 @@ __all__ = ["Attention"]
 
 _QUERIES = 64  # of a block; fixed, as all sizes here: the bits go by them
 _SCORES = 65536  # of a block of several heads, at most
-_IN_A_ROW = 1024  # numbers that are added one to the other
 
 
 class _Block(NamedTuple):
@@ -121,16 +120,6 @@ def _later(xp: Any, dtype: Any) -> Any:
 _later_on_host = lru_cache(8)(_later)
 
 
-def _summed(s: Any) -> Any:
-    """The sum over the first dimension."""
-    found = None
-    for i in range(0, s.shape[0], _IN_A_ROW):
-        part = s[i : i + _IN_A_ROW]
-        part = column_sums(part.reshape(part.shape[0], -1)).reshape(s.shape[1:])
-        found = part if found is None else found + part
-    return found
-
-
 def _turned(mask: Any, shape: tuple[int, ...]) -> Any:
     """The mask (…, queries, keys) as (batches, heads, keys, queries), in memory as it is read."""
     if mask is None:
@@ -173,7 +162,7 @@ class Attention(Op):
                         shift[shift == -math.inf] = 0
                     s -= shift
                     xp.exp(s, out=s)
-                    sums = _summed(s)
+                    sums = column_sums(s.reshape(block.keys, -1)).reshape(shift.shape)
                     if mask is not None:
                         sums[sums == 0] = 1
                     part, to = s.transpose(1, 2, 0) @ vg[:, : block.keys], out[rows]

@@ -33,10 +33,24 @@ def _ones(n: int, dtype: Any) -> Any:
 
 
 def column_sums(g: Any) -> Any:
-    """The sums over the rows of a raw matrix. In NumPy a product with ones: 0.4 us for 32 x 64 where sum takes 1.1."""
-    if g.__class__ is np.ndarray and g.dtype.char in "fd":
-        return _ones(g.shape[0], g.dtype).dot(g)
-    return g.sum(axis=0)
+    """The sums over the rows of a raw matrix. In NumPy a product with ones: 0.4 us for 32 x 64 where sum takes 1.1.
+
+    At most 256 numbers are added in a row, for rounding errors grow with it.
+    """
+    if g.__class__ is not np.ndarray or g.dtype.char not in "fd":
+        return g.sum(axis=0)
+    rows = g.shape[0]
+    if rows <= _IN_A_ROW:
+        return _ones(rows, g.dtype).dot(g)
+    blocks, rest = divmod(rows, _IN_A_ROW)
+    head = g[: rows - rest].reshape(blocks, _IN_A_ROW, g.shape[1])
+    found = column_sums(np.matmul(_ones(_IN_A_ROW, g.dtype), head))
+    if rest:
+        found += column_sums(g[rows - rest :])
+    return found
+
+
+_IN_A_ROW = 256
 
 
 @register("matmul", inputs=2)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from ..backends import module_of
 from ..node import Op
+from .matrix import column_sums
 from .reduction import count, total
 from .registry import register
 
@@ -79,6 +83,8 @@ class StandardizeAffine(Op):
 
     @staticmethod
     def forward(x: Any, w: Any, b: Any, dims: tuple[int, ...], eps: float, shape: tuple[int, ...]) -> Any:
+        if _of_rows(x, dims, shape):
+            return _rows(x, w, b, dims, eps)
         n = x.dtype.type(count(dims, x.shape))
         mean = total(x, dims, True) / n
         normal = x - mean
@@ -96,6 +102,8 @@ class StandardizeAffine(Op):
         if hasattr(g, "_array"):
             return self._again(m, g, x, w)
         normal, scale = outs[0], outs[1]
+        if ex is not None and _of_rows(normal, dims, shape):
+            return _rows_backward(g, w, normal, scale)
         others = tuple(i for i, k in enumerate((1,) * (x.ndim - len(shape)) + shape) if k == 1)
         gb = total(g, others, False).reshape(w.shape) if eb is not None else None
         gw = _product_sum(g, normal, others).reshape(w.shape) if ew is not None else None
@@ -148,3 +156,72 @@ def _product_sum(a: Any, b: Any, dims: tuple[int, ...]) -> Any:
             found = xp.einsum("nci,nci->nc", a.reshape(flat), b.reshape(flat)).sum(axis=0)
             return found.reshape((1, -1) + (1,) * (a.ndim - 2))
     return total(a * b, dims, True)
+
+
+_ROWS = 32768  # elements of a block of rows: what is in work stays in the cache
+
+
+def _of_rows(x: Any, dims: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether whole rows of an array in NumPy's memory are normalized, of at most 1024 numbers."""
+    return (
+        x.__class__ is np.ndarray
+        and dims == tuple(range(x.ndim - len(dims), x.ndim))
+        and shape == x.shape[x.ndim - len(dims) :]
+        and x.flags.c_contiguous
+        and 0 < count(dims, x.shape) <= 1024
+    )
+
+
+def _row_blocks(rows: int, n: int) -> Iterator[slice]:
+    step = max(1, _ROWS // n)
+    for start in range(0, rows, step):
+        yield slice(start, start + step)
+
+
+def _rows(x: Any, w: Any, b: Any, dims: tuple[int, ...], eps: float) -> tuple[Any, ...]:
+    """StandardizeAffine's forward; sums over a row are products with ones, which take a fifth of the time."""
+    n, dtype = count(dims, x.shape), x.dtype
+    flat, w, b = x.reshape(-1, n), w.reshape(n), b.reshape(n)
+    rows = flat.shape[0]
+    out, normal = np.empty(flat.shape, dtype), np.empty(flat.shape, dtype)
+    scale, mean, var = (np.empty((rows, 1), dtype) for _ in range(3))
+    mean[:, 0] = flat.dot(np.full(n, 1 / n, dtype))
+    for at in _row_blocks(rows, n):
+        part, whole = normal[at], out[at]
+        np.subtract(flat[at], mean[at], out=part)
+        v = np.einsum("ij,ij->i", part, part)
+        v /= n
+        var[at, 0] = v
+        v += dtype.type(eps)
+        np.sqrt(v, out=v)
+        np.divide(1, v, out=v)
+        scale[at, 0] = v
+        part *= scale[at]
+        np.multiply(part, w, out=whole)
+        whole += b
+    kept = x.shape[: x.ndim - len(dims)] + (1,) * len(dims)
+    return out.reshape(x.shape), normal.reshape(x.shape), *(t.reshape(kept) for t in (scale, mean, var))
+
+
+def _rows_backward(g: Any, w: Any, normal: Any, scale: Any) -> tuple[Any, Any, Any]:
+    n, dtype, shape, of_weight = w.size, normal.dtype, normal.shape, w.shape
+    normal, w, scale = normal.reshape(-1, n), w.reshape(n), scale.reshape(-1, 1)
+    flat = np.ascontiguousarray(g).reshape(-1, n)
+    rows = flat.shape[0]
+    gx, weighted = np.empty(flat.shape, dtype), w / n
+    blocks = list(_row_blocks(rows, n))
+    gw = np.empty((len(blocks), n), dtype)
+    product = np.empty(flat[blocks[0]].shape, dtype)
+    mean = flat.dot(weighted)[:, None]
+    for i, at in enumerate(blocks):
+        part, own, whole = normal[at], flat[at], gx[at]
+        work = product[: part.shape[0]]
+        np.multiply(own, part, out=work)
+        gw[i] = column_sums(work)
+        dot = work.dot(weighted)[:, None]
+        np.multiply(own, w, out=whole)
+        whole -= mean[at]
+        np.multiply(part, dot, out=work)
+        whole -= work
+        whole *= scale[at]
+    return gx.reshape(shape), column_sums(gw).reshape(of_weight), column_sums(flat).reshape(of_weight)
