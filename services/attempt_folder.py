@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gradwire.services.launcher import Launch
+from gradwire.workers.process_limits import ProcessLimits
 from gradwire.workers.reports import OptionsChanged
 
 POLL_S = 0.01
@@ -58,6 +59,7 @@ class AttemptFolder:
         fields["directory"] = Path(fields["directory"])
         history = fields.get("options_history", ())
         fields["options_history"] = tuple(OptionsChanged(**change) for change in history)
+        fields["process_limits"] = ProcessLimits(**fields.get("process_limits", {}))
         return Launch(**fields)
 
     @property

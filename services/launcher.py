@@ -12,6 +12,7 @@ from typing import Protocol
 from gradwire.services.demand import losses_allowed, worker_range
 from gradwire.services.records import Job
 from gradwire.services.scheduling import Node
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 from gradwire.workers.reports import Failed, Finished, OptionsChanged, Paused, Report
 
 ENDINGS = (Finished, Failed, Paused)
@@ -68,6 +69,7 @@ class Launch:
     one_host: bool = False
     place_within_s: float = 300.0
     losses_limit: int = 10
+    process_limits: ProcessLimits = NO_LIMITS
 
     @property
     def blobs(self) -> Path:
@@ -106,6 +108,7 @@ class Launch:
             min_workers=spec.min_workers,
             max_workers=spec.max_workers,
             data=dict(spec.data),
+            process_limits=spec.process_limits,
             options_history=tuple(
                 OptionsChanged(each.step, dict(each.options), each.order) for each in job.options_history
             ),

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gradwire.services.attempt_folder import AttemptFolder, end_holder, holder
 from gradwire.services.commands import CommandWriter, Pause, Resize, Update
@@ -18,6 +19,7 @@ from gradwire.services.report_lines import ReportReader
 from gradwire.services.scheduling import Node
 from gradwire.services.security.user_environment import without_secrets
 from gradwire.workers.checkpoint import clear_unfinished
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 from gradwire.workers.reports import Report
 
 POLL_S = 0.02
@@ -126,8 +128,13 @@ class LocalLauncher:
         outlive: bool = True,
         environment: Mapping[str, str] | None = None,
         inherited: Mapping[str, str] | None = None,
+        most: ProcessLimits = NO_LIMITS,
     ) -> None:
-        """`inherited`: what of this process's environment a job gets, None for all but secrets; `environment` comes on top."""
+        """`inherited`: what of this process's environment a job gets, None for all but secrets; `environment` comes on top.
+
+        `most`: what a worker's process may use at most, and does where its job says nothing.
+        """
+        self._most = most
         capacity = capacity or Capacity(cpu=max(8, os.cpu_count() or 1), cuda=0)
         self._node = Node(NODE, capacity.cuda, capacity.cpu)
         self._program = tuple(program)
@@ -148,7 +155,7 @@ class LocalLauncher:
     def launch(self, launch: Launch) -> LocalHandle:
         """See launcher.Launcher."""
         folder = AttemptFolder(launch.directory, launch.attempt)
-        folder.prepare(launch)
+        folder.prepare(replace(launch, process_limits=launch.process_limits.within(self._most)))
         end_holder(launch.directory, STOP_GRACE_S)
         threads = str(launch.threads_per_worker)
         environment = {

@@ -27,6 +27,7 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
         directory=str(launch.code),
         data=dict(launch.data),
         blobs=str(launch.blobs),
+        limits=launch.process_limits,
     )
     # A process each, also for one worker: user code shares its random numbers, modules and output with nobody.
     crew = ProcessCrew(spec, SliceOptimizer)

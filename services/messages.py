@@ -1,5 +1,6 @@
 """Records to protobuf and back. The only place that knows both; used by the store, front end and client."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,6 +10,7 @@ from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import records as r
 from gradwire.services.etags import etag_of
 from gradwire.services.states import JobState
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
 
 def to_timestamp(time: datetime) -> Timestamp:
@@ -55,6 +57,7 @@ def spec_to_message(spec: r.JobSpec) -> pb.JobSpec:
         limits=limits_to_message(spec.limits),
         one_host=spec.one_host,
         storage_bytes=spec.storage_bytes,
+        process_limits=_limits_to_message(spec.process_limits),
     )
 
 
@@ -70,6 +73,10 @@ def limits_to_message(limits: r.JobLimits) -> pb.Limits | None:
 def limits_from_message(message: pb.Limits) -> r.JobLimits:
     """Bounds on time and retries."""
     return r.JobLimits(message.attempt_seconds, message.job_seconds, dict(message.retries))
+
+
+def _limits_to_message(limits: ProcessLimits) -> pb.ProcessLimits | None:
+    return None if limits == NO_LIMITS else pb.ProcessLimits(**asdict(limits))
 
 
 def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
@@ -90,6 +97,12 @@ def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
         limits=limits_from_message(message.limits),
         one_host=message.one_host,
         storage_bytes=message.storage_bytes,
+        process_limits=ProcessLimits(
+            message.process_limits.memory_bytes,
+            message.process_limits.file_bytes,
+            message.process_limits.open_files,
+            message.process_limits.processes,
+        ),
     )
 
 

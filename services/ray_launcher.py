@@ -19,6 +19,7 @@ from gradwire.services.home import Home
 from gradwire.services.launcher import ENDINGS, AttemptLostError, Launch
 from gradwire.services.scheduling import Node
 from gradwire.workers.member import MemberSpec
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 from gradwire.workers.reports import Report
 
 __all__ = ["RayHandle", "RayLauncher"]
@@ -76,8 +77,19 @@ class RayLauncher:
 
     whole_gangs = True
 
-    def __init__(self, home: Home, embedded: bool, address: str | None, passed: Sequence[str] = ()) -> None:
-        """Connects to `address`, or starts Ray here: in this process (`embedded`) or beside it. Raises ClusterError."""
+    def __init__(
+        self,
+        home: Home,
+        embedded: bool,
+        address: str | None,
+        passed: Sequence[str] = (),
+        most: ProcessLimits = NO_LIMITS,
+    ) -> None:
+        """Connects to `address`, or starts Ray here: in this process (`embedded`) or beside it. Raises ClusterError.
+
+        `most`: what a worker's process may use at most, and does where its job says nothing.
+        """
+        self._most = most
         self._handles: list[RayHandle] = []
         self._nodes: Sequence[Node] = ()
         self._lock = threading.Lock()
@@ -129,6 +141,7 @@ class RayLauncher:
             directory=str(launch.code),
             data=dict(launch.data),
             blobs=str(launch.blobs),
+            limits=launch.process_limits.within(self._most),
         )
         remote: Any = ray.remote(Controller)
         actor = remote.options(

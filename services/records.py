@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gradwire.services.states import JobState
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
 DEFAULT_SHARDS = 8
 """Shards of a job that names none: one host of GPUs."""
@@ -60,6 +61,8 @@ class JobSpec:
     max_workers: int = 0
     data: Mapping[str, str] = field(default_factory=dict)
     """URLs of data sets, by the name of the job's own that each takes the place of. Part of what its bits depend on."""
+    process_limits: ProcessLimits = NO_LIMITS
+    """Of each worker's process; 0 is the service's default."""
     limits: JobLimits = JobLimits()
     one_host: bool = False
     storage_bytes: int = 0

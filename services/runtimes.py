@@ -8,6 +8,7 @@ from gradwire.services.launcher import Launcher
 from gradwire.services.local_launcher import LocalLauncher
 from gradwire.services.ray_environment import prepare_for_cluster_of_our_own, prepare_for_existing_cluster
 from gradwire.services.security.user_environment import clean_environment, drop_secrets
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
 
 class RuntimeUnavailableError(Exception):
@@ -15,16 +16,21 @@ class RuntimeUnavailableError(Exception):
 
 
 def launcher(
-    runtime: str, embedded: bool, ray_address: str | None, passed: Sequence[str] = ()
+    runtime: str,
+    embedded: bool,
+    ray_address: str | None,
+    passed: Sequence[str] = (),
+    most: ProcessLimits = NO_LIMITS,
 ) -> Callable[[Home], Launcher]:
     """What makes the launcher of a service.
 
     `embedded`: everything ends with this process, as `train` wants it; user code gets its environment but for secrets. Else
     it gets a clean one and the variables that `passed` names. `ray_address`: a running Ray cluster, whose nodes have their own.
+    `most`: what a worker's process may use at most.
     """
     if runtime == "process":
         inherited = None if embedded else clean_environment(os.environ, passed)
-        return lambda home: LocalLauncher(outlive=not embedded, inherited=inherited)
+        return lambda home: LocalLauncher(outlive=not embedded, inherited=inherited, most=most)
 
     def make(home: Home) -> Launcher:
         # Here, and not above: Ray takes a second to import, and reads its settings when it is.
@@ -43,7 +49,7 @@ def launcher(
         from gradwire.services.cluster import ClusterError
 
         try:
-            return RayLauncher(home, embedded=embedded, address=ray_address, passed=passed)
+            return RayLauncher(home, embedded=embedded, address=ray_address, passed=passed, most=most)
         except ClusterError as error:
             raise RuntimeUnavailableError(str(error)) from error
 

@@ -42,6 +42,7 @@ from gradwire.services.security.gate import Gate
 from gradwire.services.security.limits import LIMITS, Kind, Limit, RateLimits
 from gradwire.services.security.token_store import TokenStore
 from gradwire.services.store import Change, Store
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
 log = logging.getLogger(__name__)
 MESSAGE_BYTES = 4 * 1024 * 1024
@@ -89,14 +90,15 @@ class Service:
         retention: timedelta = RETENTION,
         data: DataRules | None = None,
         blob_bytes: int = LIMIT_BYTES,
+        most: ProcessLimits = NO_LIMITS,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
 
         `limits`: how fast each owner that has tokens may call. `retention`: how long deleted jobs can be undeleted.
         `data`: which URLs of data jobs may name. `blob_bytes`: what one blob may have. Raises AddressError where the address
-        has not the protection that it needs.
+        has not the protection that it needs. `most`: what a job may ask of limits for its workers.
         """
-        self._blob_bytes = blob_bytes
+        self._blob_bytes, self._most = blob_bytes, most
         self._limits, self._retention, self._data = RateLimits(limits), retention, data or DataRules()
         self.protection = (protection or Protection()).at(address)
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
@@ -165,6 +167,7 @@ class Service:
             self._new_id,
             self._retention,
             self._data,
+            self._most,
         )
         self._jobs = JobsFace(parts)
         gate = Gate(

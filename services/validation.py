@@ -14,6 +14,8 @@ from gradwire.services import records as r
 from gradwire.services.data_rules import DataRules, HasBlob, no_blobs
 from gradwire.services.errors import InvalidRequestError, Violation
 from gradwire.services.launcher import Capacity
+from gradwire.services.security.worker_limits import limit_violations
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
 DEVICES = ("cpu", "cuda")
 SHARDS_LIMIT = 4096
@@ -38,10 +40,12 @@ def checked_spec(
     capacity: Capacity,
     rules: DataRules | None = None,
     has_blob: HasBlob = no_blobs,
+    most: ProcessLimits = NO_LIMITS,
 ) -> r.JobSpec:
     """The spec with its defaults filled in. Raises InvalidRequestError with every wrong field.
 
     Where it names data this looks at disks. rules: for data, those of a service without folders of data where left out.
+    most: what a worker's process may use at most.
     """
     code_files = tuple(sorted(spec.code.files, key=lambda file: file.path))
     filled = replace(
@@ -61,6 +65,7 @@ def checked_spec(
         )
     wrong = [
         *_size_violations(filled, capacity),
+        *limit_violations(filled.process_limits, most),
         *_code_violations(filled.code),
         *_pair_violations("spec.overrides", filled.overrides, _KEY, "a setting's name, like lr"),
         *_pair_violations("spec.labels", filled.labels, _LABEL, _LABEL_FORM),

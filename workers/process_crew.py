@@ -31,8 +31,6 @@ __all__ = ["ProcessCrew"]
 
 
 STRAYS = 5000
-_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL)
-"""How C and C++ code ends that is given no memory."""
 
 
 class _Process:
@@ -90,8 +88,12 @@ class _Process:
         with self._lock:
             self._reaped = True
             code = self.process.wait()
-        if ended is None and -code in _CRASHES and self.watch is not None and self.watch.near_memory():
-            text = f"{wanted_memory(self._limits)}, and was ended by signal {-code}"
+        crashed = ended is None and code not in (0, -signal.SIGKILL)
+        if crashed and self.watch is not None and self.watch.near_memory():
+            # C and C++ code that is given no memory aborts, exits or runs into address 0.
+            text = f"{wanted_memory(self._limits)} and ended by signal {-code}"
+            if code > 0:
+                text = f"{wanted_memory(self._limits)} and ended with exit code {code}"
             self._news.put(News(self.member, [Failed("PROCESS_LIMIT", text, "")]))
         if ended is None:
             how = (

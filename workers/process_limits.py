@@ -1,9 +1,9 @@
 """What a worker's process may use: limits that the kernel keeps, and a watch over what it does not count.
 
-Set in the worker's process before the user's code is loaded. Memory is RLIMIT_DATA, above what the process has by then: it counts
-private memory that can be written, where RLIMIT_AS counts addresses (measured on 8 idle threads: 164 MiB against 735, at 34 in
-use) and ends CUDA, which reserves addresses by the terabyte, and large maps of files. The watch sums memory and processes over
-the worker and what it started, which rlimits do not.
+Set in the worker's process before the user's code is loaded; what it has by then does not count. The watch sums memory in use
+and processes over the worker and what it started, which rlimits do not. RLIMIT_DATA stands behind it, so that one large
+request is refused before it is used: it counts private memory that can be written, where RLIMIT_AS counts addresses
+(measured on 8 idle threads: 164 MiB against 735, at 34 in use) and ends CUDA, which reserves addresses by the terabyte.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from pathlib import Path
 
 __all__ = ["NO_LIMITS", "ProcessLimits", "Watch", "apply", "broken_by", "family"]
 
+UNUSED_BYTES = 256 * 2**20
+"""What RLIMIT_DATA allows beyond the limit: it counts thread stacks (8 MiB each) and BLAS buffers (32 MiB) in full."""
 RESERVE_BYTES = 32 * 2**20
-"""Memory beyond the limit with which a process that reached it can still say so."""
+"""Memory beyond that with which a process that reached it can still say so."""
 USER_PROCESSES = 16
 """RLIMIT_NPROC is this times the limit: it counts all processes of a Unix user, so it only bounds what grows faster
 than the watch sees. It is not kept for root."""
@@ -47,8 +49,16 @@ class ProcessLimits:
 NO_LIMITS = ProcessLimits()
 
 
-def apply(limits: ProcessLimits) -> int:
-    """Limits this process and those it will start; the bytes of memory that it holds now, which do not count.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Bytes that a process has before it is limited: in use, and as RLIMIT_DATA counts them."""
+
+    used: int
+    data: int
+
+
+def apply(limits: ProcessLimits) -> Held:
+    """Limits this process and those it will start; what it holds now, which does not count.
 
     Without a limit only core files are turned off.
     """
@@ -63,9 +73,9 @@ def apply(limits: ProcessLimits) -> int:
     if limits.processes:
         others = sum(count for _, count in _processes_of_user())
         _limit(resource.RLIMIT_NPROC, others + USER_PROCESSES * limits.processes)
-    held = _kib(os.getpid(), "RssAnon", "RssShmem") * 1024
+    held = Held(_kib(os.getpid(), "RssAnon", "RssShmem") * 1024, _kib(os.getpid(), "VmData") * 1024)
     if limits.memory_bytes:
-        data = _kib(os.getpid(), "VmData") * 1024 + limits.memory_bytes
+        data = held.data + limits.memory_bytes + UNUSED_BYTES
         _limit(resource.RLIMIT_DATA, data, data + RESERVE_BYTES)
     return held
 
@@ -120,9 +130,9 @@ def wanted_processes(limits: ProcessLimits) -> str:
 
 
 class Watch:
-    """Looks what the process `pid` and those it started use. `held`: bytes of memory that do not count."""
+    """Looks what the process `pid` and those it started use. `held`: what does not count of it."""
 
-    def __init__(self, pid: int, limits: ProcessLimits, held: int) -> None:
+    def __init__(self, pid: int, limits: ProcessLimits, held: Held) -> None:
         self._pid, self._limits, self._held = pid, limits, held
         self._most_data = 0
 
@@ -141,7 +151,7 @@ class Watch:
                 return wanted_processes(self._limits)  # at once: what grows fast is never seen whole
         if self._limits.memory_bytes:
             self._most_data = max(self._most_data, _kib(self._pid, "VmData") * 1024)
-            allowed = self._limits.memory_bytes + RESERVE_BYTES + self._held
+            allowed = self._limits.memory_bytes + self._held.used
             used = sum(_kib(pid, "RssAnon", "RssShmem") for pid in pids) * 1024
             # Pages that several have are counted for each: looked at closely only where that matters.
             if used > allowed and sum(_shares(pid) for pid in pids) * 1024 > allowed:
@@ -149,9 +159,9 @@ class Watch:
         return ""
 
     def near_memory(self) -> bool:
-        """Whether it was last seen near its limit of memory: what ends a process then is most likely that it got no more."""
+        """Whether it was seen near its limit of memory: what ends a process then is most likely that it got no more."""
         limit = self._limits.memory_bytes
-        return bool(limit) and self._most_data >= 0.9 * limit
+        return bool(limit) and self._most_data - self._held.data >= 0.8 * (limit + UNUSED_BYTES)
 
 
 def family(pid: int) -> Iterator[int]:

@@ -73,6 +73,10 @@ _OPTIONS = {
     "spec.overrides": "--set",
     "spec.name": "--name",
     "spec.priority": "--priority",
+    "spec.process_limits.memory_bytes": "--limit memory",
+    "spec.process_limits.file_bytes": "--limit file-size",
+    "spec.process_limits.open_files": "--limit open-files",
+    "spec.process_limits.processes": "--limit processes",
 }
 
 

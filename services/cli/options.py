@@ -9,6 +9,8 @@ import typer
 
 from gradwire.data.sources import scheme_of
 from gradwire.services.client import DEFAULT_ADDRESS as DEFAULT_ADDRESS
+from gradwire.services.security.worker_limits import LEAST, parse_limits, parse_size
+from gradwire.workers.process_limits import ProcessLimits
 
 
 class DeviceKind(StrEnum):
@@ -101,6 +103,14 @@ Data = Annotated[
         help="Data in the place of the job's own, such as train_data=s3://bucket/train-*.parquet; may be repeated.",
     ),
 ]
+WorkerLimits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="KIND=AMOUNT",
+        help="What each worker's process may use: memory=8GiB, file-size, open-files, processes; may be repeated.",
+    ),
+]
 Priority = Annotated[int, typer.Option("--priority", help="Larger runs earlier.")]
 Name = Annotated[str, typer.Option("--name", help="A name for people.  [default: the job file's]")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
@@ -146,3 +156,31 @@ def parse_pairs(items: list[str] | None, option: str, example: str) -> dict[str,
             f"expected NAME=VALUE, like {example}, not {', '.join(wrong)}", param_hint=option
         )
     return overrides
+
+
+def parse_worker_limits(items: list[str] | None) -> ProcessLimits:
+    """Reads the items of --limit. Raises typer.BadParameter."""
+    try:
+        return parse_limits(items or [])
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--limit") from None
+
+
+def process_limits(memory: str, file_size: str, open_files: int, processes: int) -> ProcessLimits:
+    """The limits of `serve`, 0 where nothing was said. Raises typer.BadParameter."""
+    sizes = []
+    for option, text in (("--max-memory", memory), ("--max-file-size", file_size)):
+        try:
+            sizes.append(parse_size(text) if text else 0)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint=option) from None
+    limits = ProcessLimits(sizes[0], sizes[1], open_files, processes)
+    for name, option in (
+        ("memory_bytes", "--max-memory"),
+        ("file_bytes", "--max-file-size"),
+        ("open_files", "--max-open-files"),
+        ("processes", "--max-processes"),
+    ):
+        if 0 < getattr(limits, name) < getattr(LEAST, name):
+            raise typer.BadParameter(f"expected at least {getattr(LEAST, name)}", param_hint=option)
+    return limits

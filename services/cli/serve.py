@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -17,6 +18,7 @@ from gradwire.services.data_rules import DataRules
 from gradwire.services.runtimes import launcher
 from gradwire.services.security.exposure import Protection, ServerTls
 from gradwire.services.security.limits import parse_limits
+from gradwire.services.security.worker_limits import in_words
 from gradwire.services.service import Address, Service
 
 
@@ -84,6 +86,22 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    max_memory: Annotated[
+        str,
+        typer.Option("--max-memory", metavar="SIZE", help="Memory of each worker's process, like 8GiB."),
+    ] = "",
+    max_file_size: Annotated[
+        str, typer.Option("--max-file-size", metavar="SIZE", help="Size of a file that a worker writes.")
+    ] = "",
+    max_open_files: Annotated[
+        int, typer.Option("--max-open-files", metavar="N", min=0, help="Open files of a worker's process.")
+    ] = 0,
+    max_processes: Annotated[
+        int,
+        typer.Option(
+            "--max-processes", metavar="N", min=0, help="Processes and threads of a worker, in all."
+        ),
+    ] = 0,
     as_json: o.AsJson = False,
 ) -> None:
     """Run the service; SIGTERM or Ctrl-C stops it, and jobs that run go on at the next start."""
@@ -94,6 +112,7 @@ def serve(
             limits = parse_limits(rate_limit or [])
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--rate-limit") from None
+        most = o.process_limits(max_memory, max_file_size, max_open_files, max_processes)
         tls = None
         if tls_cert is not None and tls_key is not None:
             tls = ServerTls(tls_cert, tls_key, tls_client_ca)
@@ -103,11 +122,12 @@ def serve(
         chosen = "ray" if ray is not None else runtime.value
         service = Service(
             home,
-            launcher(chosen, embedded=False, ray_address=ray, passed=pass_env or ()),
+            launcher(chosen, embedded=False, ray_address=ray, passed=pass_env or (), most=most),
             wanted,
             protection=protection,
             limits=limits,
             data=DataRules(data_root or ()),
+            most=most,
         )
         protection = service.protection
         if not wanted.loopback and not (protection.require_token and tls):
@@ -135,11 +155,13 @@ def serve(
         if as_json:
             words = protection.in_words(at)
             fields = {"address": str(at), "home": str(home.expanduser().absolute()), "protection": words}
-            print_json({**fields, "token_required": protection.require_token, "tls": tls is not None})
+            token = {"token_required": protection.require_token, "tls": tls is not None}
+            print_json({**fields, **token, "worker_limits": asdict(most)})
         else:
             sys.stdout.write(f"gradwire serves at {at}\n")
             sys.stdout.flush()
             say(f"protection: {protection.in_words(at)}")
+            say(f"limits of each worker: {in_words(most)}")
         stop.wait()
         say("stopping: jobs that run go on at the next start")
         service.stop()

@@ -11,6 +11,7 @@ from gradwire.services import records as r
 from gradwire.services.client.connection import Call, Stream
 from gradwire.services.errors import InvalidRequestError, UnexpectedError, Violation
 from gradwire.services.states import JobState
+from gradwire.workers.process_limits import ProcessLimits
 
 PAGE_SIZE = 200
 
@@ -32,6 +33,7 @@ class SubmitOptions(TypedDict, total=False):
     min_workers: int
     max_workers: int
     data: Mapping[str, str]
+    process_limits: ProcessLimits
     request_id: str
 
 

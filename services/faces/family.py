@@ -15,11 +15,13 @@ from gradwire.services.runner import Runner
 from gradwire.services.security.callers import caller_of_this_call
 from gradwire.services.states import JobState
 from gradwire.services.store import Store
+from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of the service that its faces call. `new_id` names new jobs; `retention` is how long deleted ones stay."""
+    """The parts of the service that its faces call. `new_id` names new jobs; `retention` is how long deleted ones stay;
+    `most` is what a worker's process may use at most."""
 
     store: Store
     runner: Runner
@@ -29,6 +31,7 @@ class Parts:
     new_id: Callable[[r.JobSpec], str]
     retention: timedelta
     data: DataRules = field(default_factory=DataRules)
+    most: ProcessLimits = NO_LIMITS
 
 
 class Family:
@@ -37,7 +40,7 @@ class Family:
     def __init__(self, parts: Parts) -> None:
         self._store, self._runner, self._home = parts.store, parts.runner, parts.home
         self._feed, self._readers, self._new_id = parts.feed, parts.readers, parts.new_id
-        self._retention = parts.retention
+        self._retention, self._most = parts.retention, parts.most
         self._data_rules = parts.data
         self._draining = False
 

@@ -31,6 +31,7 @@ class Submitting(Family):
             self._runner.capacity(),
             self._data_rules,
             functools.partial(has_file, self._home.path / "blobs"),
+            self._most,
         )
         # Data may lie on a disk that is slow to answer.
         spec = await self._readers.run(check) if request.spec.data else check()

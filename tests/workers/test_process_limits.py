@@ -51,7 +51,7 @@ MEMORY = "worker 0 wanted more than 128 MiB of memory (process_limits.memory_byt
         ("shared_memory", ProcessLimits(memory_bytes=128 * MIB), MEMORY),
         ("memory_of_children", ProcessLimits(memory_bytes=128 * MIB), MEMORY),
         ("memory_in_a_thread", ProcessLimits(memory_bytes=128 * MIB), MEMORY),
-        ("memory_in_c", ProcessLimits(memory_bytes=128 * MIB), f"{MEMORY}, and was ended by signal 6"),
+        ("memory_in_c", ProcessLimits(memory_bytes=128 * MIB), f"{MEMORY} and ended by signal 6"),
         (
             "file",
             ProcessLimits(file_bytes=4 * MIB),

@@ -17,7 +17,7 @@ from gradwire.utils.data import TensorDataset
 
 
 def memory():
-    np.ones(300 * 2**20, np.uint8)
+    np.ones(600 * 2**20, np.uint8)
 
 
 def many_small():
@@ -27,8 +27,8 @@ def many_small():
 
 
 def shared_memory():
-    kept = mmap.mmap(-1, 300 * 2**20)
-    kept.write(bytes(300 * 2**20))
+    kept = mmap.mmap(-1, 600 * 2**20)
+    kept.write(bytes(600 * 2**20))
     time.sleep(60)
 
 
