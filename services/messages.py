@@ -12,12 +12,13 @@ from gradwire.services.etags import etag_of
 from gradwire.services.states import JobState
 from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def to_timestamp(time: datetime) -> Timestamp:
     """An aware time as a protobuf Timestamp, to the microsecond."""
-    stamp = Timestamp()
-    stamp.FromDatetime(time)
-    return stamp
+    since = time - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def from_timestamp(stamp: Timestamp) -> datetime:

@@ -6,7 +6,7 @@ Called by the front end; the client ships what it finds, the service trusts none
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -193,7 +193,7 @@ def _code_violations(code: r.Code) -> list[Violation]:
         if problem is None and folded in seen:
             problem = f"clashes with {seen[folded]!r} where file names ignore case"
         seen[folded] = file.path
-        folders.update(str(parent).casefold() for parent in PurePosixPath(file.path).parents)
+        folders.update(_folders(file.path.casefold()))
         if problem is not None:
             wrong.append(Violation(f"spec.code.files[{index}].path", f"{file.path[:80]!r} {problem}"))
     clashes = sorted(folders & seen.keys())
@@ -207,6 +207,14 @@ def _code_violations(code: r.Code) -> list[Violation]:
             )
         )
     return wrong
+
+
+def _folders(path: str) -> Iterator[str]:
+    """The folders that a path goes through."""
+    end = path.find("/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
 
 
 def path_problem(path: str) -> str | None:

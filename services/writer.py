@@ -1,8 +1,8 @@
 """One thread that makes every change to the job store, many changes to one commit.
 
-Callers hand in a function of the connection and get a future. The thread takes all that wait, runs each
-under a savepoint inside one transaction, commits (one sync for all), and only then answers. A change that
-raises undoes itself alone; a commit that fails (disk full) fails all of its group, and nothing of it was kept.
+Callers hand in a function of the connection, which may be called twice, and get a future. The thread takes all that wait,
+runs them inside one transaction, commits (one sync for all), and only then answers. A change that raises is undone
+alone; a commit that fails (disk full) fails all of its group, and nothing of it was kept.
 """
 
 import queue
@@ -27,6 +27,10 @@ WAITING_LIMIT = 20_000
 
 class StoreClosedError(Exception):
     """A change came after the writer was closed."""
+
+
+class _HalfWrittenError(Exception):
+    """A change wrote something and then raised."""
 
 
 @dataclass(slots=True)
@@ -96,28 +100,13 @@ class Writer:
                 return group, False
 
     def _commit(self, connection: Connection, group: list[_Change[Any]]) -> None:
-        done: list[tuple[_Change[Any], Any]] = []
-        failed: list[tuple[_Change[Any], BaseException]] = []
         reach("taken")
         try:
-            begin(connection)
-            reach("begun")
-            # The driver's own cursor: two savepoints a change are two thirds of the cost through SQLAlchemy.
-            cursor = connection.connection.cursor()
-            cursor.execute("SAVEPOINT change")
-            for change in group:
-                try:
-                    result = change.apply(connection)
-                except DBAPIError as error:
-                    cursor.execute("ROLLBACK TO SAVEPOINT change")
-                    failed.append((change, StorageError(f"the job store could not write: {error.orig}")))
-                except Exception as error:
-                    cursor.execute("ROLLBACK TO SAVEPOINT change")
-                    failed.append((change, error))
-                else:
-                    done.append((change, result))
-                self._next_savepoint(cursor)
-                reach("applied")
+            try:
+                done, failed = self._applied(connection, group, savepoints=self._shared)
+            except _HalfWrittenError:
+                roll_back(connection)
+                done, failed = self._applied(connection, group, savepoints=True)
             commit(connection)
         except Exception as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
@@ -141,6 +130,42 @@ class Writer:
         for change, problem in failed:
             change.future.set_exception(problem)
 
+    def _applied(
+        self, connection: Connection, group: list[_Change[Any]], savepoints: bool
+    ) -> tuple[list[tuple[_Change[Any], Any]], list[tuple[_Change[Any], BaseException]]]:
+        """Begins a transaction and runs the changes: (those that were made, with their results; those that raised).
+
+        Savepoints are a quarter of a submit's statements and hardly ever used: without them a change that raises before it has written
+        needs none, and one that raises later makes this raise _HalfWrittenError.
+        """
+        done: list[tuple[_Change[Any], Any]] = []
+        failed: list[tuple[_Change[Any], BaseException]] = []
+        begin(connection)
+        reach("begun")
+        # The driver's own cursor: two savepoints a change are two thirds of the cost through SQLAlchemy.
+        cursor = connection.connection.cursor()
+        if savepoints:
+            cursor.execute("SAVEPOINT change")
+        for change in group:
+            before = None if savepoints else _rows_written(connection)
+            try:
+                result = change.apply(connection)
+            except Exception as error:
+                if savepoints:
+                    cursor.execute("ROLLBACK TO SAVEPOINT change")
+                elif _rows_written(connection) != before:
+                    raise _HalfWrittenError from error
+                told = error
+                if isinstance(error, DBAPIError):
+                    told = StorageError(f"the job store could not write: {error.orig}")
+                failed.append((change, told))
+            else:
+                done.append((change, result))
+            if savepoints:
+                self._next_savepoint(cursor)
+            reach("applied")
+        return done, failed
+
     def _next_savepoint(self, cursor: Any) -> None:
         if self._shared:
             # One round trip.
@@ -148,3 +173,9 @@ class Writer:
         else:
             cursor.execute("RELEASE SAVEPOINT change")
             cursor.execute("SAVEPOINT change")
+
+
+def _rows_written(connection: Connection) -> int:
+    """Rows that a connection to SQLite has written so far."""
+    written: int = connection.connection.driver_connection.total_changes  # type: ignore[union-attr]
+    return written

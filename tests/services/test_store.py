@@ -79,6 +79,19 @@ def test_a_change_that_fails_undoes_itself_and_not_its_neighbours(store: Store) 
     assert len(store.page(Query(50)).jobs) == 9
 
 
+def test_a_change_that_fails_when_it_has_written_leaves_nothing(store: Store) -> None:
+    def own_code(k: int) -> r.JobSpec:
+        return replace(spec(), code=r.Code("job.py", (r.SourceFile("job.py", b"# %d" % k),)))
+
+    futures = [store.submit(NewJob("same" if k % 3 == 0 else f"j{k}", own_code(k))) for k in range(12)]
+    assert [k for k, future in enumerate(futures) if future.exception() is not None] == [3, 6, 9]
+    assert len(store.page(Query(50)).jobs) == 9
+    assert store.code("same") == own_code(0).code
+    with store.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM code").scalar() == 9
+    assert [event.number for event in store.events("j10", 0)[0]] == [1]
+
+
 def test_pages_do_not_move_while_jobs_are_added(store: Store) -> None:
     for k in range(7):
         store.submit(NewJob(f"j{k}", spec())).result()
