@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gradwire.backends import to_device, to_numpy
+from gradwire.data.dataset import Batched
 from gradwire.optim import Optimizer
 from gradwire.training import (
     Leaf,
@@ -323,6 +324,9 @@ class TrainingStep:
         todo = self._share_now() if self._todo is None else self._todo
         self._reach("computing", step + 1)
         began = time.perf_counter()
+        if isinstance(self._dataset, Batched) and todo:
+            with user_code():
+                self._dataset.fetch(np.concatenate([self._plan.shard_rows(step, v) for v in todo]))
         for v in todo:
             self._check()
             rows = self._plan.shard_rows(step, v)

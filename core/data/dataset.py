@@ -47,6 +47,9 @@ class Batched(Dataset):
         """What default_collate makes of the samples at `rows`."""
         raise NotImplementedError
 
+    def fetch(self, rows: Any) -> None:
+        """Is told of rows that will be asked for soon, in several batches."""
+
 
 class TensorDataset(Dataset):
     """Tensors that agree in their first size; a sample is the tuple of their rows."""

@@ -71,6 +71,7 @@ _OPTIONS = {
     "spec.device": "--device",
     "spec.threads_per_worker": "--threads",
     "spec.overrides": "--set",
+    "spec.data": "--data",
     "spec.name": "--name",
     "spec.priority": "--priority",
     "spec.process_limits.memory_bytes": "--limit memory",

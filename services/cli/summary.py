@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from gradwire.data.sources import masked
 from gradwire.services.cli.output import job_fields, print_json, say, say_error, stdout
 from gradwire.services.cli.progress import metrics_text, pairs_text, workers_text
 from gradwire.services.records import DEFAULT_SHARDS, Job
@@ -52,6 +53,8 @@ def command(job: Job, file: Path | None, by_reference: bool = False) -> str:
         words += ["--threads", str(spec.threads_per_worker)]
     for name, value in sorted(spec.overrides.items()):
         words += ["--set", f"{name}={value}"]
+    for name, url in sorted(spec.data.items()):
+        words += ["--data", f"{name}={masked(url)}"]
     return shlex.join(words)
 
 
@@ -127,6 +130,7 @@ def print_job(job: Job) -> None:
         ("last step", metrics_text(job.metrics)),
         ("held-out data", metrics_text(job.evaluation_metrics)),
         ("settings", pairs_text(spec.overrides)),
+        ("data", ", ".join(f"{name}={masked(url)}" for name, url in spec.data.items())),
         ("priority", str(spec.priority)),
         ("labels", pairs_text(spec.labels)),
         ("changed on the way", options_text(job)),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...safetensors import Header
 from .blocks import Blocks
-from .files import LOAD_LIMIT, File, LocalFile
+from .files import LOAD_LIMIT, File, LocalFile, Range
 from .naming import DataError
 from .tables import Kind, Rows, Settings, checked_dtype, same_lengths
 
@@ -23,6 +23,8 @@ __all__ = ["ArrayTable", "open_npy", "open_npz", "open_safetensors"]
 Array = np.ndarray[Any, Any]
 _FIRST_LOOK = 4096
 """Bytes that are read for a header; few are longer."""
+MAPPED_FILES = 256
+"""Files of this machine that are mapped; of more, which would take a descriptor each, ranges are read."""
 _LONGEST_NPY_HEADER = 1 << 16
 
 
@@ -64,7 +66,7 @@ class Mapped:
                 self._map = np.empty(self.shape, self.stored)  # nothing can't be mapped
             else:
                 order: Any = "F" if self._fortran else "C"
-                whole = np.memmap(self._file.local_path, np.uint8, "r")
+                whole = np.memmap(self._file.path, np.uint8, "r")
                 stop = self._offset + math.prod(self.shape) * self.stored.itemsize
                 self._map = np.ndarray(self.shape, self.stored, whole[self._offset : stop], order=order)
         return self._map[rows]
@@ -79,25 +81,30 @@ class Ranged:
     def __init__(
         self, blocks: Blocks, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...], block_bytes: int
     ) -> None:
-        self._blocks, self._offset, self.stored, self.shape = blocks, offset, dtype, shape
-        self._row_bytes = math.prod(shape[1:]) * dtype.itemsize
-        self._rows = max(block_bytes // self._row_bytes, 1) if self._row_bytes else 1
+        self.blocks, self._offset, self.stored, self.shape = blocks, offset, dtype, shape
+        self.row_bytes = math.prod(shape[1:]) * dtype.itemsize
+        self._rows = max(block_bytes // self.row_bytes, 1) if self.row_bytes else 1
+
+    def blocks_of(self, rows: Rows) -> tuple[list[Range], Rows, Rows]:
+        """The ranges of the blocks that hold the rows, the first row of each, and which of them each row is in."""
+        wanted, which = np.unique(rows // self._rows, return_inverse=True)
+        starts = wanted * self._rows
+        stops = np.minimum(starts + self._rows, self.shape[0])
+        ranges = [
+            (self._offset + a * self.row_bytes, self._offset + b * self.row_bytes)
+            for a, b in zip(starts.tolist(), stops.tolist(), strict=True)
+        ]
+        return ranges, starts, which
 
     def take(self, rows: Rows) -> Array:
         out = np.empty((len(rows), *self.shape[1:]), self.stored)
         if not out.nbytes:
             return out
-        wanted, which = np.unique(rows // self._rows, return_inverse=True)
-        starts = wanted * self._rows
-        stops = np.minimum(starts + self._rows, self.shape[0])
-        ranges = [
-            (self._offset + a * self._row_bytes, self._offset + b * self._row_bytes)
-            for a, b in zip(starts.tolist(), stops.tolist(), strict=True)
-        ]
-        pieces = self._blocks.get(ranges)
+        ranges, starts, which = self.blocks_of(rows)
+        pieces = self.blocks.get(ranges)
         for i, (piece, row) in enumerate(zip(which.tolist(), rows.tolist(), strict=True)):
-            first = (row - int(starts[piece])) * self._row_bytes
-            flat = np.frombuffer(pieces[piece], np.uint8, self._row_bytes, first)
+            first = (row - int(starts[piece])) * self.row_bytes
+            flat = np.frombuffer(pieces[piece], np.uint8, self.row_bytes, first)
             out[i] = flat.view(self.stored).reshape(self.shape[1:])
         return out
 
@@ -124,7 +131,16 @@ class ArrayTable:
         """Forgets all other columns, whose lengths may be others."""
         self._lengths = {name: n for name, n in self._lengths.items() if name in names}
 
+    def fetch(self, rows: Rows, names: Sequence[str]) -> None:
+        """See tables.Table."""
+        arrays = [
+            array for name in names if isinstance(array := self._arrays[name], Ranged) and array.row_bytes
+        ]
+        if arrays:
+            arrays[0].blocks.fetch([each for array in arrays for each in array.blocks_of(rows)[0]])
+
     def take(self, rows: Rows, names: Sequence[str]) -> list[Any]:
+        """See tables.Table."""
         found = []
         for name in names:
             values = self._arrays[name].take(rows)
@@ -148,7 +164,7 @@ def rows_of(
         raise DataError(
             f"{file.told}: damaged: an array of shape {shape} and {dtype} ends at byte {offset + size}, the file at {file.size}"
         )
-    if isinstance(file, LocalFile):
+    if isinstance(file, LocalFile) and number < MAPPED_FILES:
         return Mapped(file, offset, dtype, shape, fortran)
     if fortran and len(shape) > 1:
         if size > LOAD_LIMIT:

@@ -61,6 +61,11 @@ class Blocks:
         """`number`: of the file within what is kept."""
         self.file, self._kept, self._number = file, kept, number
 
+    def fetch(self, ranges: Sequence[Range]) -> None:
+        """Fetches ranges into what is kept, where half of that holds them: more would push out what is to be used."""
+        if sum(stop - start for start, stop in ranges) <= self._kept.limit // 2:
+            self.get(sorted(set(ranges)))
+
     def get(self, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of ranges that rise and don't overlap."""
         found: dict[Range, Any] = {each: self._kept.get((self._number, *each)) for each in ranges}

@@ -171,13 +171,25 @@ class UrlDataset(Batched):
             return values
         return values[0] if self.columns == ("",) else dict(zip(self.columns, values, strict=True))
 
-    def _take(self, rows: Any) -> list[Any]:
-        """The columns at `rows`, in their order."""
+    def fetch(self, rows: Any) -> None:
+        """Fetches rows that will be asked for soon with one round of requests, as far as memory is given for them."""
+        wanted = self._checked(rows)
+        of = np.searchsorted(self._ends, wanted, side="right")
+        for number in np.unique(of).tolist():
+            begin = int(self._ends[number - 1]) if number else 0
+            self._tables[number].fetch(wanted[of == number] - begin, self.columns)
+
+    def _checked(self, rows: Any) -> Rows:
         wanted: Rows = np.asarray(rows, np.int64)
         if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
             raise IndexError(
                 f"expected rows of 0 to {len(self) - 1} of {self.url}, got {wanted.min()} to {wanted.max()}"
             )
+        return wanted
+
+    def _take(self, rows: Any) -> list[Any]:
+        """The columns at `rows`, in their order."""
+        wanted = self._checked(rows)
         if len(self._tables) == 1:
             return self._tables[0].take(wanted, self.columns)
         of = np.searchsorted(self._ends, wanted, side="right")

@@ -47,8 +47,7 @@ _TIMES = ("Last-Modified", "LastModified", "last_modified", "updated", "mtime", 
 class File:
     """A file. told: its URL without secrets; size: in bytes; fetched: bytes that were read from it here."""
 
-    local_path = ""
-    """Where it may be mapped into memory."""
+    _version = ""
 
     def __init__(self, told: str, size: int) -> None:
         self.told, self.size, self.fetched = told, size, 0
@@ -90,8 +89,13 @@ class File:
             yield self.read(start, min(start + CHUNK, self.size))
 
     def version(self) -> str:
-        """What the storage tells of its content without reading it; "" where it tells nothing."""
+        """What the storage tells of its content, now, without reading it."""
         raise NotImplementedError
+
+    @property
+    def changed(self) -> bool:
+        """Whether the storage tells of another content than when it was opened."""
+        return self.version() != self._version
 
 
 class HeldFile(File):
@@ -99,7 +103,7 @@ class HeldFile(File):
 
     def __init__(self, source: File, data: bytes) -> None:
         super().__init__(source.told, len(data))
-        self._data, self._source = data, source
+        self._data, self._source, self._version = data, source, source._version
 
     def _read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         return [self._data[start:stop] for start, stop in ranges]
@@ -114,57 +118,56 @@ class LocalFile(File):
     origin = ""
 
     def __init__(self, path: str, told: str) -> None:
-        self.local_path = path
-        self._descriptor: int | None = None
+        self.path = path
         super().__init__(told, 0)
-        self.size = os.fstat(self._open()).st_size
+        found = self._look(os.stat)
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError(f"{told}: no ordinary file")
+        self.size, self._number = found.st_size, found.st_ino
+        self._version = self.version()
+        self._read_many([])  # whether it may be read at all
 
-    def _open(self) -> int:
-        if self._descriptor is None:
-            try:
-                descriptor = os.open(self.local_path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError as error:
-                reason = str(error.strerror)
-            else:
-                self._descriptor = descriptor
-                if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    return descriptor
-                reason = "no ordinary file"
-            raise DataError(f"{self.told}: {reason}")
-        return self._descriptor
+    def _look(self, how: Callable[[Any], T]) -> T:
+        """What `how` returns for the path. Raises DataError."""
+        try:
+            return how(self.path)
+        except OSError as error:
+            reason = error.strerror
+        raise DataError(f"{self.told}: {reason}")
 
     def check(self) -> None:
         """Raises DataError where it has become shorter: to read a map of it would end the process."""
-        if os.fstat(self._open()).st_size < self.size:
+        if self._look(os.stat).st_size < self.size:
             raise DataError(f"{self.told}: it became shorter while it was read")
 
     def _read_many(self, ranges: Sequence[Range]) -> list[bytes]:
-        return [self._pread(start, stop) for start, stop in ranges]
+        def read(path: str) -> list[bytes] | None:
+            # Opened each time: data may lie in more files than a process may hold open.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if os.fstat(descriptor).st_ino != self._number:
+                    return None
+                return [_pread(descriptor, start, stop) for start, stop in ranges]
+            finally:
+                os.close(descriptor)
 
-    def _pread(self, start: int, stop: int) -> bytes:
-        try:
-            data = os.pread(self._open(), stop - start, start)
-            while len(data) < stop - start and (
-                more := os.pread(self._open(), stop - start - len(data), start + len(data))
-            ):
-                data += more  # one call gives at most 2 GiB
-            return data
-        except OSError as error:
-            reason = error.strerror
-        raise DataError(f"{self.told}: can't be read: {reason}")
+        found = self._look(read)
+        if found is None:
+            raise DataError(f"{self.told}: another file took its place while it was read")
+        return found
 
     def version(self) -> str:
-        now = os.fstat(self._open())
-        if self.origin:
-            return self.origin
-        return f"{now.st_size} bytes of {now.st_mtime_ns} ns"
+        now = self._look(os.stat)
+        return self.origin or f"{now.st_size} bytes of {now.st_mtime_ns} ns"
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_descriptor": None}
 
-    def __del__(self) -> None:
-        if self.__dict__.get("_descriptor") is not None:
-            os.close(self._descriptor)  # type: ignore[arg-type]
+def _pread(descriptor: int, start: int, stop: int) -> bytes:
+    data = os.pread(descriptor, stop - start, start)
+    while len(data) < stop - start and (
+        more := os.pread(descriptor, stop - start - len(data), start + len(data))
+    ):
+        data += more  # one call gives at most 2 GiB
+    return data
 
 
 class RemoteFile(File):
@@ -279,11 +282,6 @@ class RemoteFile(File):
     def version(self) -> str:
         """Of now."""
         return _version(self._info())
-
-    @property
-    def changed(self) -> bool:
-        """Whether the storage tells of another content than when it was opened."""
-        return self.version() != self._version
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_fs": None}
@@ -404,9 +402,9 @@ def _local_files(url: str) -> list[File]:
 def content_of(files: Sequence[File]) -> dict[str, Any]:
     """What tells the content of files from others': sha256 of all of them, or, of many bytes, what their storage tells."""
     size = sum(file.size for file in files)
-    versions = [file.version() for file in files]
-    if any(isinstance(file, RemoteFile) and file.changed for file in files):
+    if any(file.changed for file in files):
         return {"sha256": "", "content": "changed while it was read"}
+    versions = [file.version() for file in files]
     remote = any(isinstance(file, RemoteFile) for file in files)
     if size <= (REMOTE_HASH_LIMIT if remote else LOCAL_HASH_LIMIT):
         whole = hashlib.sha256()

@@ -37,7 +37,7 @@ def in_folder(folder: Path, file: File) -> File:
         problem = str(error)
     else:
         if copy.size == file.size:
-            copy.fetched, copy.origin = file.fetched, version
+            copy.fetched, copy.origin, copy._version = file.fetched, version, version
             return copy
         problem = f"{target} has {copy.size} bytes, expected {file.size}: remove it"
     raise DataError(f"{file.told}: can't be kept in {folder}: {problem}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import Blocks
-from .files import File
+from .files import File, Range
 from .naming import DataError
 from .tables import Kind, Rows, Settings
 
@@ -132,11 +132,19 @@ class JsonLines:
         if problem:
             raise DataError(f"{self._file.told}: line {line}: {problem}")
 
-    def take(self, rows: Rows, names: Sequence[str]) -> list[Any]:
-        """See tables.Table."""
+    def _blocks_of(self, rows: Rows) -> tuple[list[Range], Rows]:
+        """The ranges of the blocks that hold the rows, and which of them each row is in."""
         blocks, which = np.unique(self._block_of[rows], return_inverse=True)
         first, last = self._first[blocks], self._first[blocks + 1] - 1
-        ranges = list(zip(self._starts[first].tolist(), self._stops[last].tolist(), strict=True))
+        return list(zip(self._starts[first].tolist(), self._stops[last].tolist(), strict=True)), which
+
+    def fetch(self, rows: Rows, names: Sequence[str]) -> None:
+        """See tables.Table."""
+        self._blocks.fetch(self._blocks_of(rows)[0])
+
+    def take(self, rows: Rows, names: Sequence[str]) -> list[Any]:
+        """See tables.Table."""
+        ranges, which = self._blocks_of(rows)
         pieces = self._blocks.get(ranges)
         values = []
         for row, piece in zip(rows.tolist(), which.tolist(), strict=True):

@@ -97,6 +97,9 @@ class ParquetTable:
                     f"{self._file.told}: column {self._unusable[name]}, or name others: #columns=x,y"
                 )
 
+    def fetch(self, rows: Rows, names: Sequence[str]) -> None:
+        """See tables.Table. A row group is fetched when its first row is taken: whether several are kept is not known here."""
+
     def take(self, rows: Rows, names: Sequence[str]) -> list[Any]:
         """See tables.Table."""
         groups = np.searchsorted(self._ends, rows, side="right")

@@ -49,6 +49,10 @@ class Table(Protocol):
     kinds: Mapping[str, Kind]
     """Columns by name, in their order. One that has no name is named ""."""
 
+    def fetch(self, rows: Rows, names: Sequence[str]) -> None:
+        """Asks storage at once for what `take` will want of these rows, piece by piece; it may do nothing."""
+        ...
+
     def take(self, rows: Rows, names: Sequence[str]) -> list[Any]:
         """For each name, the column's values at `rows` (int64, within the table): an array of their own, or a list."""
         ...

@@ -238,3 +238,43 @@ def test_no_random_number_is_drawn(tmp_path):
         drawn = random.random()
     random.seed(5)
     assert random.random() == drawn
+
+
+@pytest.mark.parametrize("name", ["d.npz", "d.safetensors", "d.jsonl"])
+def test_rows_that_are_fetched_ahead_are_not_asked_for_again(tmp_path, name):
+    write(tmp_path)
+    with web(tmp_path) as server:
+        rows = [3, 50, 17, 3]
+        for limit, again in ((64 << 20, False), (0, True)):
+            data = from_url(f"{server.url}/{name}#columns=x,y", block_bytes=1, cache_bytes=limit)
+            data.fetch(rows)
+            before = server.requests.total()
+            for row in rows:
+                x, y = data[row]
+                same(x, X[row])
+                same(y, Y[row])
+            assert (server.requests.total() > before) is again
+
+
+def test_what_is_kept_stays_below_its_limit(tmp_path):
+    write(tmp_path)
+    with web(tmp_path) as server:
+        data = from_url(f"{server.url}/d.npy", block_bytes=1, cache_bytes=10 * 24)
+        before = server.sent.total()
+        for row in [*range(N), *range(N - 10, N)]:
+            same(data[row], X[row])
+            assert data._settings.kept.size <= 240
+        assert server.sent.total() - before == N * 24  # the ten that were used last are still there
+        data[0]
+        assert server.sent.total() - before == (N + 1) * 24
+
+
+def test_many_files_take_few_descriptors(tmp_path):
+    import os
+
+    for i in range(300):
+        np.save(tmp_path / f"{i:03}.npy", np.full((2, 3), i))
+    before = len(os.listdir("/proc/self/fd"))
+    data = from_url(f"{tmp_path}/*.npy")
+    assert data.batch(range(600)).tolist() == np.repeat(np.arange(300), 6).reshape(600, 3).tolist()
+    assert len(os.listdir("/proc/self/fd")) - before < 270
