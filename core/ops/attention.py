@@ -81,10 +81,10 @@ def _merged(x: Any) -> Any:
     return x.reshape(-1, *x.shape[2:])
 
 
-def _scaled(xp: Any, q: Any, scale: float) -> Any:
-    """The queries of a block times the scale, merged."""
-    out = xp.empty(q.shape, q.dtype)
-    xp.multiply(q, scale, out=out)
+def _scaled(xp: Any, x: Any, scale: float) -> Any:
+    """`x` times the scale, merged, in memory in its own order: a product with it turned over takes twice the time."""
+    out = xp.empty(x.shape, x.dtype)
+    xp.multiply(x, scale, out=out)
     return _merged(out)
 
 
@@ -96,14 +96,14 @@ def _multiply(a: Any, b: Any, out: Any) -> None:
 
 
 def _scores(xp: Any, block: _Block, q: Any, k: Any, mask: Any, causal: bool, out: Any) -> Any:
-    """Scores (keys, heads, queries) of a block of scaled queries, in the flat memory `out`."""
-    n, rows, _ = q.shape
+    """Scores (keys, heads, queries) of a block of scaled queries (heads, size, queries), in the flat memory `out`."""
+    n, _, rows = q.shape
     keys = block.keys
     s = out[: keys * n * rows].reshape(keys, n, rows)
-    _multiply(k[:, :keys], q.swapaxes(1, 2), s.transpose(1, 0, 2))
+    _multiply(k[:, :keys], q, s.transpose(1, 0, 2))
     if causal and keys > block.first:
-        later = (_later_on_host if xp is np else _later)(xp, s.dtype)
-        s[block.first :] += later[: keys - block.first, None, :rows]
+        late = s[block.first :]
+        late += (_later_on_host if xp is np else _later)(xp, s.dtype, late.shape)
     if mask is not None:
         part = mask[block.at][:, :, :keys, block.first : block.last]
         wide = s.reshape(keys, *part.shape[:2], rows)
@@ -111,10 +111,12 @@ def _scores(xp: Any, block: _Block, q: Any, k: Any, mask: Any, causal: bool, out
     return s
 
 
-def _later(xp: Any, dtype: Any) -> Any:
-    """(keys, queries) of a block on the diagonal: minus infinity where the key is later than the query."""
-    places = xp.arange(_QUERIES)
-    return xp.where(places[:, None] > places, -math.inf, 0.0).astype(dtype)
+def _later(xp: Any, dtype: Any, shape: tuple[int, int, int]) -> Any:
+    """(keys, heads, queries) of a block on the diagonal: minus infinity where the key is later than the query."""
+    keys, _, queries = shape
+    out = xp.zeros(shape, dtype)
+    out += xp.where(xp.arange(keys)[:, None] > xp.arange(queries), -math.inf, 0.0).astype(dtype)[:, None]
+    return out  # whole, as adding it then takes a fourth of the time
 
 
 _later_on_host = lru_cache(8)(_later)
@@ -156,7 +158,8 @@ class Attention(Op):
                 kg, vg = _merged(k[at]), _merged(v[at])
                 for block in _blocks(at, queries, keys, causal):
                     rows = (*at, slice(block.first, block.last))
-                    s = _scores(xp, block, _scaled(xp, q[rows], scale), kg, turned, causal, room)
+                    qt = _scaled(xp, q[rows].swapaxes(2, 3), scale)
+                    s = _scores(xp, block, qt, kg, turned, causal, room)
                     shift = s.max(axis=0)
                     if mask is not None:
                         shift[shift == -math.inf] = 0
@@ -190,11 +193,13 @@ class Attention(Op):
                 for block in _blocks(at, queries, keys, causal):
                     rows, seen = (*at, slice(block.first, block.last)), block.keys
                     qb, gb = _scaled(xp, q[rows], scale), _merged(g[rows])
-                    s = _scores(xp, block, qb, kg, turned, causal, room)
+                    qt = _scaled(xp, q[rows].swapaxes(2, 3), scale)
+                    s = _scores(xp, block, qt, kg, turned, causal, room)
                     s -= logs[rows].reshape(s.shape[1:])
                     xp.exp(s, out=s)
                     slopes = room_of_slopes[: s.size].reshape(s.shape)
-                    _multiply(vg[:, :seen], gb.swapaxes(1, 2), slopes.transpose(1, 0, 2))
+                    gt = xp.ascontiguousarray(gb.swapaxes(1, 2))
+                    _multiply(vg[:, :seen], gt, slopes.transpose(1, 0, 2))
                     slopes -= xp.einsum("bhij,bhij->bhi", g[rows], out[rows]).reshape(s.shape[1:])
                     slopes *= s
                     if block.last == queries:  # the first one, which sees the most
