@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gradwire.services.archives import ArchiveError
 from gradwire.services.checkpoints import bytes_in
 from gradwire.services.demand import left_s, shape_of, worker_range
 from gradwire.services.errors import StorageError
@@ -231,10 +232,18 @@ class Attempts:
             reason = "the service was restarted; going on from the newest checkpoint"
             if not self._wait_for_retry():
                 return None
-        self._means.home.write_code(self.job.id, self._store.code(self.job.id))
+        damage = ""
+        try:
+            code, archive = self._store.code(self.job.id), self.job.spec.code_archive
+            self._means.home.write_code(self.job.id, code, archive)
+        except ArchiveError as error:
+            damage = f"its code archive {error}"
         started = self._store.begin_attempt(self.job.id, reason, len(self.nodes), self.level)
         self.job, self._begun = started.result().job, True
         if not self.job.state.holds_workers:
+            return None
+        if damage:
+            self._store_end(JobState.FAILED, damage, JobError("CODE_DAMAGED", damage))
             return None
         self.nodes = self.nodes[: self.job.workers]
         self._gang = worker_range(self.job)[0]

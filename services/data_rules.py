@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fsspec.implementations.local import LocalFileSystem
 
-from gradwire.data.sources import DataError, blob_path, blob_sha256, format_of, masked, named, scheme_of
+from gradwire.data.sources import DataError, blob_sha256, format_of, masked, named, scheme_of
 from gradwire.services.errors import Violation
 
 REMOTE_SCHEMES = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
@@ -105,8 +105,3 @@ class DataRules:
 
     def _below(self, path: str) -> bool:
         return any(Path(path).is_relative_to(root) for root in self._roots or ())
-
-
-def has_file(blobs: Path, sha256: str) -> bool:
-    """Whether a blob lies in the folder of all blobs."""
-    return os.path.isfile(blob_path(blobs, f"blob:{sha256}"))

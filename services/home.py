@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+from gradwire.services.archives import ArchiveError, extract
+from gradwire.services.blobs.naming import path_of
 from gradwire.services.records import Code
 
 
@@ -60,13 +62,21 @@ class Home:
         """The folder of one job's checkpoints."""
         return self.job(job_id) / "checkpoints"
 
-    def write_code(self, job_id: str, code: Code) -> None:
+    def write_code(self, job_id: str, code: Code, archive: str = "") -> None:
         """Writes a job's files into its folder, aside first and then renamed; done once a job.
 
-        The paths were checked when the job was submitted. The store holds the code, so nothing is synced here.
+        `archive`: the blob that they are in where `code` holds none. The paths were checked when the job was submitted. Store and
+        blobs hold the code, so nothing is synced here. Raises ArchiveError where the archive was damaged since.
         """
         target = self.job(job_id) / "code"
         if target.is_dir():
+            return
+        if archive and not code.files:
+            self.checkpoints(job_id).mkdir(parents=True, exist_ok=True, mode=0o700)
+            packed = path_of(self.blobs, archive)
+            if not packed.exists():
+                raise ArchiveError("is not on the service's storage any more")
+            extract(packed, target)
             return
         aside = self.job(job_id) / ".tmp-code"
         shutil.rmtree(aside, ignore_errors=True)

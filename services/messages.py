@@ -59,6 +59,7 @@ def spec_to_message(spec: r.JobSpec) -> pb.JobSpec:
         one_host=spec.one_host,
         storage_bytes=spec.storage_bytes,
         process_limits=_limits_to_message(spec.process_limits),
+        code_archive=spec.code_archive,
     )
 
 
@@ -104,6 +105,7 @@ def spec_from_message(message: pb.JobSpec) -> r.JobSpec:
             message.process_limits.open_files,
             message.process_limits.processes,
         ),
+        code_archive=message.code_archive,
     )
 
 

@@ -68,6 +68,9 @@ class JobSpec:
     storage_bytes: int = 0
     """Bytes that it says it is going to store."""
 
+    code_archive: str = ""
+    """sha256 of the uploaded archive that holds the program, where it was not sent as files."""
+
     @property
     def elastic(self) -> bool:
         """True where the service may change its number of workers."""

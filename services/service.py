@@ -33,6 +33,7 @@ from gradwire.services.faces.guard import Guard
 from gradwire.services.faces.jobs import JobsFace
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
+from gradwire.services.inputs import Inputs
 from gradwire.services.launcher import Launcher
 from gradwire.services.purging import Purger
 from gradwire.services.records import JobSpec
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 MESSAGE_BYTES = 4 * 1024 * 1024
 WATCH_DRAIN_S = 2.0
 STOP_GRACE_S = 1.0
+LOOKERS = 2
 SWITCH_INTERVAL_S = 0.001
 RETENTION = timedelta(days=30)
 _SERVICES = tuple(
@@ -128,6 +130,10 @@ class Service:
             undo.append(self._readers.close)
             self._blobs = Blobs(self._store, self._home.blobs, self._blob_bytes)
             undo.append(self._blobs.close)
+            self._inputs = Inputs(self._home.blobs, self._blobs.usable)
+            # Apart from the readers: an archive may take half a minute, reads must not wait for it.
+            self._lookers = Readers(LOOKERS)
+            undo.append(self._lookers.close)
             self._thread.start()
             undo.append(self._end_loop)
             self.address = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
@@ -151,6 +157,7 @@ class Service:
         asyncio.run_coroutine_threadsafe(self._server.stop(STOP_GRACE_S), self._loop).result()
         self._launcher.close()
         self._blobs_face.close()
+        self._lookers.close()
         self._readers.close()
         self._end_loop()
         self._home.close()
@@ -166,6 +173,8 @@ class Service:
             self._readers,
             self._new_id,
             self._retention,
+            self._inputs,
+            self._lookers,
             self._data,
             self._most,
         )

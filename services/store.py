@@ -17,11 +17,16 @@ from sqlalchemy import Connection
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages, schema, steering
 from gradwire.services import records as r
+from gradwire.services.blobs import rows
+from gradwire.services.blobs.naming import blobs_of
+from gradwire.services.code_hash import encode_code as encode_code
 from gradwire.services.connections import Where, open_engine, to_us
 from gradwire.services.errors import (
     CursorAheadError,
+    InvalidRequestError,
     JobNotFoundError,
     RequestReusedError,
+    Violation,
 )
 from gradwire.services.etags import check_etag
 from gradwire.services.event_rows import StoredEvent as StoredEvent
@@ -64,7 +69,7 @@ class Change:
 class NewJob:
     """A job about to be stored. `request_id` may be '' (then a repeat is a second job); `by` will own it.
 
-    A replay names the job that it repeats and the options that change at its steps.
+    A replay names the job that it repeats and the options that change at its steps. `code_sha256` is that of code in an archive.
     """
 
     id: str
@@ -73,6 +78,7 @@ class NewJob:
     by: Caller = LOCAL
     replay_of: str = ""
     options_history: tuple[r.OptionsChanged, ...] = ()
+    code_sha256: str = ""
 
     def sha256(self, spec_bytes: bytes, code_sha256: str) -> str:
         """Of what the request asked for, so that its id can't come again with something else."""
@@ -120,15 +126,25 @@ class Store:
         The future raises RequestReusedError where that request_id came with another spec.
         """
         code, code_sha256 = encode_code(new.spec.code)
+        if new.spec.code_archive:
+            # What is too large for a message stays in its archive alone.
+            code, code_sha256 = code if new.spec.code.files else b"", new.code_sha256
         spec = replace(new.spec, code=r.Code(new.spec.code.entrypoint))
         spec_bytes = messages.spec_to_message(spec).SerializeToString(deterministic=True)
-        request_sha256 = new.sha256(spec_bytes, code_sha256)
+        # The same files are the same request, whether they came in an archive or not.
+        unpacked = messages.spec_to_message(replace(spec, code_archive=""))
+        request_sha256 = new.sha256(unpacked.SerializeToString(deterministic=True), code_sha256)
+        needed = list(blobs_of(spec))
 
         def apply(connection: Connection) -> Change:
             if new.request_id:
                 earlier = _earlier(connection, new.by.owner, new.request_id, request_sha256)
                 if earlier is not None:
                     return Change(earlier, ())
+            for field, sha256 in needed:
+                if not rows.usable(connection, new.by.owner, sha256):
+                    text = f"no blob {sha256} of yours: it was deleted a moment ago"
+                    raise InvalidRequestError([Violation(field, text)])
             if schema.SELECT_CODE_KNOWN(connection, {"sha256": code_sha256}).first() is None:
                 schema.INSERT_CODE(connection, {"sha256": code_sha256, "body": code})
             job = r.Job(
@@ -153,6 +169,7 @@ class Store:
             sequence = schema.INSERT_JOB(connection, row).scalar_one()
             add_labels(connection, sequence, spec.labels)
             job = replace(job, order=sequence)
+            rows.keep(connection, sequence, (sha256 for _, sha256 in needed))
             if new.request_id:
                 request = {"owner": job.owner, "request_id": new.request_id}
                 schema.INSERT_REQUEST(connection, {**request, "sha256": request_sha256, "job": sequence})
@@ -335,10 +352,12 @@ class Store:
             return _find(connection, job_id, by).job
 
     def code(self, job_id: str, by: Caller | None = None) -> r.Code:
-        """A job's code with its files. Raises JobNotFoundError."""
+        """A job's code with its files, none where they are in an archive alone. Raises JobNotFoundError."""
         with self.engine.connect() as connection:
             stored = _find(connection, job_id, by)
             row = schema.SELECT_CODE(connection, {"sha256": stored.code_sha256}).one()
+        if not row[0]:
+            return r.Code(stored.job.spec.code.entrypoint)
         return messages.code_from_message(pb.Code.FromString(row[0]))
 
     def page(self, query: Query, by: Caller | None = None) -> Page:
@@ -384,13 +403,6 @@ class Store:
         found = [StoredEvent(row.number, row.body) for row in rows]
         last = found[-1].number if found else after
         return found, JobState(row.state).terminal and last >= row.last_event
-
-
-def encode_code(code: r.Code) -> tuple[bytes, str]:
-    """A program in canonical bytes (files in path order) and their sha256 in hex."""
-    ordered = replace(code, files=tuple(sorted(code.files, key=lambda file: file.path)))
-    body = messages.code_to_message(ordered).SerializeToString(deterministic=True)
-    return body, hashlib.sha256(body).hexdigest()
 
 
 def _earlier(connection: Connection, owner: str, request_id: str, request_sha256: str) -> r.Job | None:

@@ -6,7 +6,7 @@ Called by the front end; the client ships what it finds, the service trusts none
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -41,11 +41,13 @@ def checked_spec(
     rules: DataRules | None = None,
     has_blob: HasBlob = no_blobs,
     most: ProcessLimits = NO_LIMITS,
+    found: Sequence[Violation] = (),
 ) -> r.JobSpec:
-    """The spec with its defaults filled in. Raises InvalidRequestError with every wrong field.
+    """The spec with its defaults filled in. Raises InvalidRequestError with every wrong field, those `found` before among them.
 
     Where it names data this looks at disks. rules: for data, those of a service without folders of data where left out.
     most: what a worker's process may use at most.
+    The files of an archive were checked when it was looked into, by stricter rules.
     """
     code_files = tuple(sorted(spec.code.files, key=lambda file: file.path))
     filled = replace(
@@ -66,7 +68,8 @@ def checked_spec(
     wrong = [
         *_size_violations(filled, capacity),
         *limit_violations(filled.process_limits, most),
-        *_code_violations(filled.code),
+        *found,
+        *([] if filled.code_archive else _code_violations(filled.code)),
         *_pair_violations("spec.overrides", filled.overrides, _KEY, "a setting's name, like lr"),
         *_pair_violations("spec.labels", filled.labels, _LABEL, _LABEL_FORM),
         *(rules or DataRules()).violations(filled.data, has_blob),

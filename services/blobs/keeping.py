@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row
 
 from gradwire.services import records as r
 from gradwire.services.blobs import rows
+from gradwire.services.blobs.naming import path_of
 from gradwire.services.blobs.partial import Partial, PartialFiles
 from gradwire.services.connections import from_us
 from gradwire.services.errors import (
@@ -43,11 +44,6 @@ STALE_S = 24 * 3600.0
 SWEEP_S = 3600.0
 _SPARE_BYTES = 64 * 1024 * 1024
 """What an upload leaves free on the disk: the job store must go on."""
-
-
-def path_of(folder: Path, sha256: str) -> Path:
-    """Where a blob lies in the folder of all blobs."""
-    return folder / sha256[:2] / sha256
 
 
 class Blobs:
@@ -132,6 +128,11 @@ class Blobs:
             found = rows.page(connection, by.owner, count + 1, before)
         following = int(found[count - 1].sequence) if len(found) > count else 0
         return [self._blob(row) for row in found[:count]], following
+
+    def usable(self, owner: str, sha256: str) -> bool:
+        """Whether a new job of this owner may name it: a whole blob of its own, or one that another job of its own keeps."""
+        with self._store.engine.connect() as connection:
+            return rows.usable(connection, owner, sha256)
 
     def file(self, by: Caller, sha256: str) -> tuple[Path, int]:
         """Where a whole blob of the caller lies, and its size. Raises BlobNotFoundError."""

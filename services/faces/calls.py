@@ -64,8 +64,8 @@ def stream(
 class Readers:
     """A few threads for reads of the store and of files."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+    def __init__(self, threads: int = READERS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
 
     async def run(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `read` returns, run aside."""

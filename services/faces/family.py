@@ -11,6 +11,7 @@ from gradwire.services.data_rules import DataRules
 from gradwire.services.faces.calls import Readers
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
+from gradwire.services.inputs import Inputs
 from gradwire.services.runner import Runner
 from gradwire.services.security.callers import caller_of_this_call
 from gradwire.services.states import JobState
@@ -21,7 +22,7 @@ from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of the service that its faces call. `new_id` names new jobs; `retention` is how long deleted ones stay;
-    `most` is what a worker's process may use at most."""
+    `most` is what a worker's process may use at most, `lookers` look into archives."""
 
     store: Store
     runner: Runner
@@ -30,6 +31,8 @@ class Parts:
     readers: Readers
     new_id: Callable[[r.JobSpec], str]
     retention: timedelta
+    inputs: Inputs
+    lookers: Readers
     data: DataRules = field(default_factory=DataRules)
     most: ProcessLimits = NO_LIMITS
 
@@ -41,6 +44,7 @@ class Family:
         self._store, self._runner, self._home = parts.store, parts.runner, parts.home
         self._feed, self._readers, self._new_id = parts.feed, parts.readers, parts.new_id
         self._retention, self._most = parts.retention, parts.most
+        self._inputs, self._lookers = parts.inputs, parts.lookers
         self._data_rules = parts.data
         self._draining = False
 

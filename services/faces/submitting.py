@@ -7,8 +7,7 @@ from dataclasses import replace
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages
 from gradwire.services import records as r
-from gradwire.services.data_rules import has_file
-from gradwire.services.errors import DrainingError
+from gradwire.services.errors import DrainingError, Violation
 from gradwire.services.faces.calls import Context, caller, unary
 from gradwire.services.faces.family import Family
 from gradwire.services.kill_points import reach
@@ -24,18 +23,25 @@ class Submitting(Family):
         reach("received")
         if self._draining:
             raise DrainingError("the service is stopping and takes no new jobs: submit again when it is back")
+        by = caller(context)
+        asked = messages.spec_from_message(request.spec)
+        code_sha256 = ""
+        found: list[Violation] = []
+        if asked.code_archive:
+            asked, code_sha256, found = await self._lookers.run(self._inputs.look, asked, by.owner)
         check = functools.partial(
             checked_spec,
-            messages.spec_from_message(request.spec),
+            asked,
             request.request_id,
             self._runner.capacity(),
             self._data_rules,
-            functools.partial(has_file, self._home.path / "blobs"),
+            functools.partial(self._inputs.usable, by.owner),
             self._most,
+            found,
         )
         # Data may lie on a disk that is slow to answer.
-        spec = await self._readers.run(check) if request.spec.data else check()
-        new = NewJob(self._new_id(spec), spec, request.request_id, caller(context))
+        spec = await self._readers.run(check) if asked.data else check()
+        new = NewJob(self._new_id(spec), spec, request.request_id, by, code_sha256=code_sha256)
         if request.validate_only:
             return pb.SubmitJobResponse(job=pb.Job(spec=messages.spec_to_message(_without_files(spec))))
         reach("checked")
