@@ -39,7 +39,8 @@ def collect(job_file: Path) -> Code:
         if size > CODE_BYTES_LIMIT:
             raise SourceError(
                 f"the code that {job_file.name} imports from its folder is larger than {CODE_BYTES_LIMIT} bytes (up to "
-                f"{path.relative_to(root)}): keep data and other programs out of the folder"
+                f"{path.relative_to(root)}): keep data and other programs out of the folder, or send it all as an archive "
+                f"(--archive code.tar.gz --entry {job_file.name})"
             )
     files = sorted(
         (SourceFile(path.relative_to(root).as_posix(), content) for path, content in taken.items()),

@@ -10,7 +10,7 @@ A task that is cancelled, or leaves a watch early, ends its call on the service 
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -20,13 +20,13 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gradwire.services import records as r
-from gradwire.services.client import calls, downloads
+from gradwire.services.client import calls, downloads, uploads
+from gradwire.services.client.attachments import attached, program_of, with_blobs
 from gradwire.services.client.calls import Following, JobPages, SubmitOptions
 from gradwire.services.client.connection import CALL_TIMEOUT_S, DEFAULT_ADDRESS, OPTIONS, Call, Stream, Stubs
 from gradwire.services.client.patience import Patience, worth_repeating
-from gradwire.services.errors import ClosedError, ServiceError, from_rpc_error
+from gradwire.services.errors import BlobNotFoundError, ClosedError, ServiceError, from_rpc_error
 from gradwire.services.security.access import Access, find_access
-from gradwire.services.sources import collect
 from gradwire.services.states import JobState
 
 T = TypeVar("T")
@@ -76,10 +76,13 @@ class AsyncClient:
     ) -> "AsyncRemoteJob":
         """Stores a job and returns it, waiting in the queue. It starts with `workers`; see SubmitOptions.
 
-        `program` is a job file (sent with the modules beside it that it imports) or code made by hand. Raises
-        SourceError, InvalidRequestError, UnreachableError.
+        `program` is a job file (sent with the modules beside it that it imports), its path in `archive`, or code made by hand.
+        Raises SourceError, UploadError, InvalidRequestError, UnreachableError.
         """
-        code = program if isinstance(program, r.Code) else await asyncio.to_thread(collect, Path(program))
+        files, options = attached(options)
+        if files:
+            options = with_blobs(options, {file: await self.upload(file) for file in files})
+        code = await asyncio.to_thread(program_of, program, options)
         return AsyncRemoteJob(self, await self._call(calls.submit(code, options)))
 
     def job(self, job_id: str) -> "AsyncRemoteJob":
@@ -102,6 +105,74 @@ class AsyncClient:
         while pages.more:
             for job in await self._call(pages.call()):
                 yield job
+
+    async def upload(
+        self, path: str | os.PathLike[str], sent: Callable[[int, int], None] = lambda got, of: None
+    ) -> str:
+        """Sends a file, and returns its sha256 when the service has it whole on disk. What it has already is not sent again.
+
+        Goes on where it broke when the connection or the service is lost, trying for a minute each time. `sent` is told the
+        bytes so far and in all. Raises UploadError, InvalidRequestError, UnreachableError.
+        """
+        outgoing = uploads.Outgoing(Path(path), sent)
+        await asyncio.to_thread(outgoing.open)
+        try:
+            patience = Patience(self._retry_for_s, max(self._retry_for_s, uploads.RECONNECT_S))
+            while True:
+                try:
+                    known = await self._call(outgoing.look())
+                    outgoing.take(known)
+                except BlobNotFoundError:
+                    outgoing.take(None)
+                if outgoing.whole:
+                    return outgoing.sha256
+                if outgoing.came_further:
+                    patience.renew()
+                try:
+                    method = self._connect().method(uploads.UPLOAD)
+                    answer = await method(_aside(outgoing.requests()), metadata=self._metadata)
+                    if uploads.UPLOAD.read(answer).received == outgoing.size:
+                        return outgoing.sha256
+                    continue
+                except (grpc.RpcError, asyncio.CancelledError) as problem:
+                    error = self._end_of(problem)
+                if await asyncio.to_thread(outgoing.fails, error):
+                    continue
+                pause_s = patience.pause_s(error)
+                if pause_s is None:
+                    raise error
+                await asyncio.sleep(pause_s)
+        finally:
+            outgoing.close()
+
+    async def blobs(self) -> AsyncIterator[r.Blob]:
+        """One's own blobs, newest first, fetched page by page."""
+        token, more = "", True
+        while more:
+            found, token = await self._call(uploads.list_blobs(token))
+            for blob in found:
+                yield blob
+            more = bool(token)
+
+    async def blob(self, sha256: str) -> r.Blob:
+        """A blob as it stands. Raises BlobNotFoundError."""
+        return await self._call(uploads.get_blob(sha256))
+
+    async def delete_blob(self, sha256: str) -> None:
+        """Removes a blob; jobs that were submitted with it keep it. Raises BlobNotFoundError."""
+        await self._call(uploads.delete_blob(sha256))
+
+    async def download_blob(
+        self, sha256: str, target: Path, received: Callable[[int, int], None] = lambda got, of: None
+    ) -> None:
+        """Brings a blob into the new file `target`, checked and whole or not at all. Raises DownloadError, BlobNotFoundError."""
+        with downloads.IncomingBlob(target, sha256) as incoming:
+            answers: Any = self._stream(incoming.stream(), Patience(self._retry_for_s, self._retry_for_s))
+            async with aclosing(answers) as coming:
+                async for answer in coming:
+                    await asyncio.to_thread(incoming.take, answer)
+                    received(incoming.got, incoming.total)
+            incoming.keep()
 
     def _connect(self) -> Stubs:
         if self._closed:
@@ -164,6 +235,12 @@ class AsyncClient:
             if pause_s is None:
                 raise error
             await asyncio.sleep(pause_s)
+
+
+async def _aside(requests: Iterator[Any]) -> AsyncIterator[Any]:
+    """Reads the file in a thread, chunk by chunk."""
+    while (request := await asyncio.to_thread(next, requests, None)) is not None:
+        yield request
 
 
 class AsyncRemoteJob:

@@ -1,5 +1,6 @@
 """Every call of the clients: its request built, its answer read. Carried out by synchronous.py and asynchronous.py."""
 
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
@@ -19,7 +20,9 @@ PAGE_SIZE = 200
 class SubmitOptions(TypedDict, total=False):
     """What a job may be submitted with beside its program; records.JobSpec says what each means.
 
-    `request_id`: one for each job that is meant, so that a repeat is not a second job; made where it is left out.
+    `request_id`: one for each job that is meant, so that a repeat is not a second job; made where it is left out. `archive`: a
+    .tar, .tar.gz or .zip with the program, which is uploaded; the program given is then the job file's path in it. Values of
+    `data` that are files of this machine are uploaded as well.
     """
 
     name: str
@@ -34,6 +37,8 @@ class SubmitOptions(TypedDict, total=False):
     max_workers: int
     data: Mapping[str, str]
     process_limits: ProcessLimits
+    code_archive: str
+    archive: str | os.PathLike[str] | None
     request_id: str
 
 

@@ -21,13 +21,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gradwire.services import records as r
 from gradwire.services.client import calls, downloads, uploads
+from gradwire.services.client.attachments import attached, program_of, with_blobs
 from gradwire.services.client.calls import Following, JobPages, SubmitOptions
 from gradwire.services.client.connection import CALL_TIMEOUT_S, DEFAULT_ADDRESS, OPTIONS, Call, Stream, Stubs
 from gradwire.services.client.patience import Patience, worth_repeating
 from gradwire.services.client.uploads import UPLOAD, Outgoing
 from gradwire.services.errors import BlobNotFoundError, ClosedError, ServiceError, from_rpc_error
 from gradwire.services.security.access import Access, find_access
-from gradwire.services.sources import collect
 from gradwire.services.states import JobState
 
 T = TypeVar("T")
@@ -81,10 +81,13 @@ class Client:
     ) -> "RemoteJob":
         """Stores a job and returns it, waiting in the queue. It starts with `workers`; see SubmitOptions.
 
-        `program` is a job file (sent with the modules beside it that it imports) or code made by hand. Raises
-        SourceError, InvalidRequestError, UnreachableError.
+        `program` is a job file (sent with the modules beside it that it imports), its path in `archive`, or code made by hand.
+        Raises SourceError, UploadError, InvalidRequestError, UnreachableError.
         """
-        code = program if isinstance(program, r.Code) else collect(Path(program))
+        files, options = attached(options)
+        if files:
+            options = with_blobs(options, {file: self.upload(file) for file in files})
+        code = program_of(program, options)
         return RemoteJob(self, self._call(calls.submit(code, options)))
 
     def job(self, job_id: str) -> "RemoteJob":

@@ -32,21 +32,28 @@ class Outgoing:
         self._tries = _DAMAGED_TRIES
         self._trouble = ""
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         """Opens it and reads it once, for its sum. Raises UploadError."""
         if not self._path.is_file():
             raise UploadError(f"{self._path} {'is no file' if self._path.exists() else 'does not exist'}")
         try:
-            self._file = open(self._path, "rb")
+            self._file = self._path.open("rb")
             self.sha256, self.size = self._sum()
         except OSError as error:
             raise UploadError(f"can't read {self._path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Closes it."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self.close()
 
     def look(self) -> Call[r.Blob]:
         """Asks what the service has of it."""
