@@ -77,6 +77,7 @@ class Attempts:
         self._since = now if job.attempt_time is None else job.attempt_time.timestamp()
         self._resized_at = self._since
         self._place_by: float | None = None
+        self._well = True
         self._gang = worker_range(job)[0]
         self._told = _Told(job.workers)
         self.thread = threading.Thread(target=self._run, name=f"job-{job.id}", daemon=True)
@@ -179,7 +180,9 @@ class Attempts:
 
     def _run(self) -> None:
         try:
-            self._attempts()
+            while not self._followed():
+                if self._stopping.wait(STORAGE_RETRY_S):
+                    return
             self._measure()
         except StaleAttemptError as error:
             log.warning("%s: left to the newer one", error)
@@ -190,6 +193,17 @@ class Attempts:
             self._fail(error)
         finally:
             self._means.ended(self.job.id)
+
+    def _followed(self) -> bool:
+        """Follows it to its end; False where the store did not answer. What was begun is found, or told, again."""
+        try:
+            if not self._well:
+                self.job, self._well = self._store.get(self.job.id), True
+            self._attempts()
+        except StorageError as error:
+            log.error("job %s: %s Trying again.", self.job.id, error)
+            self._well = False
+        return self._well
 
     def _attempts(self) -> None:
         handle = self._adopt() if self.job.state.holds_workers else None

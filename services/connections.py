@@ -187,6 +187,19 @@ def nobody_serves(connection: Connection) -> bool:
     return bool(connection.exec_driver_sql(text).scalar_one())
 
 
+def others_serve(engine: Engine) -> bool:
+    """True where front ends use this store beside the one that asks."""
+    if not is_shared(engine):
+        return False
+    held = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted "
+        f"AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        f"AND classid = {_LOCKS} AND objid = {_SERVING}"
+    )
+    with engine.connect() as connection:
+        return bool(connection.exec_driver_sql(held).scalar_one() > 1)
+
+
 def to_us(time: datetime) -> int:
     """A time as it is stored: microseconds since 1970."""
     return (time - _EPOCH) // timedelta(microseconds=1)

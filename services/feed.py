@@ -55,7 +55,8 @@ class EventFeed:
             tail = self._tails.get(change.job.id)
             if tail is not None and change.events:
                 tail.events.extend(change.events)
-                tail.ended = change.job.state.terminal
+                # On a store that others write too the row may be newer than the last of these events.
+                tail.ended = change.job.state.terminal and tail.events[-1].number >= change.job.last_event
                 tail.news.set()
                 tail.news = asyncio.Event()
 

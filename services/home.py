@@ -2,7 +2,10 @@
 
 import fcntl
 import os
+import re
+import secrets
 import shutil
+import socket
 from pathlib import Path
 
 from gradwire.services.archives import ArchiveError, extract
@@ -17,32 +20,61 @@ class HomeInUseError(Exception):
 class Home:
     """Holds `path` (made where there is none) alone, until closed or the process is gone.
 
+    Front ends that share a store share the home: each holds its own name in it, which no other one of that home may have.
     Raises HomeInUseError where another service holds it, OSError where it can't be made or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, front_end: str = "") -> None:
+        """`front_end`: the name of one of several; '' for a service alone."""
         self.path = path.expanduser().absolute()
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.front_end = front_end
+        self._locks: list[int] = []
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._lock, 200, 0).decode(errors="replace").strip()
-            os.close(self._lock)
-            raise HomeInUseError(
-                f"another gradwire service{f' ({holder})' * bool(holder)} holds the home {self.path}: "
-                "use that one, stop it, or name another folder with --home"
-            ) from None
+            if not front_end:
+                self._lock = self._take("lock", fcntl.LOCK_EX, f"the home {self.path}")
+            else:
+                # No service alone beside several of one store.
+                self._take("lock", fcntl.LOCK_SH, f"the home {self.path}")
+                (self.path / "front-ends").mkdir(exist_ok=True, mode=0o700)
+                name = f"the name {front_end} in the home {self.path}"
+                self._lock = self._take(f"front-ends/{front_end}.lock", fcntl.LOCK_EX, name)
+        except BaseException:
+            self.close()
+            raise
+        found = re.search(
+            r"^instance (\S+)$", os.pread(self._lock, 400, 0).decode(errors="replace"), re.MULTILINE
+        )
+        self.before = found[1] if found is not None else ""
+        """Who held this before, and is gone: `instance` of that process; '' where it is not known."""
+        self.instance = f"{front_end or 'service'}@{socket.gethostname()[:64]}/{secrets.token_hex(8)}"
         self.say(f"pid {os.getpid()}")
 
     def say(self, text: str) -> None:
         """Leaves a line for whoever finds the home held."""
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, text.encode(), 0)
+        told = f"{text}\ninstance {self.instance}\n".encode()
+        # Written over and then cut: a kill between the two leaves the line of the instance behind.
+        os.pwrite(self._lock, told, 0)
+        os.ftruncate(self._lock, len(told))
 
     def close(self) -> None:
         """Lets the home go."""
-        os.close(self._lock)
+        for lock in self._locks:
+            os.close(lock)
+        self._locks.clear()
+
+    def _take(self, name: str, how: int, what: str) -> int:
+        lock = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._locks.append(lock)
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 400, 0).decode(errors="replace").partition("\n")[0].strip()
+            raise HomeInUseError(
+                f"another gradwire service{f' ({holder})' * bool(holder)} holds {what}: use that one, stop it, or name another "
+                f"{'name with --front-end' if self.front_end and how == fcntl.LOCK_EX else 'folder with --home'}"
+            ) from None
+        return lock
 
     @property
     def store(self) -> Path:
@@ -78,7 +110,7 @@ class Home:
                 raise ArchiveError("is not on the service's storage any more")
             extract(packed, target)
             return
-        aside = self.job(job_id) / ".tmp-code"
+        aside = self.job(job_id) / f".tmp-code-{self.instance.rpartition('/')[2]}"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True, mode=0o700)
         for file in code.files:
@@ -87,4 +119,10 @@ class Home:
             with open(path, "xb") as out:
                 out.write(file.content)
         self.checkpoints(job_id).mkdir(exist_ok=True)
-        aside.rename(target)
+        try:
+            aside.rename(target)
+        except OSError:
+            # Another front end was faster.
+            if not target.is_dir():
+                raise
+            shutil.rmtree(aside)

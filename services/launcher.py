@@ -193,6 +193,10 @@ class Launcher(Protocol):
         """Ends what is left of any attempt but these (job id: attempt), and gives its places back. Called at the start."""
         ...
 
+    def let_go(self) -> None:
+        """Leaves every attempt that outlives this process to another service, which adopts it: close() does not end those."""
+        ...
+
     def close(self) -> None:
         """Ends every attempt and gives everything back."""
         ...

@@ -201,6 +201,12 @@ class LocalLauncher:
     def sweep(self, running: Mapping[str, int]) -> None:
         """See launcher.Launcher. A process of this host holds no place that outlives it."""
 
+    def let_go(self) -> None:
+        """See launcher.Launcher."""
+        if self._outlive:
+            with self._lock:
+                self._handles.clear()
+
     def close(self) -> None:
         """See launcher.Launcher."""
         with self._lock:

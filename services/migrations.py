@@ -16,7 +16,7 @@ from gradwire.services.connections import is_shared, nobody_serves, shown, trans
 from gradwire.services.security.tables import tokens
 
 
-class VersionError(Exception):
+class VersionError(RuntimeError):
     """The tables are not there, or are of another version."""
 
 
@@ -28,7 +28,7 @@ def check_version(engine: Engine) -> None:
 
 
 def prepare_tables(engine: Engine) -> None:
-    """Makes or migrates the tables. Raises RuntimeError for those of a newer version, VersionError for those that others use."""
+    """Makes or migrates the tables. Raises VersionError for those of a newer version, or that others use."""
     with transaction(engine) as connection:
         _prepare(connection)
 
@@ -51,7 +51,7 @@ def _prepare(connection: Connection) -> None:
     if version == schema.VERSION:
         return
     if version > schema.VERSION:
-        raise RuntimeError(
+        raise VersionError(
             f"the job store {shown(connection.engine.url)} has version {version}, this gradwire knows "
             f"{schema.VERSION}: use the gradwire that wrote it, or another --home or --store"
         )

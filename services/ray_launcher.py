@@ -204,6 +204,12 @@ class RayLauncher:
             self._handles.append(handle)
         return handle
 
+    def let_go(self) -> None:
+        """See launcher.Launcher. What runs on a cluster that this service started ends with it all the same."""
+        if self._cluster.outlives_service:
+            with self._lock:
+                self._handles.clear()
+
     def close(self) -> None:
         """See launcher.Launcher."""
         with self._lock:

@@ -95,8 +95,8 @@ class Runner:
             each.thread.join()
 
     def capacity(self) -> Capacity:
-        """All that there is, as far as was seen last."""
-        return Capacity.of_nodes(self._nodes)
+        """All that there is, as far as was seen last; by a runner that was not started, as it is seen now."""
+        return Capacity.of_nodes(self._nodes or self._launcher.nodes())
 
     def follows(self, job_id: str) -> bool:
         """Whether something of the job may still run here."""

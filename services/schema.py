@@ -27,6 +27,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -268,6 +269,26 @@ UPDATE_SPEC = Prepared(
 )
 
 SELECT_JOB = Prepared(select(jobs).where(jobs.c.id == bindparam("job_id")))
+SELECT_JOB_BY_SEQUENCE = Prepared(select(jobs).where(jobs.c.sequence == bindparam("which")))
+# What a process reads on from, and what came after it.
+SELECT_POSITION = Prepared(
+    select(
+        select(func.coalesce(func.max(jobs.c.revision), 0)).scalar_subquery(),
+        select(func.coalesce(func.max(events.c.sequence), 0)).scalar_subquery(),
+    )
+)
+SELECT_CHANGED = Prepared(
+    select(jobs)
+    .where(jobs.c.revision > bindparam("revision"))
+    .order_by(jobs.c.revision)
+    .limit(bindparam("size"))
+)
+SELECT_NEWS = Prepared(
+    select(events)
+    .where(events.c.sequence > bindparam("after"))
+    .order_by(events.c.sequence)
+    .limit(bindparam("size"))
+)
 SELECT_SEQUENCE = Prepared(
     select(jobs.c.sequence, jobs.c.state, jobs.c.last_event, jobs.c.owner, jobs.c.expire_time_us).where(
         jobs.c.id == bindparam("job_id")

@@ -20,6 +20,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from sqlalchemy import URL
 
 from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
 from gradwire.services.address import Address as Address
@@ -35,6 +36,7 @@ from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
 from gradwire.services.inputs import Inputs
 from gradwire.services.launcher import Launcher
+from gradwire.services.leadership import LEASE_S, Leadership
 from gradwire.services.purging import Purger
 from gradwire.services.records import JobSpec
 from gradwire.services.runner import Runner
@@ -93,17 +95,24 @@ class Service:
         data: DataRules | None = None,
         blob_bytes: int = LIMIT_BYTES,
         most: ProcessLimits = NO_LIMITS,
+        store: URL | None = None,
+        front_end: str = "",
+        lease_s: float = LEASE_S,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
 
         `limits`: how fast each owner that has tokens may call. `retention`: how long deleted jobs can be undeleted.
-        `data`: which URLs of data jobs may name. `blob_bytes`: what one blob may have. Raises AddressError where the address
-        has not the protection that it needs. `most`: what a job may ask of limits for its workers.
+        `data`: which URLs of data jobs may name. `blob_bytes`: what one blob may have. `most`: what a job may ask of limits for
+        its workers. `store`: a PostgreSQL database instead of a file in the home; several front ends may share it, each with
+        its own name (`front_end`), and the home; one that is gone schedules no longer after `lease_s` seconds. Raises
+        AddressError where the address has not the protection that it needs.
         """
         self._blob_bytes, self._most = blob_bytes, most
         self._limits, self._retention, self._data = RateLimits(limits), retention, data or DataRules()
         self.protection = (protection or Protection()).at(address)
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
+        self._url, self._lease_s = store, lease_s
+        self._front_end = front_end or ("service" if store is not None else "")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="front-end", daemon=True)
 
@@ -117,15 +126,24 @@ class Service:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         undo: list[Callable[[], object]] = []
         try:
-            self._home = Home(self._home_path)
+            self._home = Home(self._home_path, self._front_end)
             undo.append(self._home.close)
-            self._store = Store(self._home.store)
+            self._store = Store(self._home.store if self._url is None else self._url)
             undo.append(self._store.close)
             self.tokens = TokenStore(self._store.engine)
             self._launcher = self._make_launcher(self._home)
             undo.append(self._launcher.close)
-            self._runner = Runner(self._store, self._home, self._launcher)
-            self._purger = Purger(self._store, self._home, self._runner.follows, lambda: datetime.now(UTC))
+            self._leadership = Leadership(
+                self._store,
+                lambda store: Runner(store, self._home, self._launcher),
+                self._launcher.let_go,
+                self._home.instance,
+                self._home.before,
+                self._lease_s,
+            )
+            undo.append(self._leadership.release)
+            undo.append(self._leadership.stop)
+            self._purger = Purger(self._store, self._home, self._leadership.keeps, lambda: datetime.now(UTC))
             self._readers = Readers()
             undo.append(self._readers.close)
             self._blobs = Blobs(self._store, self._home.blobs, self._blob_bytes)
@@ -150,12 +168,13 @@ class Service:
         Jobs that were running stay so in the store and go on when a service is started on this home again.
         """
         asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
-        self._runner.stop()
+        self._leadership.stop()
         self._purger.stop()
         self._blobs.close()
+        self._launcher.close()
+        self._leadership.release()
         self._store.close()
         asyncio.run_coroutine_threadsafe(self._server.stop(STOP_GRACE_S), self._loop).result()
-        self._launcher.close()
         self._blobs_face.close()
         self._lookers.close()
         self._readers.close()
@@ -167,7 +186,7 @@ class Service:
         self._store.listen(self._publish)
         parts = Parts(
             self._store,
-            self._runner,
+            self._leadership,
             self._home,
             self._feed,
             self._readers,
@@ -208,11 +227,12 @@ class Service:
                 "Name another with --address (port 0 takes a free one)"
             )
         # The jobs that were there stand in line before those that come.
-        self._runner.start()
+        address = Address(self._wanted.host, port)
+        self._leadership.start(str(address))
         self._purger.start()
         self._blobs.start()
         await self._server.start()
-        return Address(self._wanted.host, port)
+        return address
 
     def _publish(self, changes: Sequence[Change]) -> None:
         self._loop.call_soon_threadsafe(self._feed.publish, changes)

@@ -4,6 +4,7 @@ Every change goes through one writer thread (writer.py) as one transaction of st
 connections of their own and never wait for the writer. Callers: front end, runner, service.
 """
 
+import copy
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ from gradwire.services.errors import (
 from gradwire.services.etags import check_etag
 from gradwire.services.event_rows import StoredEvent as StoredEvent
 from gradwire.services.event_rows import add_events
+from gradwire.services.follower import News, Position
 from gradwire.services.history import History, StoredJob, check_path
 from gradwire.services.job_rows import add_labels, row_of, stored_in
 from gradwire.services.launcher import Capacity
@@ -47,6 +49,7 @@ from gradwire.workers.reports import Report
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 EVENTS_PAGE = 512
+CHANGES_PAGE = 512
 
 
 class StaleAttemptError(Exception):
@@ -99,22 +102,37 @@ class Store:
     def __init__(self, where: Where, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Raises StorageError where the database does not answer, and what migrations.prepare_tables raises."""
         self._now = now
-        self._listeners: list[Callable[[Sequence[Change]], None]] = []
-        self._fence = 0
+        self.fence = 0
+        """Token of the scheduler's lease that changes carry; 0 for those of others."""
         self.engine = open_engine(where)
         try:
             prepare_tables(self.engine)
         except BaseException:
             self.engine.dispose()
             raise
-        self._writer = Writer(self.engine, self._tell)
+        self._news: News[Change] = News(self.engine, _position, _changes_after)
+        self._writer = Writer(self.engine, self._committed)
+
+    def under(self, fence: int) -> "Store":
+        """This store as the scheduler with that lease writes it: a change raises StaleLeaseError once another has the lease."""
+        view = copy.copy(self)
+        view.fence = fence
+        return view
 
     def listen(self, listener: Callable[[Sequence[Change]], None]) -> None:
-        """Calls `listener` in the writer's thread after each commit; it must be quick and must not raise."""
-        self._listeners.append(listener)
+        """Calls `listener` after each commit from now on; it must be quick and must not raise.
+
+        In the writer's thread on SQLite, before the answer; in a thread of its own on PostgreSQL, a moment after it.
+        """
+        self._news.listen(id(self), listener)
+
+    def leave(self) -> None:
+        """Tells what listens to this view of the store nothing more."""
+        self._news.leave(id(self))
 
     def close(self) -> None:
         """Writes all that waits and closes the files."""
+        self._news.close()
         self._writer.close()
         self.engine.dispose()
 
@@ -322,7 +340,7 @@ class Store:
         return self._writer.submit(apply)
 
     def _update(self, connection: Connection, before: StoredJob, after: StoredJob) -> None:
-        known = {"which": before.sequence, "fence": self._fence}
+        known = {"which": before.sequence, "fence": self.fence}
         known |= {"state_before": int(before.job.state), "last_event_before": before.job.last_event}
         if schema.UPDATE_JOB(connection, {**row_of(after), **known}).rowcount != 1:
             self._check_lease(connection)
@@ -331,18 +349,12 @@ class Store:
             )
 
     def _check_lease(self, connection: Connection) -> None:
-        if self._fence and schema.SELECT_HOLDS_LEASE(connection, {"fence": self._fence}).first() is None:
-            raise StaleLeaseError(f"lease {self._fence} of the scheduler is another front end's now")
+        if self.fence and schema.SELECT_HOLDS_LEASE(connection, {"fence": self.fence}).first() is None:
+            raise StaleLeaseError(f"lease {self.fence} of the scheduler is another front end's now")
 
-    def _tell(self, results: list[Any]) -> None:
-        changes = [each for each in results if isinstance(each, Change)]
-        if not changes:
-            return
-        for listener in self._listeners:
-            try:
-                listener(changes)
-            except Exception:
-                log.exception("a listener of the job store failed")
+    def _committed(self, results: Sequence[Any]) -> None:
+        if changes := [each for each in results if isinstance(each, Change)]:
+            self._news.committed(changes)
 
     # Reads: any thread, never waiting for the writer.
 
@@ -380,7 +392,7 @@ class Store:
     def check_visible(self, job_id: str, by: Caller) -> None:
         """Raises JobNotFoundError where the job does not exist for this caller."""
         with self.engine.connect() as connection:
-            row = schema.SELECT_SEQUENCE(connection, {"job_id": job_id}).first()
+            row = schema.SELECT_SEQUENCE(connection, _key(job_id)).first()
         if row is None or row.expire_time_us == schema.PURGING or not by.sees(row.owner):
             raise JobNotFoundError.of(job_id)
 
@@ -391,7 +403,7 @@ class Store:
         """
         with self.engine.connect() as connection:
             # One row says where the job stands before its events are read: it may move on meanwhile, never back.
-            row = schema.SELECT_SEQUENCE(connection, {"job_id": job_id}).first()
+            row = schema.SELECT_SEQUENCE(connection, _key(job_id)).first()
             if row is None or row.expire_time_us == schema.PURGING:
                 raise JobNotFoundError.of(job_id)
             if after > row.last_event:
@@ -417,8 +429,35 @@ def _earlier(connection: Connection, owner: str, request_id: str, request_sha256
     return stored_in(row).job
 
 
+def _position(connection: Connection) -> Position:
+    return tuple(schema.SELECT_POSITION(connection, {}).one())  # type: ignore[return-value]
+
+
+def _changes_after(connection: Connection, position: Position) -> tuple[list[Change], Position]:
+    """What was committed after a position: each job as it is now, with its new events, in order of their last change."""
+    revision, sequence = position
+    rows = schema.SELECT_CHANGED(connection, {"revision": revision, "size": CHANGES_PAGE}).all()
+    found = schema.SELECT_NEWS(connection, {"after": sequence, "size": EVENTS_PAGE}).all()
+    added: dict[int, list[StoredEvent]] = {}
+    for event in found:
+        added.setdefault(event.job, []).append(StoredEvent(event.number, event.body))
+    jobs = {row.sequence: stored_in(row).job for row in rows}
+    for key in added.keys() - jobs.keys():
+        # Its row came with an earlier page, or comes with a later one.
+        jobs[key] = stored_in(schema.SELECT_JOB_BY_SEQUENCE(connection, {"which": key}).one()).job
+    changes = [Change(job, tuple(added.get(key, ()))) for key, job in jobs.items()]
+    return changes, (rows[-1].revision if rows else revision, found[-1].sequence if found else sequence)
+
+
+def _key(job_id: str) -> dict[str, str]:
+    """An id as a statement takes it: PostgreSQL refuses text with a NUL, which no job's id has."""
+    if "\0" in job_id:
+        raise JobNotFoundError.of(job_id)
+    return {"job_id": job_id}
+
+
 def _find(connection: Connection, job_id: str, by: Caller | None = None) -> StoredJob:
-    row = schema.SELECT_JOB(connection, {"job_id": job_id}).first()
+    row = schema.SELECT_JOB(connection, _key(job_id)).first()
     if row is None or row.expire_time_us == schema.PURGING or (by is not None and not by.sees(row.owner)):
         raise JobNotFoundError.of(job_id)
     return stored_in(row)

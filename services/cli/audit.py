@@ -19,11 +19,12 @@ def audit(
     ] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.")] = 50,
     home: o.HomeFolder = o.DEFAULT_HOME,
+    store: o.StoreUrl = "",
     as_json: o.AsJson = False,
 ) -> None:
     """List who changed what on the service of this home, newest first."""
     with endings():
-        tokens = TokenStore.of_home(home)
+        tokens = TokenStore.of_home(home, o.read_store(store))
         try:
             rows = tokens.audit(limit, subject)
         finally:

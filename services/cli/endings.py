@@ -26,6 +26,7 @@ from gradwire.services.errors import (
     UnreachableError,
 )
 from gradwire.services.home import HomeInUseError
+from gradwire.services.migrations import VersionError
 from gradwire.services.records import Job
 from gradwire.services.runtimes import RuntimeUnavailableError
 from gradwire.services.security.access import AccessError
@@ -56,6 +57,7 @@ _WRONG = (
     SourceError,
     AddressError,
     HomeInUseError,
+    VersionError,
 )
 _AWAY = (UnreachableError, DrainingError, StorageError, TooManyError, RateLimitedError)
 # What the command line calls a field of the request.

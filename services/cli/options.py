@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import URL
 
 from gradwire.data.sources import scheme_of
 from gradwire.services.client import DEFAULT_ADDRESS as DEFAULT_ADDRESS
+from gradwire.services.connections import StoreUrlError, parse_store
 from gradwire.services.security.worker_limits import LEAST, parse_limits, parse_size
 from gradwire.workers.process_limits import ProcessLimits
 
@@ -63,6 +65,42 @@ HomeFolder = Annotated[
     Path,
     typer.Option(
         "--home", metavar="DIR", envvar="GRADWIRE_HOME", help="Where jobs and checkpoints are kept."
+    ),
+]
+
+
+def read_store(text: str) -> URL | None:
+    """The URL of --store or GRADWIRE_STORE, None for a file in the home. Raises typer.BadParameter."""
+    if not text:
+        return None
+    try:
+        return parse_store(text)
+    except StoreUrlError as error:
+        raise typer.BadParameter(str(error), param_hint="--store") from None
+
+
+def _check_store(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    url = read_store(value)
+    source = context.get_parameter_source(parameter.name or "")
+    if url is not None and url.password is not None and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter(
+            "a password on the command line is seen by everyone on this machine: put the URL into GRADWIRE_STORE, or the "
+            "password into ~/.pgpass",
+            param_hint="--store",
+        )
+    return value
+
+
+StoreUrl = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="GRADWIRE_STORE",
+        show_envvar=True,
+        callback=_check_store,
+        help="The job store: postgresql://USER@HOST/DATABASE.  [default: a file in the home]",
+        show_default=False,
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", "-w", metavar="N", help="Workers to train with.")]

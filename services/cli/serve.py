@@ -1,7 +1,9 @@
 """`gradwire serve`: the service in the foreground, until a signal."""
 
 import logging
+import re
 import signal
+import socket
 import sys
 import threading
 from dataclasses import asdict
@@ -14,6 +16,7 @@ import typer
 from gradwire.services.cli import options as o
 from gradwire.services.cli.endings import endings
 from gradwire.services.cli.output import print_json, say
+from gradwire.services.connections import shown
 from gradwire.services.data_rules import DataRules
 from gradwire.services.runtimes import launcher
 from gradwire.services.security.exposure import Protection, ServerTls
@@ -33,6 +36,17 @@ def serve(
         ),
     ] = o.DEFAULT_ADDRESS,
     home: o.HomeFolder = o.DEFAULT_HOME,
+    store: o.StoreUrl = "",
+    front_end: Annotated[
+        str,
+        typer.Option(
+            "--front-end",
+            metavar="NAME",
+            envvar="GRADWIRE_FRONT_END",
+            help="This one's name among those that share a store on PostgreSQL.  [default: the host's name]",
+            show_default=False,
+        ),
+    ] = "",
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="ADDRESS", help="Use this running Ray cluster.")
     ] = None,
@@ -118,6 +132,13 @@ def serve(
             tls = ServerTls(tls_cert, tls_key, tls_client_ca)
         elif tls_cert is not None or tls_key is not None or tls_client_ca is not None:
             raise typer.BadParameter("expected --tls-cert and --tls-key, and --tls-client-ca with both alone")
+        url = o.read_store(store)
+        if url is None and front_end:
+            raise typer.BadParameter(
+                "several front ends share a store on PostgreSQL: name it with --store",
+                param_hint="--front-end",
+            )
+        name = "" if url is None else _front_end_name(front_end)
         protection = Protection(require_token, tls, insecure)
         chosen = "ray" if ray is not None else runtime.value
         service = Service(
@@ -128,6 +149,8 @@ def serve(
             limits=limits,
             data=DataRules(data_root or ()),
             most=most,
+            store=url,
+            front_end=name,
         )
         protection = service.protection
         if not wanted.loopback and not (protection.require_token and tls):
@@ -155,6 +178,8 @@ def serve(
         if as_json:
             words = protection.in_words(at)
             fields = {"address": str(at), "home": str(home.expanduser().absolute()), "protection": words}
+            if url is not None:
+                fields |= {"store": shown(url), "front_end": name}
             token = {"token_required": protection.require_token, "tls": tls is not None}
             print_json({**fields, **token, "worker_limits": asdict(most)})
         else:
@@ -162,6 +187,17 @@ def serve(
             sys.stdout.flush()
             say(f"protection: {protection.in_words(at)}")
             say(f"limits of each worker: {in_words(most)}")
+            if url is not None:
+                say(f"store: {shown(url)}, as front end {name}")
         stop.wait()
         say("stopping: jobs that run go on at the next start")
         service.stop()
+
+
+def _front_end_name(wanted: str) -> str:
+    name = wanted or re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip(".-")[:63] or "service"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,62}", name):
+        raise typer.BadParameter(
+            "expected lower-case letters, digits, dots and hyphens, at most 63", param_hint="--front-end"
+        )
+    return name

@@ -64,19 +64,20 @@ def create(
     expires: Expires = f"{LIFE.days}d",
     to: To = None,
     home: o.HomeFolder = o.DEFAULT_HOME,
+    store: o.StoreUrl = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Make a token and print it, once: the service keeps its hash alone."""
-    with _tokens(home) as tokens:
+    with _tokens(home, store) as tokens:
         check_new(to)
         made, secret = tokens.create(owner, Scope[scope.name.upper()], read_span(expires), _administrator())
     _hand_over(made, secret, to, as_json, f"{made.id} of {owner}, scope {scope.value}, {_until(made)}")
 
 
 @token.command("list")
-def list_(home: o.HomeFolder = o.DEFAULT_HOME, as_json: o.AsJson = False) -> None:
+def list_(home: o.HomeFolder = o.DEFAULT_HOME, store: o.StoreUrl = "", as_json: o.AsJson = False) -> None:
     """List the tokens that were made, without what they are."""
-    with _tokens(home) as tokens:
+    with _tokens(home, store) as tokens:
         found = tokens.tokens()
     if as_json:
         print_json([_fields(each) for each in found])
@@ -101,9 +102,11 @@ def list_(home: o.HomeFolder = o.DEFAULT_HOME, as_json: o.AsJson = False) -> Non
 
 
 @token.command()
-def revoke(token_id: TokenId, home: o.HomeFolder = o.DEFAULT_HOME, as_json: o.AsJson = False) -> None:
+def revoke(
+    token_id: TokenId, home: o.HomeFolder = o.DEFAULT_HOME, store: o.StoreUrl = "", as_json: o.AsJson = False
+) -> None:
     """End a token for good, within a second also on a service that runs."""
-    with _tokens(home) as tokens:
+    with _tokens(home, store) as tokens:
         ended = tokens.revoke(token_id, _administrator())
     if as_json:
         print_json(_fields(ended))
@@ -119,6 +122,7 @@ def rotate(
     ] = f"{OVERLAP.days}d",
     to: To = None,
     home: o.HomeFolder = o.DEFAULT_HOME,
+    store: o.StoreUrl = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Make a token's successor, with the same owner, scope and length of life, and print it, once."""
@@ -128,7 +132,7 @@ def rotate(
             raise typer.BadParameter(
                 "expected a time like 1d or 0s: a token that is to stay needs no successor"
             )
-    with _tokens(home) as tokens:
+    with _tokens(home, store) as tokens:
         check_new(to)
         old, new, secret = tokens.rotate(token_id, span, _administrator())
     _hand_over(
@@ -141,9 +145,9 @@ def rotate(
 
 
 @contextmanager
-def _tokens(home: Path) -> Iterator[TokenStore]:
+def _tokens(home: Path, store: str) -> Iterator[TokenStore]:
     with endings():
-        tokens = TokenStore.of_home(home)
+        tokens = TokenStore.of_home(home, o.read_store(store))
         try:
             yield tokens
         finally:

@@ -12,6 +12,7 @@ from gradwire.services.faces.calls import Readers
 from gradwire.services.feed import EventFeed
 from gradwire.services.home import Home
 from gradwire.services.inputs import Inputs
+from gradwire.services.leadership import Leadership
 from gradwire.services.runner import Runner
 from gradwire.services.security.callers import caller_of_this_call
 from gradwire.services.states import JobState
@@ -25,7 +26,7 @@ class Parts:
     `most` is what a worker's process may use at most, `lookers` look into archives."""
 
     store: Store
-    runner: Runner
+    leadership: Leadership
     home: Home
     feed: EventFeed
     readers: Readers
@@ -41,7 +42,7 @@ class Family:
     """Some methods of a face."""
 
     def __init__(self, parts: Parts) -> None:
-        self._store, self._runner, self._home = parts.store, parts.runner, parts.home
+        self._store, self._leadership, self._home = parts.store, parts.leadership, parts.home
         self._feed, self._readers, self._new_id = parts.feed, parts.readers, parts.new_id
         self._retention, self._most = parts.retention, parts.most
         self._inputs, self._lookers = parts.inputs, parts.lookers
@@ -51,6 +52,11 @@ class Family:
     def drain(self) -> None:
         """Refuses new jobs from now on."""
         self._draining = True
+
+    @property
+    def _runner(self) -> Runner:
+        """The runner at work, or one that was not started where another front end schedules."""
+        return self._leadership.runner
 
     def _render(self, job: r.Job) -> pb.Job:
         if job.state in (JobState.QUEUED, JobState.RUNNING):

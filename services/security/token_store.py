@@ -1,7 +1,7 @@
 """The tokens of a service, in its job store's file. Used by the gate, which looks them up, and by `gradwire token`.
 
-The command works on the file itself, whether a service runs on the home or not: who can write it is its
-administrator, and SQLite lets several processes write in turn.
+The command works on the store itself, whether a service runs on the home or not: who can write it is its
+administrator, and several processes write in turn.
 """
 
 import hmac
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import URL, Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError
 
 from gradwire.services.connections import from_us, open_engine, to_us, transaction
@@ -36,11 +36,20 @@ class TokenStore:
         self._engine, self._now = engine, now
 
     @classmethod
-    def of_home(cls, home: Path) -> "TokenStore":
+    def of_home(cls, home: Path, store: URL | None = None) -> "TokenStore":
         """The tokens of the service whose home this is, running or not; the home is made where there is none.
 
-        Raises TokenError where a running service has a store of another version.
+        `store`: a PostgreSQL database instead of the file in the home. Raises TokenError where a running service has a store of
+        another version, StorageError where the database does not answer.
         """
+        if store is not None:
+            engine = open_engine(store)
+            try:
+                prepare_tables(engine)
+            except VersionError as error:
+                engine.dispose()
+                raise TokenError(str(error)) from error
+            return cls(engine)
         path = home.expanduser().absolute()
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         engine = open_engine(path / "jobs.db")

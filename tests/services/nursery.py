@@ -4,11 +4,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from serving_harness import scripted
 
@@ -37,11 +38,11 @@ def _load() -> None:
             os.environ["PYTHONPATH"] = before
 
 
-def serve(home: str, port: int, armed: Armed, say: Connection) -> None:
+def serve(home: str, port: int, armed: Armed, options: Mapping[str, Any], say: Connection) -> None:
     """What such a process does: tells its address and serves until SIGTERM."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    service = Service(Path(home), scripted, Address("127.0.0.1", port))
+    service = Service(Path(home), scripted, Address("127.0.0.1", port), **options)
     address = service.start()
     for point, count in armed:
         kill_points.arm(point, count)
@@ -53,10 +54,13 @@ def serve(home: str, port: int, armed: Armed, say: Connection) -> None:
 class Server:
     """One such process. It is ended with the `with` block, and its jobs' processes as well where it is the last on its home."""
 
-    def __init__(self, home: Path, port: int = 0, armed: Armed = ()) -> None:
+    def __init__(self, home: Path, port: int = 0, armed: Armed = (), **options: Any) -> None:
+        """`options`: arguments of Service."""
         _load()
         told, say = _forking.Pipe(duplex=False)
-        self.process: BaseProcess = _forking.Process(target=serve, args=(str(home), port, armed, say))
+        self.process: BaseProcess = _forking.Process(
+            target=serve, args=(str(home), port, armed, options, say)
+        )
         self.process.start()
         say.close()
         assert told.poll(60), "the service did not start within 60 s"
@@ -87,14 +91,15 @@ class Server:
 class Nursery:
     """Starts services on one home, each after the one before has ended."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, **options: Any) -> None:
+        """`options`: arguments of Service."""
+        self.home, self.options = home, options
         self.server: Server | None = None
 
     def start(self, armed: Armed = ()) -> Server:
         """The next service, on the port of the first."""
         assert self.server is None or not self.server.alive
-        self.server = Server(self.home, 0 if self.server is None else self.server.port, armed)
+        self.server = Server(self.home, 0 if self.server is None else self.server.port, armed, **self.options)
         return self.server
 
     def close(self) -> None:

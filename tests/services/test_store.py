@@ -17,9 +17,10 @@ from gradwire.services.errors import (
     JobNotFoundError,
     RequestReusedError,
 )
+from gradwire.services.lease import Lease, LeaseHolder, lease_holder
 from gradwire.services.listing.pages import Query
 from gradwire.services.states import IllegalMoveError, JobState
-from gradwire.services.store import Change, NewJob, StaleAttemptError, Store
+from gradwire.services.store import Change, NewJob, StaleAttemptError, StaleLeaseError, Store
 from gradwire.workers import reports as w
 
 
@@ -218,3 +219,52 @@ def test_equal_code_is_kept_once(store: Store) -> None:
         sizes = connection.exec_driver_sql("SELECT length(body) FROM code").scalars().all()
     assert len(sizes) == 1
     assert sizes[0] > 500_000
+
+
+def test_the_writes_of_a_scheduler_are_refused_once_another_has_the_lease(store: Store) -> None:
+    mine, other = Lease(store.engine, "a", "at a", 600), Lease(store.engine, "b", "at b", 600)
+    token = mine.take()
+    assert token is not None
+    assert other.take() is None
+    assert lease_holder(store.engine) == LeaseHolder("a", "at a", token)
+    view = store.under(token)
+    for name in ("a", "b"):
+        store.submit(NewJob(name, spec())).result()
+        view.begin_attempt(name, "room", 8).result()
+    later = other.take(dead="a")
+    assert later == token + 1
+    assert not mine.renew(token)
+    before = store.get("a"), store.events("a", 0)
+    started = [(1, w.Started(4, 2))]
+    writes = [
+        lambda s: s.take_reports("a", 1, 1, started),
+        lambda s: s.lose_attempt("a", 1, "gone"),
+        lambda s: s.begin_attempt("a", "again", 8),
+        lambda s: s.end("a", 1, JobState.FAILED, "why"),
+        # One that would change nothing is told as well.
+        lambda s: s.take_reports("a", 1, 0, []),
+    ]
+    for write in writes:
+        with pytest.raises(StaleLeaseError, match=f"lease {token} of the scheduler"):
+            write(view).result()
+    assert (store.get("a"), store.events("a", 0)) == before
+    # Owners' requests need no lease, and the new holder's writes pass.
+    assert store.request_cancel("a").result().job.cancel_requested
+    assert store.under(later).take_reports("b", 1, 1, started).result().job.state == JobState.RUNNING
+    other.release(later)
+    assert lease_holder(store.engine) is None
+    assert mine.take() == later + 1
+
+
+def test_a_lease_ends_by_the_clock_of_the_database(store: Store) -> None:
+    short, other = Lease(store.engine, "a", "", 0.3), Lease(store.engine, "b", "", 600)
+    token = short.take()
+    assert token is not None
+    assert other.take() is None
+    assert short.renew(token)
+    deadline = time.monotonic() + 30
+    while (later := other.take()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert later == token + 1
+    assert not short.renew(token)
