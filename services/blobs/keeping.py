@@ -207,8 +207,10 @@ class Blobs:
         def enter(connection: Connection) -> None:
             # Its last other owner may have gone since it was linked; nobody can go now.
             _link(partial.path, target)
+            known = rows.find(connection, by.owner, sha256)
             rows.put(connection, by.owner, sha256, partial.size, True, self._now())
-            audit.note(connection, self._now(), by, "UploadBlob", sha256)
+            if known is None or not known.whole:
+                audit.note(connection, self._now(), by, "UploadBlob", sha256)
 
         try:
             partial.sync()

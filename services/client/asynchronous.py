@@ -11,7 +11,7 @@ A task that is cancelled, or leaves a watch early, ends its call on the service 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -160,7 +160,10 @@ class AsyncClient:
 
     async def delete_blob(self, sha256: str) -> None:
         """Removes a blob; jobs that were submitted with it keep it. Raises BlobNotFoundError."""
-        await self._call(uploads.delete_blob(sha256))
+        await self.blob(sha256)
+        # It was there: where a repeated call finds none, the one before was carried out.
+        with suppress(BlobNotFoundError):
+            await self._call(uploads.delete_blob(sha256))
 
     async def download_blob(
         self, sha256: str, target: Path, received: Callable[[int, int], None] = lambda got, of: None

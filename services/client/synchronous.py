@@ -12,6 +12,7 @@ second job. Errors are those of errors.py. What is sent and how it is read stand
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -159,7 +160,10 @@ class Client:
 
     def delete_blob(self, sha256: str) -> None:
         """Removes a blob; jobs that were submitted with it keep it. Raises BlobNotFoundError."""
-        self._call(uploads.delete_blob(sha256))
+        self.blob(sha256)
+        # It was there: where a repeated call finds none, the one before was carried out.
+        with suppress(BlobNotFoundError):
+            self._call(uploads.delete_blob(sha256))
 
     def download_blob(
         self,

@@ -141,5 +141,5 @@ def list_blobs(token: str) -> Call[tuple[list[r.Blob], str]]:
 
 
 def delete_blob(sha256: str) -> Call[None]:
-    """Removes a blob. Not sent again where nobody answered: the second time it would not be there."""
-    return Call("blobs", "DeleteBlob", pb.DeleteBlobRequest(sha256=sha256), lambda answer: None, False)
+    """Removes a blob."""
+    return Call("blobs", "DeleteBlob", pb.DeleteBlobRequest(sha256=sha256), lambda answer: None)

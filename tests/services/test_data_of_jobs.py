@@ -142,9 +142,16 @@ def test_other_data_is_another_request(service: Service, there: Path) -> None:
             client.submit(there / "fit.py", data={"train_data": url + COLUMNS}, request_id="one-and-only")
 
 
-@pytest.mark.parametrize(
-    "url", ["own.npz", "file:///etc/own.npz", f"blob:{'0' * 64}#npz", "ftp://host/a.npz"]
-)
+def test_a_file_of_ones_own_is_uploaded_and_trained_on(service: Service, there: Path) -> None:
+    with Client(str(service.address)) as client:
+        job = client.submit(there / "fit.py", workers=2, data={"train_data": f"{there}/own.npz{COLUMNS}"})
+        ended = job.wait()
+    assert ended.state == JobState.SUCCEEDED, ended.error
+    assert ended.parameters_sha256 == bits(there)
+    assert ended.spec.data["train_data"].startswith("blob:")
+
+
+@pytest.mark.parametrize("url", ["file:///etc/own.npz", f"blob:{'0' * 64}#npz", "ftp://host/a.npz"])
 def test_data_that_a_service_does_not_read_is_refused_at_once(
     service: Service, there: Path, url: str
 ) -> None:

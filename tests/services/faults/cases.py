@@ -1,11 +1,13 @@
 """What each RPC does under a fault, one case each: how it is called through a client, and what must hold afterwards."""
 
+import hashlib
 import importlib
 import pkgutil
 import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from serving_harness import code
 import gradwire.proto.v1
 from gradwire.services import records as r
 from gradwire.services.client import Client, RemoteJob
+from gradwire.services.errors import BlobNotFoundError
 from gradwire.services.states import JobState
 
 # RPCs that the service does not serve yet: this only shrinks.
@@ -23,10 +26,6 @@ PENDING = {
     "Accounts/GetAccount",
     "Accounts/ListAccounts",
     "Accounts/UpdateAccount",
-    "Blobs/DeleteBlob",
-    "Blobs/GetBlob",
-    "Blobs/ListBlobs",
-    "Blobs/UploadBlob",
     "Jobs/DeleteJob",
     "Jobs/ExplainJob",
     "Jobs/QueryMetrics",
@@ -152,6 +151,34 @@ def _download(client: Client, job_id: str) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (Path(folder) / "got").iterdir()}
 
 
+def _file(bench: Bench) -> Path:
+    """A new file of more than one chunk."""
+    path = bench.home.parent / f"file-{uuid.uuid4()}"
+    path.write_bytes(uuid.uuid4().bytes * 250_000)
+    return path
+
+
+def _uploaded(bench: Bench, file: Path, sha256: str) -> None:
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == sha256
+    assert bench.client.blob(sha256).received == file.stat().st_size
+    assert [blob.sha256 for blob in bench.client.blobs()].count(sha256) == 1
+    assert bench.audited("UploadBlob", sha256) == 1
+    assert (bench.home / "blobs" / sha256[:2] / sha256).read_bytes() == file.read_bytes()
+
+
+def _delete(client: Client, sha256: str) -> bool:
+    """Deletes a blob; True where it is gone then."""
+    with suppress(BlobNotFoundError):
+        client.delete_blob(sha256)
+    return sha256 not in {blob.sha256 for blob in client.blobs()}
+
+
+def _deleted(bench: Bench, sha256: str, answer: bool) -> None:
+    assert answer
+    assert bench.audited("DeleteBlob", sha256) == 1
+    assert not (bench.home / "blobs" / sha256[:2] / sha256).exists()
+
+
 def _resumed(bench: Bench, job: RemoteJob, answer: r.Job) -> None:
     states = [e.kind.state for e in _events_so_far(bench, job.id) if isinstance(e.kind, r.StateChanged)]
     assert states == [JobState.QUEUED, JobState.PAUSED, JobState.QUEUED]
@@ -222,6 +249,28 @@ CASES: dict[str, Case] = {
         call=_download,
         pass_calls=1,
         replies=1,
+    ),
+    "Blobs/UploadBlob": Case(
+        prepare=_file,
+        call=lambda client, file: client.upload(file),
+        check=_uploaded,
+        changes=True,
+        pass_calls=1,
+    ),
+    "Blobs/GetBlob": Case(
+        prepare=lambda bench: bench.client.upload(_file(bench)),
+        call=lambda client, sha256: client.blob(sha256),
+    ),
+    "Blobs/ListBlobs": Case(
+        prepare=lambda bench: bench.client.upload(_file(bench)),
+        call=lambda client, _: list(client.blobs()),
+    ),
+    "Blobs/DeleteBlob": Case(
+        prepare=lambda bench: bench.client.upload(_file(bench)),
+        call=_delete,
+        check=_deleted,
+        changes=True,
+        pass_calls=1,
     ),
 }
 
