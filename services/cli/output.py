@@ -1,5 +1,6 @@
 """What commands print: JSON on standard output, everything that is no result on standard error."""
 
+import base64
 import json
 import math
 import sys
@@ -36,13 +37,15 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A record as values that JSON has. NaN and infinities become the strings that protobuf's JSON has for them."""
+    """A record as values that JSON has. NaN, infinities and bytes become the strings that protobuf's JSON has for them."""
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
