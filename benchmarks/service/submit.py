@@ -1,91 +1,96 @@
 """Durable submits per second over gRPC, and their latency: `python benchmarks/service/submit.py [--in-flight 64]`.
 
-The service runs in a process of its own on loopback; every answer is on disk (SQLite, synchronous=FULL). Jobs wait
-in the queue: there is nothing that could run them. Prints one line of JSON with the disk.
+Client and service are two processes on loopback; every answer is on disk (SQLite, synchronous=FULL). Jobs wait in the queue:
+one that does nothing holds all the workers. First so many calls in flight as `--in-flight` says, one after the other;
+then calls that begin at fixed times, `--rate` a second, whose latency counts from the time at which they should have begun.
 """
 
-import argparse
+from __future__ import annotations
+
 import asyncio
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 import uuid
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import grpc
+from served import arguments, at, machine, new_home, request_of, served
 
-from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.proto.v1 import jobs_pb2_grpc
 
-SERVER = """
-import sys, threading
-from pathlib import Path
-from gradwire.services.launcher import Capacity
-from gradwire.services.local_launcher import LocalLauncher
-from gradwire.services.service import Address, Service
-# A program that does nothing holds all the room, so that what is measured is the submit alone.
-launcher = lambda home: LocalLauncher(Capacity(8, 0), (sys.executable, "-c", "import sys; sys.stdin.read()"), outlive=False)
-service = Service(Path(sys.argv[1]), launcher, Address("127.0.0.1", 0))
-print(service.start(), flush=True)
-threading.Event().wait()
-"""
+Submit = Callable[[], Awaitable[object]]
 
 
-def request(code: bytes, workers: int = 1) -> pb.SubmitJobRequest:
-    made = pb.SubmitJobRequest(request_id=str(uuid.uuid4()))
-    made.spec.code.entrypoint = "job.py"
-    made.spec.workers = workers
-    made.spec.code.files.add(path="job.py", content=code)
-    return made
-
-
-async def load(address: str, seconds: float, in_flight: int, code: bytes) -> list[float]:
+async def closed(submit: Submit, in_flight: int, seconds: float) -> list[float]:
+    """Latencies of calls of which `in_flight` are always under way."""
     latencies: list[float] = []
-    async with grpc.aio.insecure_channel(address) as channel:
-        stub = jobs_pb2_grpc.JobsStub(channel)
-        await stub.SubmitJob(request(code, workers=8))
-        end = time.perf_counter() + seconds
+    end = time.perf_counter() + seconds
 
-        async def submit() -> None:
-            while (began := time.perf_counter()) < end:
-                await stub.SubmitJob(request(code))
-                latencies.append(time.perf_counter() - began)
+    async def one_after_the_other() -> None:
+        while (began := time.perf_counter()) < end:
+            await submit()
+            latencies.append(time.perf_counter() - began)
 
-        await asyncio.gather(*(submit() for _ in range(in_flight)))
+    await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
     return sorted(latencies)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--in-flight", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--code-bytes", type=int, default=2000)
-    parser.add_argument("--folder", type=Path, default=None, help="where the store lies")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as home:
-        server = subprocess.Popen([sys.executable, "-c", SERVER, home], stdout=subprocess.PIPE, text=True)
-        try:
-            assert server.stdout is not None
-            address = server.stdout.readline().strip()
-            code = b"#" * options.code_bytes
-            latencies = asyncio.run(load(address, options.seconds, options.in_flight, code))
-        finally:
-            server.kill()
-            server.wait()
-        disk = subprocess.run(["df", "--output=source,fstype", home], capture_output=True, text=True)
-    count = len(latencies)
-    told = {
-        "submits_per_second": round(count / options.seconds, 1),
-        "p50_ms": round(1000 * latencies[count // 2], 2),
-        "p99_ms": round(1000 * latencies[int(count * 0.99)], 2),
-        "in_flight": options.in_flight,
-        "disk": disk.stdout.splitlines()[-1].split(),
-        "cpus": len(os.sched_getaffinity(0)),
+async def opened(submit: Submit, rate: float, seconds: float) -> list[float]:
+    """Latencies of calls that begin `rate` times a second whatever became of those before."""
+    latencies: list[float] = []
+
+    async def call(due: float) -> None:
+        await submit()
+        latencies.append(time.perf_counter() - due)
+
+    began = time.perf_counter()
+    calls = []
+    for k in range(int(rate * seconds)):
+        due = began + k / rate
+        if (ahead := due - time.perf_counter()) > 0:
+            await asyncio.sleep(ahead)
+        calls.append(asyncio.create_task(call(due)))
+    await asyncio.gather(*calls)
+    return sorted(latencies)
+
+
+async def measure(address: str, in_flight: int, rate: float, seconds: float, code: bytes) -> dict[str, float]:
+    """Both ways, one after the other."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
+
+        async def submit() -> None:
+            await stub.SubmitJob(request_of(code, str(uuid.uuid4())))
+
+        await stub.SubmitJob(request_of(code, str(uuid.uuid4()), workers=8))
+        await closed(submit, in_flight, 1.0)
+        busy = await closed(submit, in_flight, seconds)
+        steady = await opened(submit, rate, seconds)
+    return {
+        "in_flight": in_flight,
+        "submits_per_second": round(len(busy) / seconds, 1),
+        "p50_ms": round(1000 * at(busy, 0.5), 2),
+        "p99_ms": round(1000 * at(busy, 0.99), 2),
+        "open_loop_rate": rate,
+        "open_loop_p50_ms": round(1000 * at(steady, 0.5), 2),
+        "open_loop_p99_ms": round(1000 * at(steady, 0.99), 2),
     }
-    print(json.dumps(told))
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--in-flight", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=1000.0)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--code-bytes", type=int, default=2000)
+    options = parser.parse_args()
+    with new_home(options) as home, served(home) as service:
+        code = b"#" * options.code_bytes
+        before = service.cpu_s
+        told = asyncio.run(measure(service.address, options.in_flight, options.rate, options.seconds, code))
+        calls = told["submits_per_second"] * (options.seconds + 1) + options.rate * options.seconds
+        told["service_cpu_ms_a_submit"] = round(1000 * (service.cpu_s - before) / calls, 3)
+        print(json.dumps({**told, **machine(home)}))
 
 
 if __name__ == "__main__":
