@@ -5,6 +5,7 @@ watcher that is further behind reads the store. No lock is held and no transacti
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -13,6 +14,7 @@ from gradwire.services.store import Change, StoredEvent
 
 TAIL = 1024
 """Events of a watched job kept in memory."""
+HEARTBEAT_S = 10.0
 WATCHERS_LIMIT = 10_000
 
 ReadEvents = Callable[[str, int], Awaitable[tuple[list[StoredEvent], bool]]]
@@ -25,24 +27,40 @@ class _Tail:
         self.events: deque[StoredEvent] = deque(maxlen=TAIL)
         self.ended = False
         self.watchers = 0
-        self.news = asyncio.Event()
+        self.waiting: list[asyncio.Future[None]] = []
 
     def after(self, number: int) -> list[StoredEvent] | None:
         """The events after `number`, [] where there are none, None where the tail does not reach back so far."""
-        if not self.events or self.events[-1].number <= number:
+        events = self.events
+        new = events[-1].number - number if events else 0
+        if new <= 0:
             return []
-        skip = number + 1 - self.events[0].number
-        if skip < 0:
+        # Numbers have no gaps. From the end, where a deque is quick: a thousand watchers ask after every event.
+        if new > len(events) or events[-new].number != number + 1:
             return None
-        return [event for event in self.events if event.number > number]
+        return [events[k] for k in range(-new, 0)]
+
+    def wake(self) -> None:
+        """Makes every watcher look."""
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def news(self) -> "asyncio.Future[None]":
+        """Done when there is something to look at, at the latest after half a heartbeat."""
+        future = asyncio.get_running_loop().create_future()
+        self.waiting.append(future)
+        return future
 
 
 class EventFeed:
     """`publish` takes what the store has committed; `batches` is what a watcher gets."""
 
-    def __init__(self, read: ReadEvents) -> None:
+    def __init__(self, read: ReadEvents, heartbeat_s: float = HEARTBEAT_S) -> None:
         """`read` is Store.events, run aside; it must see everything that was published before it was called."""
-        self._read = read
+        self._read, self._heartbeat_s = read, heartbeat_s
+        self._beat: asyncio.TimerHandle | None = None
         self._tails: dict[str, _Tail] = {}
         self._draining = False
         self._idle = asyncio.Event()
@@ -57,13 +75,10 @@ class EventFeed:
                 tail.events.extend(change.events)
                 # On a store that others write too the row may be newer than the last of these events.
                 tail.ended = change.job.state.terminal and tail.events[-1].number >= change.job.last_event
-                tail.news.set()
-                tail.news = asyncio.Event()
+                tail.wake()
 
-    async def batches(
-        self, job_id: str, after: int, heartbeat_s: float
-    ) -> AsyncIterator[tuple[list[StoredEvent], int]]:
-        """Yields (events, cursor) in order without gaps, and ([], cursor) when none came for `heartbeat_s` seconds.
+    async def batches(self, job_id: str, after: int) -> AsyncIterator[tuple[list[StoredEvent], int]]:
+        """Yields (events, cursor) in order without gaps, and ([], cursor) when none came for half a heartbeat to a whole one.
 
         Ends after the event of the terminal state. Raises DrainingError when the service stops, and what
         Store.events raises.
@@ -76,9 +91,11 @@ class EventFeed:
         tail.watchers += 1
         self._watchers += 1
         self._idle.clear()
+        if self._beat is None:
+            self._wake_all()
         try:
             # The tail exists before the store is read, so an event is in one of them at least.
-            cursor, behind = after, True
+            cursor, behind, said_at = after, True, time.monotonic()
             while True:
                 if self._draining:
                     raise DrainingError(
@@ -92,15 +109,14 @@ class EventFeed:
                 elif events:
                     ended = tail.ended
                 if events:
-                    cursor = events[-1].number
+                    cursor, said_at = events[-1].number, time.monotonic()
                     yield events, cursor
                 if ended:
                     return
                 if not events and tail.after(cursor) == []:
-                    news = tail.news
-                    try:
-                        await asyncio.wait_for(news.wait(), heartbeat_s)
-                    except TimeoutError:
+                    await tail.news()
+                    if tail.after(cursor) == [] and time.monotonic() - said_at > self._heartbeat_s / 2:
+                        said_at = time.monotonic()
                         yield [], cursor
         finally:
             tail.watchers -= 1
@@ -109,12 +125,21 @@ class EventFeed:
                 self._tails.pop(job_id, None)
             if self._watchers == 0:
                 self._idle.set()
+                if self._beat is not None:
+                    self._beat.cancel()
+                    self._beat = None
+
+    def _wake_all(self) -> None:
+        """One timer for all watchers, where each having its own would cost more than an event does."""
+        for tail in self._tails.values():
+            tail.wake()
+        self._beat = asyncio.get_running_loop().call_later(self._heartbeat_s / 2, self._wake_all)
 
     async def drain(self, wait_s: float) -> None:
         """Ends every watch with DrainingError, and returns when they have ended, after `wait_s` seconds at most."""
         self._draining = True
         for tail in self._tails.values():
-            tail.news.set()
+            tail.wake()
         try:
             await asyncio.wait_for(self._idle.wait(), wait_s)
         except TimeoutError:

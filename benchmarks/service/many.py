@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import grpc
-from served import arguments, at, machine, new_home, request_of, served
+from harness.served import arguments, at, machine, new_home, request_of, served
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.proto.v1 import jobs_pb2_grpc

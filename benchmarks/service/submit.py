@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import grpc
-from served import arguments, at, machine, new_home, request_of, served
+from harness.served import arguments, at, machine, new_home, request_of, served
 
 from gradwire.proto.v1 import jobs_pb2_grpc
 

@@ -13,7 +13,7 @@ import time
 import uuid
 
 import grpc
-from served import Served, arguments, at, machine, new_home, request_of, served, tick
+from harness.served import Served, arguments, at, machine, new_home, request_of, served, tick
 from submit import closed
 
 from gradwire.proto.v1 import jobs_pb2 as pb
@@ -25,7 +25,7 @@ EVENTS_PER_SECOND = 10
 async def watch(stub: jobs_pb2_grpc.JobsStub, job_id: str, until: float, delays: list[float]) -> int:
     """Events that one watcher got. Raises ValueError where one is missing or comes twice."""
     stream = stub.WatchJob(pb.WatchJobRequest(job_id=job_id))
-    number = 0
+    number, began = 0, time.time()
     while time.time() < until:
         answer = await stream.read()
         if not answer.HasField("event"):
@@ -33,10 +33,10 @@ async def watch(stub: jobs_pb2_grpc.JobsStub, job_id: str, until: float, delays:
         number += 1
         if answer.event.number != number:
             raise ValueError(f"event {answer.event.number} came after {number - 1}")
-        # The events before its own beginning are late for everyone.
-        if number > 20:
-            stamp = answer.event.time
-            delays.append(time.time() - stamp.seconds - stamp.nanos / 1e9)
+        happened = answer.event.time.seconds + answer.event.time.nanos / 1e9
+        # What was before it began is late for everyone; so is what comes while all begin.
+        if happened > began + 2:
+            delays.append(time.time() - happened)
     stream.cancel()
     return number
 
@@ -56,12 +56,12 @@ async def measure(service: Served, watchers: int, in_flight: int, seconds: float
         await closed(submit, in_flight, 1.0)
         alone = await closed(submit, in_flight, seconds)
         rss_before = service.rss_bytes
-        until = time.time() + seconds + 2
+        until = time.time() + seconds + 3
         delays: list[float] = []
         watching = [watch(stub, first.job.id, until, delays) for _ in range(watchers)]
         counts = await asyncio.gather(*watching)
         rss_watched = service.rss_bytes
-        until = time.time() + seconds + 2
+        until = time.time() + seconds + 3
         late: list[float] = []
         beside, *_ = await asyncio.gather(
             closed(submit, in_flight, seconds),

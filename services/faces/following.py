@@ -1,5 +1,6 @@
 """WatchJob."""
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -8,7 +9,11 @@ from gradwire.services.errors import InvalidRequestError, Violation
 from gradwire.services.faces.calls import Context, caller, stream
 from gradwire.services.faces.family import Family
 
-HEARTBEAT_S = 10.0
+
+@functools.lru_cache(2048)
+def _answer(number: int, body: bytes) -> pb.WatchJobResponse:
+    """An event as its watchers get it: made once for all of them, and never changed."""
+    return pb.WatchJobResponse(event=pb.Event.FromString(body), cursor=number)
 
 
 class Following(Family):
@@ -21,10 +26,10 @@ class Following(Family):
         if request.after < 0:
             raise InvalidRequestError([Violation("after", f"expected 0 or more, not {request.after}")])
         await self._readers.run(self._store.check_visible, request.job_id, caller(context))
-        batches = self._feed.batches(request.job_id, request.after, HEARTBEAT_S)
+        batches = self._feed.batches(request.job_id, request.after)
         async with aclosing(batches) as following:  # type: ignore[type-var]
             async for events, cursor in following:
                 for event in events:
-                    yield pb.WatchJobResponse(event=pb.Event.FromString(event.body), cursor=event.number)
+                    yield _answer(event.number, event.body)
                 if not events:
                     yield pb.WatchJobResponse(cursor=cursor)

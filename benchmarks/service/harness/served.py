@@ -1,4 +1,4 @@
-"""A service in a process of its own, for the benchmarks beside this file, and what they print of the machine."""
+"""A service in a process of its own, for the benchmarks above this folder, and what they print of the machine."""
 
 from __future__ import annotations
 
