@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import gradwire
-from gradwire.services.cli import audit, doctor, follow, jobs, login, serve, steer, train, verify
+from gradwire.services.cli import audit, backup, doctor, follow, jobs, login, serve, steer, train, verify
 from gradwire.services.cli.output import stdout
 from gradwire.services.cli.token import token
 
@@ -50,6 +50,8 @@ for command in (
     login.login,
     login.contexts,
     audit.audit,
+    backup.backup,
+    backup.restore,
     doctor.doctor,
 ):
     app.command()(command)

@@ -8,6 +8,7 @@ from types import FrameType
 import typer
 
 from gradwire.services.address import AddressError
+from gradwire.services.backup import BackupError
 from gradwire.services.cli.output import say_error
 from gradwire.services.client import DownloadError
 from gradwire.services.errors import (
@@ -57,6 +58,7 @@ _WRONG = (
     SourceError,
     AddressError,
     HomeInUseError,
+    BackupError,
     VersionError,
 )
 _AWAY = (UnreachableError, DrainingError, StorageError, TooManyError, RateLimitedError)
