@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
+from gradwire.services.blobs.tables import blobs
 from gradwire.services.connections import to_us, transaction
+from gradwire.services.errors import StorageQuotaError
 from gradwire.services.scheduling import Account, Quota
 from gradwire.services.schema import accounts, jobs
 from gradwire.services.security import audit
@@ -17,6 +19,7 @@ from gradwire.services.security.callers import Caller
 
 _SELECT = select(accounts)
 _STORED = select(jobs.c.owner, func.sum(jobs.c.stored_bytes)).group_by(jobs.c.owner)
+_BLOBS = select(blobs.c.owner, func.sum(blobs.c.size)).group_by(blobs.c.owner)
 _OWNERS = select(jobs.c.owner).distinct()
 _UPDATE = (
     update(accounts)
@@ -60,9 +63,13 @@ class Accounts:
             }
 
     def stored_bytes(self) -> dict[str, int]:
-        """Bytes that each owner's jobs store."""
+        """Bytes that each owner stores: of its jobs and its blobs."""
+        stored: dict[str, int] = {}
         with self._engine.connect() as connection:
-            return {owner: int(count or 0) for owner, count in connection.execute(_STORED).all()}
+            for statement in (_STORED, _BLOBS):
+                for owner, count in connection.execute(statement).all():
+                    stored[owner] = stored.get(owner, 0) + int(count or 0)
+        return stored
 
     def owners(self) -> list[str]:
         """Everyone who has a job or an account, by name."""
@@ -95,6 +102,22 @@ class Accounts:
                 connection.execute(
                     _CHARGE, {"which": owner, "usage": usages[owner], "usage_time_us": to_us(now)}
                 )
+
+
+def check_storage(connection: Connection, owner: str, more: int) -> None:
+    """Raises StorageQuotaError where an owner may not store so many bytes more."""
+    row = connection.execute(_SELECT.where(accounts.c.owner == owner)).first()
+    if row is None or row.storage_bytes is None:
+        return
+    stored = 0
+    for statement, column in ((_STORED, jobs.c.owner), (_BLOBS, blobs.c.owner)):
+        stored += sum(int(count or 0) for _, count in connection.execute(statement.where(column == owner)))
+    if stored + more > row.storage_bytes:
+        raise StorageQuotaError(
+            f"{owner} stores {stored} bytes and may store {row.storage_bytes}: there is no room for {more} more; "
+            "delete blobs or jobs, or ask for a larger quota",
+            {"owner": owner, "stored": str(stored), "quota": str(row.storage_bytes), "more": str(more)},
+        )
 
 
 def _known(connection: Connection, owner: str, now: datetime) -> Account:

@@ -17,6 +17,7 @@
     ├── ForbiddenError          the token's scope does not allow it
     ├── RateLimitedError        an owner's calls of a kind come too fast
     ├── TooManyError            a limit of the service is reached
+    ├── StorageQuotaError       an owner stores as much as it may
     ├── DrainingError           the service is stopping; come back soon
     ├── StorageError            the store could not write (disk full, …)
     ├── UnreachableError        raised by the client alone: nobody answered
@@ -199,6 +200,12 @@ class TooManyError(ServiceError):
     reason = "TOO_MANY"
 
 
+class StorageQuotaError(ServiceError):
+    """An owner stores as much as it may; waiting does not help."""
+
+    reason = "STORAGE_QUOTA"
+
+
 class DrainingError(ServiceError):
     """The service is stopping. `metadata["cursor"]` is where a watch can go on."""
 
@@ -255,6 +262,7 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
     RateLimitedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    StorageQuotaError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DrainingError: grpc.StatusCode.UNAVAILABLE,
     StorageError: grpc.StatusCode.UNAVAILABLE,
     UnreachableError: grpc.StatusCode.UNAVAILABLE,
@@ -316,6 +324,12 @@ def _details(error: ServiceError) -> list[Message]:
             delay = Duration()
             delay.FromNanoseconds(round(error.retry_s * 1e9))
             details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+        case StorageQuotaError():
+            quota = error_details_pb2.QuotaFailure.Violation(
+                subject=f"owner:{metadata.get('owner', '')}/storage_bytes",
+                description=_shorten(error.message, DESCRIPTION_LIMIT),
+            )
+            details.append(error_details_pb2.QuotaFailure(violations=[quota]))
         case TooManyError():
             quota = error_details_pb2.QuotaFailure.Violation(
                 subject=metadata.get("limit", ""), description=_shorten(error.message, DESCRIPTION_LIMIT)

@@ -23,6 +23,7 @@ from grpc_reflection.v1alpha import reflection
 from sqlalchemy import URL
 
 from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
+from gradwire.services.accounts import check_storage
 from gradwire.services.address import Address as Address
 from gradwire.services.address import AddressError as AddressError
 from gradwire.services.blobs.keeping import LIMIT_BYTES, Blobs
@@ -146,7 +147,7 @@ class Service:
             self._purger = Purger(self._store, self._home, self._leadership.keeps, lambda: datetime.now(UTC))
             self._readers = Readers()
             undo.append(self._readers.close)
-            self._blobs = Blobs(self._store, self._home.blobs, self._blob_bytes)
+            self._blobs = Blobs(self._store, self._home.blobs, self._blob_bytes, check_storage)
             undo.append(self._blobs.close)
             self._inputs = Inputs(self._home.blobs, self._blobs.usable)
             # Apart from the readers: an archive may take half a minute, reads must not wait for it.

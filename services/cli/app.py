@@ -6,6 +6,7 @@ import typer
 
 import gradwire
 from gradwire.services.cli import audit, backup, doctor, follow, jobs, login, serve, steer, train, verify
+from gradwire.services.cli.blob import blob
 from gradwire.services.cli.output import stdout
 from gradwire.services.cli.token import token
 
@@ -58,3 +59,4 @@ for command in (
 app.command("verify")(verify.verify_run)
 app.command("replay")(verify.replay_step)
 app.add_typer(token, name="token")
+app.add_typer(blob, name="blob")

@@ -10,8 +10,9 @@ import typer
 from gradwire.services.address import AddressError
 from gradwire.services.backup import BackupError
 from gradwire.services.cli.output import say_error
-from gradwire.services.client import DownloadError
+from gradwire.services.client import DownloadError, UploadError
 from gradwire.services.errors import (
+    BlobNotFoundError,
     CursorAheadError,
     DrainingError,
     ForbiddenError,
@@ -46,6 +47,8 @@ INTERRUPTED = 130
 _WRONG = (
     InvalidRequestError,
     JobNotFoundError,
+    BlobNotFoundError,
+    UploadError,
     JobStateError,
     ResizeLimitError,
     CursorAheadError,
@@ -77,6 +80,7 @@ _OPTIONS = {
     "spec.overrides": "--set",
     "spec.data": "--data",
     "spec.name": "--name",
+    "spec.code_archive": "--archive",
     "spec.priority": "--priority",
     "spec.process_limits.memory_bytes": "--limit memory",
     "spec.process_limits.file_bytes": "--limit file-size",

@@ -8,12 +8,15 @@ import typer
 
 from gradwire.services import records as r
 from gradwire.services.cli import options as o
+from gradwire.services.cli.blob import upload_with_bar
 from gradwire.services.cli.connect import connect
 from gradwire.services.cli.endings import INTERRUPTED, endings, exit_code, interrupt_on_signals
 from gradwire.services.cli.output import event_fields, print_json, say
 from gradwire.services.cli.progress import Display
 from gradwire.services.cli.summary import print_end
 from gradwire.services.client import Client, RemoteJob
+from gradwire.services.client.attachments import attached, with_blobs
+from gradwire.services.client.calls import SubmitOptions
 from gradwire.services.errors import ServiceError
 
 
@@ -34,10 +37,27 @@ def follow(job: RemoteJob, display: Display) -> r.Job:
 
 
 def submit(
-    file: o.JobFile,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="The job file.", show_default=False)
+    ] = None,
     address: o.ServiceAddress = "",
     context: o.ContextName = "",
     tls_ca: o.TlsCa = "",
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            "--archive",
+            metavar="FILE",
+            help="A .tar, .tar.gz or .zip with the whole program, in the place of FILE.",
+            show_default=False,
+        ),
+    ] = None,
+    entry: Annotated[
+        str,
+        typer.Option(
+            "--entry", metavar="PATH", help="The job file's path in the archive.", show_default=False
+        ),
+    ] = "",
     workers: o.Workers = 1,
     min_workers: o.MinWorkers = 0,
     max_workers: o.MaxWorkers = 0,
@@ -53,13 +73,17 @@ def submit(
     ] = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Send FILE to a service and follow the job; Ctrl-C leaves the job alone."""
+    """Send FILE to a service and follow the job; Ctrl-C leaves the job alone.
+
+    Data that is a file of this machine is uploaded first.
+    """
+    program = _program(file, archive, entry)
     overrides = o.parse_overrides(set_)
     urls = o.parse_data(data)
     with endings(), connect(address, context, tls_ca) as client:
         interrupt_on_signals()
-        job = client.submit(
-            file,
+        options = SubmitOptions(
+            archive=archive,
             name=name,
             overrides=overrides,
             workers=workers,
@@ -71,6 +95,10 @@ def submit(
             priority=priority,
             data=urls,
         )
+        files, options = attached(options)
+        if files:
+            options = with_blobs(options, {each: upload_with_bar(client, each) for each in files})
+        job = client.submit(program, **options)
         if detach:
             if as_json:
                 print_json({"job": job.id})
@@ -79,6 +107,23 @@ def submit(
                 say(f"follow it with: gradwire watch {job.id} --address {client.address}")
             return
         _follow_or_detach(job, client, file, as_json)
+
+
+def _program(file: Path | None, archive: Path | None, entry: str) -> Path | str:
+    """The job file, or its path in the archive. Raises typer.BadParameter where it is not one of them."""
+    if archive is None:
+        if file is None:
+            raise typer.BadParameter("expected a job file, or --archive with --entry", param_hint="FILE")
+        if entry:
+            raise typer.BadParameter("expected it with --archive alone", param_hint="--entry")
+        return file
+    if file is not None:
+        raise typer.BadParameter(f"expected it or FILE ({file}), not both", param_hint="--archive")
+    if not entry:
+        raise typer.BadParameter(
+            "expected the job file's path in the archive, such as --entry job.py", param_hint="--entry"
+        )
+    return entry
 
 
 def watch(

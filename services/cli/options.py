@@ -204,14 +204,20 @@ def parse_worker_limits(items: list[str] | None) -> ProcessLimits:
         raise typer.BadParameter(str(error), param_hint="--limit") from None
 
 
+def size(text: str, option: str) -> int:
+    """Bytes of an option's value like 8GiB. Raises typer.BadParameter."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
 def process_limits(memory: str, file_size: str, open_files: int, processes: int) -> ProcessLimits:
     """The limits of `serve`, 0 where nothing was said. Raises typer.BadParameter."""
-    sizes = []
-    for option, text in (("--max-memory", memory), ("--max-file-size", file_size)):
-        try:
-            sizes.append(parse_size(text) if text else 0)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint=option) from None
+    sizes = [
+        size(text, option) if text else 0
+        for option, text in (("--max-memory", memory), ("--max-file-size", file_size))
+    ]
     limits = ProcessLimits(sizes[0], sizes[1], open_files, processes)
     for name, option in (
         ("memory_bytes", "--max-memory"),

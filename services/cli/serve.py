@@ -100,6 +100,9 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    max_blob: Annotated[
+        str, typer.Option("--max-blob", metavar="SIZE", help="What one upload may have.")
+    ] = "64GiB",
     max_memory: Annotated[
         str,
         typer.Option("--max-memory", metavar="SIZE", help="Memory of each worker's process, like 8GiB."),
@@ -149,6 +152,7 @@ def serve(
             limits=limits,
             data=DataRules(data_root or ()),
             most=most,
+            blob_bytes=o.size(max_blob, "--max-blob"),
             store=url,
             front_end=name,
         )

@@ -11,11 +11,13 @@ import pytest
 
 from gradwire.proto.v1 import blobs_pb2 as pb
 from gradwire.proto.v1 import blobs_pb2_grpc
-from gradwire.services.blobs.keeping import path_of
+from gradwire.services.accounts import AccountChange, Accounts
+from gradwire.services.blobs.naming import path_of
 from gradwire.services.client import Client
-from gradwire.services.errors import BlobDamagedError, BlobNotFoundError, from_rpc_error
+from gradwire.services.errors import BlobDamagedError, BlobNotFoundError, StorageQuotaError, from_rpc_error
+from gradwire.services.scheduling import Quota
 from gradwire.services.security.access import Access
-from gradwire.services.security.callers import LOCAL, Scope
+from gradwire.services.security.callers import LOCAL, Caller, Scope
 from gradwire.services.service import Service
 
 BODY = b"twelve bytes" * 1000
@@ -178,3 +180,24 @@ def test_bytes_that_belong_to_nobody_are_swept(guarded: Service, people: People,
     guarded._blobs.sweep()
     assert not stray.exists()
     assert path_of(guarded._home.blobs, SHA).exists()
+
+
+def test_an_owner_stores_no_more_than_its_quota(guarded: Service, people: People, tmp_path: Path) -> None:
+    accounts = Accounts(guarded._store.engine)
+    root = Caller("root", Scope.ADMIN)
+    accounts.change("ann", AccountChange(quota=Quota(storage_bytes=1500)), root)
+    (tmp_path / "one").write_bytes(bytes(1000))
+    (tmp_path / "two").write_bytes(bytes(501))
+    first = people.clients["ann"].upload(tmp_path / "one")
+    with pytest.raises(
+        StorageQuotaError, match="ann stores 1000 bytes and may store 1500: there is no room for 501"
+    ):
+        people.clients["ann"].upload(tmp_path / "two")
+    people.clients["bob"].upload(tmp_path / "two")
+    # What is on its way counts whole, what one has already not again.
+    half = pb.UploadBlobRequest(sha256=SHA, size=500, data=BODY[:1])
+    people.stubs["ann"].UploadBlob(iter([half]), metadata=people.metadata["ann"], timeout=30)
+    people.stubs["ann"].UploadBlob(iter([half]), metadata=people.metadata["ann"], timeout=30)
+    assert accounts.stored_bytes() == {"ann": 1500, "bob": 501}
+    people.clients["ann"].delete_blob(first)
+    people.clients["ann"].upload(tmp_path / "two")

@@ -14,7 +14,7 @@ from serving_harness import ServerProcess, scripted
 
 from gradwire.proto.v1 import blobs_pb2 as pb
 from gradwire.proto.v1 import blobs_pb2_grpc
-from gradwire.services.blobs.keeping import path_of
+from gradwire.services.blobs.naming import path_of
 from gradwire.services.client import Client, DownloadError, UploadError
 from gradwire.services.client.uploads import list_blobs
 from gradwire.services.errors import (
