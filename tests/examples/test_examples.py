@@ -25,6 +25,7 @@ SHORT = {
     "vae": ("--set epochs=1 --set width=16", r"invented\n([ .:\-=+*#%@]{106}\n){8}"),
     "names": ("--set epochs=1 --set width=8 --set most=40", r"held-out names.*\n.*Korean.*\n *Cherokee"),
     "tree": ("--set epochs=1 --set samples=32", r"4    *\d+ of 100   \(not seen in training\)"),
+    "waves": ("--set epochs=1", r"accuracy 0\.\d+\n.*parameters sha256 [0-9a-f]{64}"),
     "lbfgs": ("--steps 3", r"turns    4\.1000"),
     "reinforce": ("--updates 2", r"after\n([\^>v<#OG](?= |\n)[ \n]?)+$"),
 }

@@ -29,7 +29,7 @@ __all__ = ["UrlDataset", "from_url"]
 
 BLOCK_BYTES = 4096
 """A request for fewer bytes takes as long."""
-CACHE_BYTES = 64 << 20
+CACHE_BYTES = 256 << 20
 OPENERS = 8
 """Remote files that are looked at side by side."""
 

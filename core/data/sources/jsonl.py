@@ -57,11 +57,18 @@ def _words(kind: type) -> str:
 def _looked_at(value: Any) -> tuple[tuple[int, ...], set[type]]:
     """(shape, kinds of the numbers) of a value. Raises ValueError for one that is no tensor and no text."""
     if isinstance(value, list):
-        parts = [_looked_at(each) for each in value]
-        shapes = {shape for shape, _ in parts}
-        if len(shapes) > 1:
-            raise ValueError("holds lists of different lengths within one value")
-        kinds = set().union(*(kinds for _, kinds in parts))
+        kinds, shapes = set(map(type, value)), {()} if value else set()
+        if kinds <= {bool, float}:  # the numbers of a plain list need no look at each
+            pass
+        elif kinds <= {bool, int, float}:
+            for each in (min(value), max(value)):
+                _looked_at(each)
+        else:
+            parts = [_looked_at(each) for each in value]
+            shapes = {shape for shape, _ in parts}
+            if len(shapes) > 1:
+                raise ValueError("holds lists of different lengths within one value")
+            kinds = set().union(*(kinds for _, kinds in parts))
         if str in kinds:
             raise ValueError("is a list of text, of which no tensor can be made")
         if bool in kinds and len(kinds) > 1:

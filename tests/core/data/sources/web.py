@@ -45,21 +45,25 @@ class Web:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
-                data, status = path.read_bytes(), 200
-                size, place = len(data), re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+                size, place = (
+                    path.stat().st_size,
+                    re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")),
+                )
+                start, stop, status = 0, size, 200
                 if place and ranges and body:
-                    start, stop = int(place[1]), min(int(place[2]) + 1, size)
-                    data, status = data[start:stop], 206
+                    start, stop, status = int(place[1]), min(int(place[2]) + 1, size), 206
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
+                self.send_header("Content-Length", str(stop - start))
                 self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
                 if status == 206:
                     self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
                 self.end_headers()
                 if body:
-                    self.wfile.write(data)
+                    with open(path, "rb") as file:
+                        file.seek(start)
+                        self.wfile.write(file.read(stop - start))
                     with lock:
-                        self_of.sent[self.headers.get("X-Reader", "")] += len(data)
+                        self_of.sent[self.headers.get("X-Reader", "")] += stop - start
                         self_of.requests[self.headers.get("X-Reader", "")] += 1
                         if status == 206:
                             self_of.asked.append((self.headers.get("X-Reader", ""), start, stop))
