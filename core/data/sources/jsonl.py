@@ -57,7 +57,8 @@ def _words(kind: type) -> str:
 def _looked_at(value: Any) -> tuple[tuple[int, ...], set[type]]:
     """(shape, kinds of the numbers) of a value. Raises ValueError for one that is no tensor and no text."""
     if isinstance(value, list):
-        kinds, shapes = set(map(type, value)), {()} if value else set()
+        kinds: set[type] = set(map(type, value))
+        shapes: set[tuple[int, ...]] = {()} if value else set()
         if kinds <= {bool, float}:  # the numbers of a plain list need no look at each
             pass
         elif kinds <= {bool, int, float}:
