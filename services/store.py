@@ -72,7 +72,8 @@ class Change:
 class NewJob:
     """A job about to be stored. `request_id` may be '' (then a repeat is a second job); `by` will own it.
 
-    A replay names the job that it repeats and the options that change at its steps. `code_sha256` is that of code in an archive.
+    A replay names the job that it repeats and the options that change at its steps. `code_sha256`: of code that is in an
+    archive alone; a replay may leave it out.
     """
 
     id: str
@@ -144,9 +145,9 @@ class Store:
         The future raises RequestReusedError where that request_id came with another spec.
         """
         code, code_sha256 = encode_code(new.spec.code)
-        if new.spec.code_archive:
+        if new.spec.code_archive and not new.spec.code.files:
             # What is too large for a message stays in its archive alone.
-            code, code_sha256 = code if new.spec.code.files else b"", new.code_sha256
+            code, code_sha256 = b"", new.code_sha256
         spec = replace(new.spec, code=r.Code(new.spec.code.entrypoint))
         spec_bytes = messages.spec_to_message(spec).SerializeToString(deterministic=True)
         # The same files are the same request, whether they came in an archive or not.
@@ -160,11 +161,14 @@ class Store:
                 if earlier is not None:
                     return Change(earlier, ())
             for field, sha256 in needed:
-                if not rows.usable(connection, new.by.owner, sha256):
+                # Whoever may repeat a job may use what that job keeps.
+                of_repeated = new.replay_of and rows.kept_by_job(connection, new.replay_of, sha256)
+                if not (of_repeated or rows.usable(connection, new.by.owner, sha256)):
                     text = f"no blob {sha256} of yours: it was deleted a moment ago"
                     raise InvalidRequestError([Violation(field, text)])
-            if schema.SELECT_CODE_KNOWN(connection, {"sha256": code_sha256}).first() is None:
-                schema.INSERT_CODE(connection, {"sha256": code_sha256, "body": code})
+            program = code_sha256 or _find(connection, new.replay_of, new.by).code_sha256
+            if schema.SELECT_CODE_KNOWN(connection, {"sha256": program}).first() is None:
+                schema.INSERT_CODE(connection, {"sha256": program, "body": code})
             job = r.Job(
                 new.id,
                 spec,
@@ -177,12 +181,12 @@ class Store:
                 replay_of=new.replay_of,
             )
             row = {
-                **row_of(StoredJob(job, 0, code_sha256)),
+                **row_of(StoredJob(job, 0, program)),
                 "id": job.id,
                 "spec": spec_bytes,
                 "owner": job.owner,
             }
-            row |= {"code_sha256": code_sha256, "create_time_us": to_us(job.create_time)}
+            row |= {"code_sha256": program, "create_time_us": to_us(job.create_time)}
             row |= {"name": spec.name, "device": spec.device, "replay_of": job.replay_of}
             sequence = schema.INSERT_JOB(connection, row).scalar_one()
             add_labels(connection, sequence, spec.labels)

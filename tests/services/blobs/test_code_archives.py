@@ -3,22 +3,26 @@
 import asyncio
 import hashlib
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
 from archives.archive_files import member, tar, tar_gz_of, tar_of, zip_of
 from serving_harness import code
 from waiting import wait_until
 
+from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc
 from gradwire.services import records as r
 from gradwire.services.blobs.naming import path_of
 from gradwire.services.client import AsyncClient, Client, UploadError
 from gradwire.services.code_hash import CodeHash, encode_code
 from gradwire.services.errors import InvalidRequestError, JobNotFoundError, RequestReusedError
 from gradwire.services.security.access import Access
-from gradwire.services.security.callers import LOCAL, Scope
+from gradwire.services.security.callers import LOCAL, Caller, Scope
 from gradwire.services.service import Service
 from gradwire.services.states import JobState
+from gradwire.services.store import NewJob
 
 FILES = {"job.py": b"import model\n", "model.py": b"", "pkg/caf\u00e9.py": b"x = 1\n" * 100}
 CODE = r.Code("job.py", tuple(r.SourceFile(path, body) for path, body in sorted(FILES.items())))
@@ -131,6 +135,10 @@ def test_an_archive_that_is_deleted_stays_for_the_jobs_that_need_it(
     client.delete_blob(sha256)
     assert list(client.blobs()) == []
     assert path_of(service._home.blobs, sha256).exists()
+    request = blobs_pb2.ReadBlobRequest(job_id=job.id, sha256=sha256, offset=100)
+    with grpc.insecure_channel(str(service.address)) as channel:
+        answers = blobs_pb2_grpc.BlobsStub(channel).ReadBlob(request)  # type: ignore[no-untyped-call]
+        assert b"".join(each.data for each in answers) == tar_of(FILES)[100:]
     # What one's own job keeps can be named again, and brought back.
     second = client.submit("job.py", code_archive=sha256, overrides={"steps": "3"})
     blocking.cancel()
@@ -232,3 +240,24 @@ def test_the_asynchronous_client_does_the_same(service: Service, tmp_path: Path)
 
     asyncio.run(go())
     assert (tmp_path / "back").read_bytes() == body
+
+
+def test_a_job_is_repeated_with_the_archive_that_it_keeps(
+    service: Service, client: Client, tmp_path: Path
+) -> None:
+    large = {
+        **FILES,
+        "weights.bin": b"".join(hashlib.sha256(bytes([k % 256])).digest() for k in range(70_000)),
+    }
+    for files in (FILES, large):
+        first = client.submit("job.py", archive=written(tmp_path, tar_gz_of(files)), overrides={"steps": "2"})
+        assert first.wait().state == JobState.SUCCEEDED
+        client.delete_blob(first.get().spec.code_archive)
+        spec = replace(service._store.get(first.id).spec, code=service._store.code(first.id))
+        for by in (LOCAL, Caller("root", Scope.ADMIN)):
+            new = NewJob(f"repeated-{len(files)}-{by.owner}", spec, by=by, replay_of=first.id)
+            service._store.submit(new).result()
+            wait_until(lambda job_id=new.id: service._store.get(job_id).state.terminal)
+            assert service._store.get(new.id).state == JobState.SUCCEEDED
+            folder = service._home.job(new.id) / "code"
+            assert (folder / "pkg" / "caf\u00e9.py").read_bytes() == files["pkg/caf\u00e9.py"]
