@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backends import module_of
 from ..node import Op
+from .matrix import column_sums
 from .registry import register
 from .scratch import scratch
 from .windows import Ints, Windows
@@ -37,43 +38,67 @@ def _column_bytes(x: Any, windows: Windows, counts: Ints) -> int:
     return int(x.shape[1] * windows.cells * math.prod(counts) * x.dtype.itemsize)
 
 
-def _convolved(x: Any, w: Any, windows: Windows, groups: int) -> Any:
-    """(N, O, *counts), in memory in whichever order it came about."""
-    counts = windows.counts(x.shape[2:])
-    parts = _batches(x.shape[0], _column_bytes(x, windows, counts), x)
-    if len(parts) == 1:
-        return _convolved_at_once(x, w, windows, groups)
-    out = np.empty((x.shape[0], w.shape[0], *counts), x.dtype)
-    for part in parts:
-        out[part] = _convolved_at_once(x[part], w, windows, groups)
+def _one_by_one(x: Any, counts: Ints) -> bool:
+    """Whether each image gets products of its own, where it has many windows: what comes of them needs no reordering."""
+    return x.__class__ is np.ndarray and math.prod(counts) >= 128
+
+
+def _convolved(x: Any, w: Any, b: Any, windows: Windows, groups: int) -> Any:
+    """(N, O, *counts), with b added where it is not None."""
+    counts, xp = windows.counts(x.shape[2:]), module_of(x)
+    out = xp.empty((x.shape[0], w.shape[0], *counts), x.dtype)
+    if b is not None:
+        b = b.reshape(1, -1, *(1,) * len(counts))
+    alone = _one_by_one(x, counts) and not _is_by_channel(w, groups)
+    for part in _batches(x.shape[0], _column_bytes(x, windows, counts), x):
+        to = out[part]
+        if alone:
+            with _columns(x[part], windows, True) as columns:
+                grouped = columns.reshape(len(to), groups, -1, columns.shape[2])
+                flat = to.reshape(len(to), groups, w.shape[0] // groups, columns.shape[2])
+                np.matmul(w.reshape(groups, w.shape[0] // groups, -1), grouped, out=flat)
+            if b is not None:
+                to += b
+            continue
+        found = _convolved_together(x[part], w, windows, groups)
+        if b is None:
+            to[...] = found
+        else:
+            xp.add(found, b, out=to)  # in the order of memory, without a copy more
     return out
 
 
 @contextmanager
-def _columns(x: Any, windows: Windows) -> Iterator[tuple[Any, Ints]]:
-    """Matrix (C * cells, N * count of windows) of all windows, which lasts as long as the block, and the counts."""
+def _columns(x: Any, windows: Windows, by_image: bool) -> Iterator[Any]:
+    """All windows, as long as the block lasts: a matrix (C * cells, N * count of windows), or one (C * cells, count) for each image."""
     lined = windows.lined(x)
-    counts = lined.shape[len(windows.kernel) + 2 :]
-    shape = (x.shape[1] * windows.cells, x.shape[0] * math.prod(counts))
+    d = len(windows.kernel)
+    cells, count = x.shape[1] * windows.cells, math.prod(lined.shape[d + 2 :])
+    shape: Ints
+    if by_image:
+        lined, shape = lined.transpose(d + 1, *range(d + 1), *range(d + 2, 2 * d + 2)), (len(x), cells, count)
+    else:
+        shape = (cells, len(x) * count)
     if x.__class__ is not np.ndarray:
-        yield lined.reshape(shape), counts
+        yield lined.reshape(shape)
         return
     with scratch(lined.shape, x.dtype) as copy:
         copy[...] = lined
-        yield copy.reshape(shape), counts
+        yield copy.reshape(shape)
 
 
-def _convolved_at_once(x: Any, w: Any, windows: Windows, groups: int) -> Any:
+def _convolved_together(x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    """Convolution of a part of a batch, in memory in whichever order it came about."""
     if _is_by_channel(w, groups):
         return _by_channel(x, w, windows)
     o = w.shape[0]
-    with _columns(x, windows) as (columns, counts):
+    with _columns(x, windows, False) as columns:
         if groups == 1:
             out = w.reshape(o, columns.shape[0]).dot(columns)
         else:
             lined = columns.reshape(groups, columns.shape[0] // groups, columns.shape[1])
             out = w.reshape(groups, o // groups, lined.shape[1]) @ lined
-    out = out.reshape(o, x.shape[0], *counts)
+    out = out.reshape(o, x.shape[0], *windows.counts(x.shape[2:]))
     return out.transpose(1, 0, *range(2, out.ndim))
 
 
@@ -123,6 +148,46 @@ def _rows(g: Any) -> Any:
     return g.transpose(1, 0, *range(2, g.ndim)).reshape(o, n * math.prod(counts))
 
 
+def _input_by_image(g: Any, w: Any, windows: Windows, groups: int, shape: Ints) -> Any:
+    """ConvolutionInput with products for each image."""
+    n, c = shape[:2]
+    lined = w.reshape(groups, w.shape[0] // groups, -1).swapaxes(1, 2)
+    counts = g.shape[2:]
+    if len(counts) == 2 and windows.stride == (1, 1) and windows.kernel != (1, 1):
+        return _input_by_runs(g, lined, windows, groups, shape)
+    grouped = g.reshape(n, groups, w.shape[0] // groups, math.prod(counts))
+    with scratch((n, groups, lined.shape[1], grouped.shape[3]), g.dtype) as columns:
+        np.matmul(lined, grouped, out=columns)
+        cells = columns.reshape(n, c, *windows.kernel, *counts)
+        d = len(counts)
+        return windows.folded(cells.transpose(*range(1, d + 2), 0, *range(d + 2, 2 * d + 2)), shape)
+
+
+def _input_by_runs(g: Any, lined: Any, windows: Windows, groups: int, shape: Ints) -> Any:
+    """The same where windows lie side by side in two dimensions.
+
+    With rows of g as wide as the padded image, zeros at their ends, the columns of one cell are one run of the image: one long
+    addition in place of one for each row, and no zeros to cut away from the columns.
+    """
+    n, o, high, wide = g.shape
+    (rows, step), (down, along) = windows.kernel, windows.dilation
+    reach = (step - 1) * along
+    width = wide + reach
+    run, height = high * width, high + (rows - 1) * down
+    padded = np.zeros((n, o, high, width), g.dtype)
+    padded[..., :wide] = g
+    image = np.zeros((n, shape[1], height * width + reach), g.dtype)
+    with scratch((n, groups, lined.shape[1], run), g.dtype) as columns:
+        np.matmul(lined, padded.reshape(n, groups, o // groups, run), out=columns)
+        cells = columns.reshape(n, shape[1], windows.cells, run)
+        for k, (i, j) in enumerate(windows.each_cell()):
+            start = i * down * width + j * along
+            target = image[:, :, start : start + run]
+            target += cells[:, :, k]
+    whole = image[:, :, : height * width].reshape(n, shape[1], height, width)
+    return np.ascontiguousarray(whole[windows.inside(shape[2:])])
+
+
 @register("convolution", inputs=2)
 class Convolution(Op):
     """convolution(x, w, windows, groups): x (N, C, *sizes), w (O, C / groups, *kernel) -> (N, O, *counts)."""
@@ -132,7 +197,7 @@ class Convolution(Op):
 
     @staticmethod
     def forward(x: Any, w: Any, windows: Windows, groups: int) -> Any:
-        return module_of(x).ascontiguousarray(_convolved(x, w, windows, groups))
+        return _convolved(x, w, None, windows, groups)
 
     def backward(self, m: Any, g: Any, x: Any, w: Any) -> Any:
         windows, groups = self.attrs
@@ -152,12 +217,7 @@ class ConvolutionWithBias(Op):
 
     @staticmethod
     def forward(x: Any, w: Any, b: Any, windows: Windows, groups: int) -> Any:
-        found, xp = _convolved(x, w, windows, groups), module_of(x)
-        out = xp.empty(found.shape, found.dtype)
-        xp.add(
-            found, b.reshape(1, -1, *(1,) * (x.ndim - 2)), out=out
-        )  # in the order of memory, without a copy more
-        return out
+        return _convolved(x, w, b, windows, groups)
 
     def backward(self, m: Any, g: Any, x: Any, w: Any) -> Any:
         windows, groups = self.attrs
@@ -195,6 +255,8 @@ class ConvolutionInput(Op):
     def at_once(g: Any, w: Any, windows: Windows, groups: int, shape: Ints) -> Any:
         if _is_by_channel(w, groups):
             return _by_channel_input(g, w, windows, shape)
+        if _one_by_one(g, g.shape[2:]):
+            return _input_by_image(g, w, windows, groups, shape)
         o, c, *kernel = w.shape
         rows, cells = _rows(g), (c * groups, *kernel, g.shape[0], *g.shape[2:])
         if groups == 1:
@@ -240,10 +302,18 @@ class ConvolutionWeight(Op):
     def at_once(g: Any, x: Any, windows: Windows, groups: int, shape: Ints) -> Any:
         if shape[1] == 1 and shape[0] == groups and groups > 1:
             return _by_channel_weight(g, x, windows, shape)
+        o, count = shape[0], math.prod(g.shape[2:])
+        # few windows, or a weight so large that one for each image would be more than the columns
+        if _one_by_one(g, g.shape[2:]) and o // groups <= count:
+            with _columns(x, windows, True) as columns:
+                grouped = columns.reshape(len(x), groups, -1, count)
+                by_image = grouped @ g.reshape(len(x), groups, o // groups, count).swapaxes(2, 3)
+                total = column_sums(by_image.reshape(len(x), -1)).reshape(by_image.shape[1:])
+                return np.ascontiguousarray(total.swapaxes(1, 2)).reshape(shape)
         rows = _rows(g)
-        with _columns(x, windows) as (columns, _):
+        with _columns(x, windows, False) as columns:
             if groups == 1:
-                return rows.dot(columns.T).reshape(shape)
+                return module_of(g).ascontiguousarray(columns.dot(rows.T).T).reshape(shape)
             lined = columns.reshape(groups, columns.shape[0] // groups, columns.shape[1])
             grouped = rows.reshape(groups, rows.shape[0] // groups, rows.shape[1])
             return (grouped @ lined.swapaxes(1, 2)).reshape(shape)

@@ -102,18 +102,49 @@ def _apart(windows: Windows) -> bool:
     )
 
 
-def _to_first_maxima(g: Any, x: Any, top: Any, windows: Windows) -> Any:
-    """g put where each window that is apart from the others has its first maximum, without the numbers of the cells."""
-    xp, counts = module_of(g), g.shape[2:]
-    out = xp.zeros(x.shape, g.dtype)
-    bits = g.view(_BITS[g.dtype.itemsize])
-    target, free = out.view(bits.dtype), xp.ones(top.shape, bool)
-    for cell in windows.each_cell():
-        hit = windows.under(x, cell, counts) == top
-        hit &= free
-        free ^= hit
-        xp.multiply(bits, hit, out=windows.under(target, cell, counts))
-    return out
+def _maxima(image: Any, windows: Windows) -> list[Any]:
+    """A padded image, its maxima over the last dimension of the windows, over the last two and so on: the last is the pooled one.
+
+    One dimension after the other: half the comparisons of 3 x 3 cells, and of 2 x 2 as many, but on longer rows, in half the time.
+    """
+    xp, levels = module_of(image), [image]
+    for axis in reversed(range(len(windows.kernel))):
+        image, out = levels[-1], None
+        for cell, under in enumerate(windows.along(axis, image.shape[axis + 2])):
+            values = image[(..., under, *(slice(None),) * (len(windows.kernel) - 1 - axis))]
+            if cell < 2:
+                out = values if out is None else xp.maximum(out, values)
+            else:
+                xp.maximum(out, values, out=out)
+        levels.append(out)
+    return levels
+
+
+def _to_first_maxima(g: Any, levels: list[Any], windows: Windows) -> Any:
+    """g put where each window that is apart from the others has its first maximum, without the numbers of the cells.
+
+    The bits of g are multiplied as integers by 0 or 1: exact for infinities and NaN.
+    """
+    xp, kind = module_of(g), _BITS[g.dtype.itemsize]
+    bits = g.view(kind)
+    for axis, (top, below) in enumerate(zip(levels[:0:-1], levels[-2::-1], strict=True)):
+        k, size = windows.kernel[axis], below.shape[axis + 2]
+        whole = size == k * top.shape[axis + 2] and windows.stride[axis] == k
+        target = (xp.empty if whole else xp.zeros)(below.shape, kind)
+        rest = (slice(None),) * (len(windows.kernel) - 1 - axis)
+        free: Any = None
+        for cell, under in enumerate(windows.along(axis, size)):
+            if cell == k - 1 and free is not None:
+                hit = free  # one of them is the maximum
+            else:
+                hit = below[(..., under, *rest)] == top
+                free = ~hit if free is None else free
+                if cell:
+                    hit &= free
+                    free ^= hit
+            xp.multiply(bits, hit, out=target[(..., under, *rest)])
+        bits = target
+    return bits.view(g.dtype)
 
 
 @register("max_pool")
@@ -126,23 +157,16 @@ class MaxPool(Op):
 
     @staticmethod
     def forward(x: Any, windows: Windows) -> Any:
-        image, out = windows.padded(x, lowest(x.dtype)), None
-        counts, xp = windows.counts(x.shape[2:]), module_of(x)
-        for cell in windows.each_cell():
-            values = windows.under(image, cell, counts)
-            if out is None:
-                out = values.copy(order="C")
-            else:
-                xp.maximum(out, values, out=out)
-        return out
+        out = _maxima(windows.padded(x, lowest(x.dtype)), windows)[-1]
+        return out.copy(order="C") if windows.cells == 1 else module_of(x).ascontiguousarray(out)
 
     def backward(self, m: Any, g: Any, x: Any) -> Any:
         (windows,) = self.attrs
         raw = x._array if hasattr(x, "_array") else x
         if raw is x and not any(windows.low + windows.high) and _apart(windows):
-            top = MaxPool.forward(x, windows)
-            if not bool((top != top).any()):
-                return (_to_first_maxima(g, x, top, windows),)
+            levels = _maxima(x, windows)
+            if not bool((levels[-1] != levels[-1]).any()):
+                return (_to_first_maxima(g, levels, windows),)
         return (m.put_windows(g, largest(raw, windows), windows, tuple(x.shape)),)
 
     def name(self) -> str:
