@@ -13,6 +13,7 @@ from gradwire.services.demand import limits_of
 from gradwire.services.scheduling.limits import Again, Cause, Spent, after_end
 from gradwire.services.states import IllegalMoveError, JobState, check_move
 from gradwire.workers import reports
+from gradwire.workers.output import written
 
 LINE_LIMIT = 16_384
 """Characters of one log line that are kept."""
@@ -205,7 +206,7 @@ class History:
             case reports.CheckpointWritten():
                 self._take_checkpoint(report)
             case reports.LogLine():
-                self.events.append(r.LogLine(report.rank, report.stream, report.text[:LINE_LIMIT]))
+                self.events.append(line_of_output(report))
             case reports.Warned():
                 self.events.append(r.Warned(report.reason, report.message))
                 if report.reason == "PAUSE_FAILED":
@@ -319,6 +320,13 @@ def check_path(job_id: str, before: JobState, history: History) -> None:
             now = kind.state
     if now != history.job.state:
         raise IllegalMoveError(job_id, now, history.job.state)
+
+
+def line_of_output(report: reports.LogLine) -> r.LogLine:
+    """The event of a line: text for people, and the bytes that were written where they are not just that."""
+    raw = written(report.text, report.end)
+    text = written(report.text, "").decode("utf-8", "replace")[:LINE_LIMIT]
+    return r.LogLine(report.rank, report.stream, text, b"" if text.encode() + b"\n" == raw else raw)
 
 
 def _workers(count: int) -> str:

@@ -16,6 +16,7 @@ from gradwire.services.attempt_folder import AttemptFolder
 from gradwire.services.commands import Commands
 from gradwire.services.launcher import ENDINGS, Launch
 from gradwire.services.report_lines import ReportWriter
+from gradwire.workers.output import LineSplitter
 from gradwire.workers.reports import LogLine, Report
 
 Tell = Callable[[Report], None]
@@ -25,7 +26,7 @@ class Lines(io.TextIOBase):
     """A text stream whose lines become reports."""
 
     def __init__(self, stream: str, tell: Tell) -> None:
-        self._stream, self._tell, self._rest = stream, tell, ""
+        self._splitter = LineSplitter(lambda text, end: tell(LogLine(0, stream, text, end)))
         self._lock = threading.RLock()
 
     def writable(self) -> bool:
@@ -33,15 +34,13 @@ class Lines(io.TextIOBase):
 
     def write(self, text: str) -> int:
         with self._lock:
-            *lines, self._rest = (self._rest + text).split("\n")
-            for line in lines:
-                self._tell(LogLine(0, self._stream, line))
+            self._splitter.feed(text.encode("utf-8", "surrogatepass"))
         return len(text)
 
     def end(self) -> None:
         """Reports a last line without an end."""
-        if self._rest:
-            self.write("\n")
+        with self._lock:
+            self._splitter.end()
 
 
 def _end_with_the_service() -> None:

@@ -376,3 +376,11 @@ def blob_to_message(blob: r.Blob) -> blobs_pb2.Blob:
 def blob_from_message(message: blobs_pb2.Blob) -> r.Blob:
     """A blob as it stands."""
     return r.Blob(message.sha256, message.size, message.received, from_timestamp(message.create_time))
+
+
+def series_from_message(message: pb.MetricSeries) -> r.MetricSeries:
+    """One metric of a job."""
+    points = tuple(
+        r.MetricPoint(p.step, from_timestamp(p.time), p.mean, p.min, p.max, p.count) for p in message.points
+    )
+    return r.MetricSeries(message.name, points)

@@ -308,6 +308,29 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricPoint:
+    """One step of a metric, or `count` steps put together; `step` and `time` are those of the last one.
+
+    NaN: the mean has it where a step has; min and max leave it out where there is anything else.
+    """
+
+    step: int
+    time: datetime
+    mean: float
+    min: float
+    max: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSeries:
+    """One metric of a job, in order of steps."""
+
+    name: str
+    points: tuple[MetricPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointFile:
     """One file of a checkpoint: its name there, its bytes and their sha256 in hex."""
 

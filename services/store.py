@@ -393,12 +393,13 @@ class Store:
             rows = connection.execute(schema.SELECT_UNFINISHED, {"states": states}).all()
         return [stored_in(row).job for row in rows]
 
-    def check_visible(self, job_id: str, by: Caller) -> None:
-        """Raises JobNotFoundError where the job does not exist for this caller."""
+    def check_visible(self, job_id: str, by: Caller) -> int:
+        """The job's sequence, by which its events are found. Raises JobNotFoundError where it does not exist for this caller."""
         with self.engine.connect() as connection:
             row = schema.SELECT_SEQUENCE(connection, _key(job_id)).first()
         if row is None or row.expire_time_us == schema.PURGING or not by.sees(row.owner):
             raise JobNotFoundError.of(job_id)
+        return int(row.sequence)
 
     def events(self, job_id: str, after: int, size: int = EVENTS_PAGE) -> tuple[list[StoredEvent], bool]:
         """Events after number `after`, and True where no event can follow these.

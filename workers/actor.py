@@ -54,7 +54,7 @@ class MemberActor:
         address = host or _node_address()
         self._member = Member(spec, member, self._tell, make_owner, lambda: HostListener(address))
         os.chdir(spec.directory or ".")
-        capture = OutputCapture(lambda stream, text: self._tell(LogLine(member, stream, text)))
+        capture = OutputCapture(lambda stream, text, end: self._tell(LogLine(member, stream, text, end)))
         before = os.getpgrp()
         if spec.limits.processes and before != os.getpid():
             os.setpgid(0, 0)

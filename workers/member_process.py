@@ -18,9 +18,8 @@ from typing import Any
 
 from gradwire.backends.allocator import keep_freed_memory
 from gradwire.workers.member import Member, MemberSpec
-from gradwire.workers.output import OutputCapture
 from gradwire.workers.process_limits import apply, broken_by
-from gradwire.workers.reports import Failed, LogLine, Report
+from gradwire.workers.reports import Failed, Report
 from gradwire.workers.step import OwnerFactory
 from gradwire.workers.transport import Listener
 
@@ -82,12 +81,11 @@ def main(descriptor: int) -> None:
     threading.excepthook = thread_ended
     say("limited", apply(limits))
     threading.Thread(target=answer, name="calls", daemon=True).start()
-    capture = OutputCapture(lambda stream, text: tell(LogLine(hired.member, stream, text)))
-    capture.start()
-    try:
-        ended = member.run()
-    finally:
-        capture.stop()
+    # Both are pipes to whoever started this process: what was printed is there, however this process ends.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    ended = member.run()
+    sys.stdout.flush()
+    sys.stderr.flush()
     say("ended", ended)
     os._exit(0)  # threads of the user's code must not hold it up
 

@@ -15,21 +15,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import IO, Any
 
 from gradwire.workers.crew import CALL_S, MemberLostError, News
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import MemberEnded, MemberSpec, Progress
 from gradwire.workers.member_process import Hired
+from gradwire.workers.output import PipeReader
 from gradwire.workers.process_limits import WATCH_S, Watch, family, wanted_memory
-from gradwire.workers.reports import Failed
+from gradwire.workers.reports import Failed, LogLine
 from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.step import OwnerFactory
 from gradwire.workers.transport import Listener
 
 __all__ = ["ProcessCrew"]
 
-
+OUTPUT_S = 1.0
+"""How long the rest of a dead member's output is waited for."""
 STRAYS = 5000
 
 
@@ -52,9 +54,12 @@ class _Process:
                 [*before, sys.executable, "-m", "gradwire.workers.member_process", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=environment,
                 process_group=0,
             )
+        self._output = [self._read_output(1, self.process.stdout), self._read_output(2, self.process.stderr)]
         self.watch: Watch | None = None
         self._connection = Connection(ours.detach())
         self._lock = threading.Lock()
@@ -63,6 +68,17 @@ class _Process:
         self._closed = self._reaped = False
         self._connection.send(hired)
         threading.Thread(target=self._read, name=f"from-member-{self.member}", daemon=True).start()
+
+    def _read_output(self, copy: int, pipe: IO[bytes] | None) -> threading.Thread:
+        assert pipe is not None
+        stream = {1: "stdout", 2: "stderr"}[copy]
+
+        def tell(text: str, end: str) -> None:
+            self._news.put(News(self.member, [LogLine(self.member, stream, text, end)]))
+
+        read_end = os.dup(pipe.fileno())
+        pipe.close()
+        return PipeReader(read_end, copy, f"{stream}-of-member-{self.member}", tell).thread
 
     def _read(self) -> None:
         ended: MemberEnded | None = None
@@ -88,6 +104,9 @@ class _Process:
         with self._lock:
             self._reaped = True
             code = self.process.wait()
+        for thread in self._output:
+            # A child process of the user's that still runs keeps the pipe open; it is not waited for.
+            thread.join(OUTPUT_S)
         crashed = ended is None and code not in (0, -signal.SIGKILL)
         if crashed and self.watch is not None and self.watch.near_memory():
             # C and C++ code that is given no memory aborts, exits or runs into address 0.
@@ -225,7 +244,9 @@ class ProcessCrew:
         try:
             news = self._news.get(timeout=wait_s)
             while True:
-                if news.member in self._processes:
+                # What one printed that was dismissed is still to be told.
+                lines = news.reports and all(isinstance(each, LogLine) for each in news.reports)
+                if news.member in self._processes or lines:
                     yield news
                 news = self._news.get_nowait()
         except queue.Empty:

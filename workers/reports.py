@@ -80,11 +80,12 @@ class CheckpointWritten:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of the user's output, without its end."""
+    """One line of the user's output and the end that it had; bytes that are no UTF-8 are escaped (surrogateescape)."""
 
     rank: int
     stream: str
     text: str
+    end: str = "\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from gradwire.workers.faults import WAITING_AFTER
 from gradwire.workers.formation import Formation
 from gradwire.workers.handshake import SECRET_BYTES
 from gradwire.workers.member import End, MemberEnded, MemberSpec
+from gradwire.workers.output import RankedOutput
 from gradwire.workers.reports import (
     CheckpointWritten,
     EvaluationFinished,
@@ -116,6 +117,7 @@ class Supervisor:
         self._heard = self._looked_at = time.monotonic()
         self._hired_at: dict[int, float] = {}
         self._room_at = 0.0
+        self._output = RankedOutput(self._tell, workers)
 
     @property
     def workers(self) -> list[int]:
@@ -294,7 +296,6 @@ class Supervisor:
             self._lose([], "a group was formed with one that had just left")
 
     def _take_report(self, member: int, report: Report) -> None:
-        rank = self._rank(member)
         match report:
             case Ready():
                 self._ready.add(member)
@@ -304,6 +305,7 @@ class Supervisor:
                 self._take_formed(report)
             case Failed():
                 if report.reason == "PROCESS_LIMIT":
+                    rank = self._rank(member)
                     report = replace(
                         report, message=f"worker {member if rank is None else rank} {report.message}"
                     )
@@ -325,7 +327,7 @@ class Supervisor:
                     self._asked = [order for order in self._asked if "pause" not in order.what]
                 self._tell(report)
             case LogLine():
-                self._tell(LogLine(member if rank is None else rank, report.stream, report.text))
+                self._output.take(member, report)
             case _:
                 self._tell(report)
 
@@ -334,6 +336,8 @@ class Supervisor:
         if self._pending is not None and self._pending.generation == report.generation:
             self._leaving.update(self._pending.members[self._pending.workers :])
             self._group, self._pending = self._pending, None
+        for rank, member in enumerate(self._group.members[: self._group.workers]):
+            self._output.place(member, rank)
         self._stateful = set(self._group.members)
         with self._lock:
             self._group.formed = True
@@ -538,3 +542,4 @@ class Supervisor:
                     self._ended[news.member] = news.ended
                 if news.lost is not None:
                     self._hired.discard(news.member)
+        self._output.end()

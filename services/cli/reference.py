@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 import gradwire
 from gradwire.services.cli.progress import Display
 from gradwire.services.data_rules import DataRules
+from gradwire.services.history import line_of_output
 from gradwire.services.launcher import Capacity
 from gradwire.services.local_program import Lines
 from gradwire.services.records import (
@@ -20,7 +21,6 @@ from gradwire.services.records import (
     Job,
     JobError,
     JobSpec,
-    LogLine,
     StateChanged,
     StepFinished,
 )
@@ -66,7 +66,7 @@ class _Run:
     def tell(self, report: reports.Report) -> None:
         """Shows a line that the job printed."""
         if isinstance(report, reports.LogLine):
-            self._show(LogLine(report.rank, report.stream, report.text))
+            self._show(line_of_output(report))
 
     def train(self) -> None:
         """Makes all steps."""

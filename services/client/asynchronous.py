@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from gradwire.services import records as r
 from gradwire.services.client import calls, downloads, uploads
 from gradwire.services.client.attachments import attached, program_of, with_blobs
-from gradwire.services.client.calls import Following, JobPages, SubmitOptions
+from gradwire.services.client.calls import Following, JobPages, Output, SubmitOptions
 from gradwire.services.client.connection import CALL_TIMEOUT_S, DEFAULT_ADDRESS, OPTIONS, Call, Stream, Stubs
 from gradwire.services.client.patience import Patience, worth_repeating
 from gradwire.services.errors import BlobNotFoundError, ClosedError, ServiceError, from_rpc_error
@@ -344,6 +344,45 @@ class AsyncRemoteJob:
                     yield event.kind
                 if last is not None and event.number >= last:
                     return
+
+    async def read_logs(
+        self,
+        rank: int = 0,
+        stream: str = "stdout",
+        offset: int = 0,
+        follow: bool = False,
+        reconnect_for_s: float = 60.0,
+        interrupted: Callable[[ServiceError], None] = lambda error: None,
+    ) -> AsyncIterator[bytes]:
+        """The bytes that a worker printed to "stdout" or "stderr", from byte `offset` on; with `follow` to the job's end.
+
+        When the connection or the service is lost it goes on where it was, as `watch` does. Raises CursorAheadError where there
+        are fewer bytes.
+        """
+        output = Output(self.id, rank, stream, offset, follow)
+        patience = Patience(self._client._retry_for_s, reconnect_for_s)
+        answers: Any = self._client._stream(output.stream(), patience, interrupted)
+        async with aclosing(answers) as coming:
+            async for answer in coming:
+                if data := output.take(answer):
+                    yield data
+
+    async def metrics(
+        self,
+        names: Sequence[str] = (),
+        *,
+        first_step: int = 0,
+        last_step: int = 0,
+        max_points: int = 0,
+        evaluation: bool = False,
+    ) -> list[r.MetricSeries]:
+        """Its metrics (those of `names`, or all) over steps, or over evaluations, in order of names; 0 means no bound.
+
+        At most `max_points` (0: 1000) of each: more steps are put together. Raises InvalidRequestError.
+        """
+        return await self._client._call(
+            calls.query_metrics(self.id, names, first_step, last_step, max_points, evaluation)
+        )
 
     async def checkpoints(self) -> list[r.Checkpoint]:
         """Its checkpoints that are whole on the service's storage, newest first."""

@@ -116,6 +116,26 @@ def update(
     return Call("jobs", "UpdateJob", messages.update_to_message(job_id, wanted, etag), _job, not etag)
 
 
+def query_metrics(
+    job_id: str, names: Sequence[str], first_step: int, last_step: int, max_points: int, evaluation: bool
+) -> Call[list[r.MetricSeries]]:
+    """Metrics over a range of steps."""
+    request = pb.QueryMetricsRequest(
+        job_id=job_id,
+        names=names,
+        first_step=first_step,
+        last_step=last_step,
+        max_points=max_points,
+        evaluation=evaluation,
+    )
+    return Call(
+        "jobs",
+        "QueryMetrics",
+        request,
+        lambda answer: [messages.series_from_message(each) for each in answer.series],
+    )
+
+
 def list_checkpoints(job_id: str) -> Call[list[r.Checkpoint]]:
     """A job's checkpoints, newest first."""
     request = pb.ListCheckpointsRequest(job_id=job_id)
@@ -189,6 +209,32 @@ class Following:
     def look(self, job: r.Job) -> None:
         """Takes the job as it stands, after a stream that ended by itself."""
         self.ended = job.state.terminal and self._cursor >= job.last_event
+
+
+class Output:
+    """A worker's output across connections: what is asked for next, and which bytes are new."""
+
+    def __init__(self, job_id: str, rank: int, stream: str, offset: int, follow: bool) -> None:
+        self._asked = pb.ReadLogsRequest(job_id=job_id, rank=rank, stream=stream, follow=follow)
+        self._offset = offset
+
+    def stream(self) -> Stream:
+        """The bytes that are still to come."""
+
+        def request() -> pb.ReadLogsRequest:
+            self._asked.offset = self._offset
+            return self._asked
+
+        return Stream("jobs", "ReadLogs", request)
+
+    def take(self, answer: pb.ReadLogsResponse) -> bytes:
+        """The bytes of an answer; b"" for a heartbeat."""
+        if answer.next_offset != self._offset + len(answer.data):
+            raise UnexpectedError(
+                f"job {self._asked.job_id}: bytes up to {answer.next_offset} came after byte {self._offset}"
+            )
+        self._offset = answer.next_offset
+        return answer.data
 
 
 def _job(answer: "pb.GetJobResponse | pb.CancelJobResponse") -> r.Job:

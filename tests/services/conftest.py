@@ -52,8 +52,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     """Starts services in processes on one home; what is left of them and of their jobs is ended."""
     started: list[ServerProcess] = []
 
-    def start(port: int = 0) -> ServerProcess:
-        started.append(ServerProcess(tmp_path / "home", port))
+    def start(port: int = 0, training: bool = False) -> ServerProcess:
+        started.append(ServerProcess(tmp_path / "home", port, training))
         return started[-1]
 
     yield start

@@ -1,6 +1,6 @@
 """A stand-in for training: a real process that reports as its overrides say, with numbers that follow from the step.
 
-Overrides: steps, step_s, fail_at, die_at (kill -9 of itself, in the first attempt alone), lines, form_s (seconds from a
+Overrides: steps, step_s, fail_at, die_at (kill -9 of itself, in the first attempt alone), lines, say (printed as it is, @long@ as a long line), lr_at_start, form_s (seconds from a
 resize to the new group), hold_at (before that step it waits for a file `go` in the job's folder), checkpoint_every (steps; else after step 2).
 It goes on from its newest checkpoint; the loss is lr / step.
 """
@@ -50,6 +50,7 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
     every = int(script.get("checkpoint_every", 0))
     form_s = float(script.get("form_s", 0))
     start, chain, lr = newest(launch)
+    lr = float(script.get("lr_at_start", lr))
     generation, workers = 1, launch.workers
     wanted, due = workers, 0.0
     order = max((change.order for change in launch.options_history), default=0)
@@ -57,6 +58,7 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
     tell(w.Started(steps, 1))
     for k in range(int(script.get("lines", 0))):
         print(f"line {k} of [bold]text[/bold]")
+    print(script.get("say", "").replace("@long@", "€" * 12_000), end="")
     for step in range(start + 1, steps + 1):
         time.sleep(step_s)
         done = step - 1

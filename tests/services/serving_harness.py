@@ -34,9 +34,11 @@ def scripted(home: Home) -> LocalLauncher:
 class ServerProcess:
     """A service in a process of its own, to be killed and started again on the same home and port."""
 
-    def __init__(self, home: Path, port: int = 0) -> None:
+    def __init__(self, home: Path, port: int = 0, training: bool = False) -> None:
+        """`training`: its jobs train, where others follow a script."""
+        kind = ["training"] if training else []
         self.process = subprocess.Popen(
-            [sys.executable, str(SERVING), str(home), str(port)], stdout=subprocess.PIPE, text=True
+            [sys.executable, str(SERVING), str(home), str(port), *kind], stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().strip()
