@@ -19,7 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from gradwire.backends import Device, to_numpy
-from gradwire.data import UrlDataset
+from gradwire.data import Subset, UrlDataset
 from gradwire.tensor import Tensor
 from gradwire.training import Job, parameters_sha256
 
@@ -175,6 +175,9 @@ def _data_hash(dataset: Any) -> dict[str, Any]:
     told: dict[str, Any] = {"kind": type(dataset).__name__, "samples": len(dataset), "sha256": ""}
     if isinstance(dataset, UrlDataset):
         return {**told, **dataset.told()}
+    if isinstance(dataset, Subset) and isinstance(dataset.dataset, UrlDataset):
+        rows = hashlib.sha256(np.asarray(list(dataset.indices), np.int64).tobytes()).hexdigest()
+        return {**told, "rows_sha256": rows, "of": dataset.dataset.told()}
     tensors = getattr(dataset, "tensors", None)
     if isinstance(tensors, Iterable):
         held = list(tensors)

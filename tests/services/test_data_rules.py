@@ -1,11 +1,16 @@
 """Which data a service lets jobs name: by scheme, below its folders, links followed; every wrong one is told at once."""
 
+import glob
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from serving_harness import spec
 
+from gradwire.data.sources import named
 from gradwire.services.data_rules import DataRules
 from gradwire.services.errors import InvalidRequestError
 from gradwire.services.launcher import Capacity, Launch
@@ -142,3 +147,54 @@ def test_every_wrong_entry_is_named_with_every_other_wrong_field() -> None:
 def test_blobs_lie_in_the_home_of_a_job_s_folder(tmp_path: Path) -> None:
     launch = Launch("j", 1, tmp_path / "home" / "jobs" / "j", "job.py", {}, 1, 8, "cpu", 1)
     assert launch.blobs == tmp_path / "home" / "blobs"
+
+
+PIECES = (
+    "",
+    "file:",
+    "file://",
+    "file:///",
+    "..",
+    "/",
+    "link.npz",
+    "folder",
+    "sub",
+    "a.npz",
+    "*",
+    "**",
+    "?",
+    "[a",
+    "[!z-a]*",
+    "~",
+    "%2e%2e",
+)
+PIECES += (
+    "#npz",
+    "#",
+    "&columns=x",
+    "::",
+    "@",
+    ":",
+    "s3://",
+    "https://h/",
+    "blob:",
+    SHA,
+    ".npy",
+    "é",
+    " ",
+    "x" * 300,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.lists(st.sampled_from([*PIECES, "{root}"]), min_size=1, max_size=8))
+def test_no_url_escapes_the_folders_or_breaks_the_rules(root: Path, parts: list[str]) -> None:
+    url = "".join(parts).replace("{root}", str(root))
+    if said(DataRules([root]), url):
+        return
+    location = named(url).location
+    if location.startswith(("file:", "local:")):
+        found = glob.glob(location.partition("://")[2], recursive=True) or [location.partition("://")[2]]
+        assert all(Path(os.path.realpath(each)).is_relative_to(root) for each in found)
+    else:
+        assert location.startswith(("s3://", "https://", "blob:"))

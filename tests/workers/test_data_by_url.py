@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from functools import cache
@@ -16,8 +17,9 @@ pytest.importorskip("aiohttp")
 import pyarrow
 import pyarrow.parquet
 
+from gradwire.data import Subset, from_url
 from gradwire.training import JobFileError, SoloResult, load_job, train_solo
-from gradwire.workers.receipt import differences, read_receipt
+from gradwire.workers.receipt import _data_hash, differences, read_receipt
 from gradwire.workers.reports import Failed, Formed
 from tests.core.data.sources.web import web
 from tests.workers.crews import Ran, run_job
@@ -117,6 +119,13 @@ def test_a_receipt_tells_url_and_content(folder: Path, tmp_path: Path) -> None:
         assert "data, train_data" in str(
             differences(one, read_receipt(tmp_path / "3" / "checkpoints" / "receipt.json"))
         )
+
+
+def test_a_part_of_data_at_a_url_is_told_with_its_rows(folder: Path) -> None:
+    whole = from_url(folder / "d.npz")
+    told = _data_hash(Subset(whole, [4, 2]))
+    assert (told["kind"], told["samples"], told["of"]) == ("Subset", 2, whole.told())
+    assert told["rows_sha256"] == hashlib.sha256(np.array([4, 2]).tobytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

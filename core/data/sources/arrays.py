@@ -6,7 +6,6 @@ import io
 import math
 import struct
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -196,7 +195,9 @@ def _npy(file: File, number: int, offset: int, end: int, where: str, settings: S
     if read is not None:
         try:
             shape, fortran, dtype = read(io.BytesIO(start[8:]))
-        except (ValueError, TypeError, SyntaxError) as error:
+            if any(n < 0 for n in shape):
+                raise ValueError(f"a shape of {shape}")
+        except Exception as error:  # NumPy reads headers by tokenizer and parser, which raise what they like
             problem = f"damaged: {' '.join(str(error).split())[:200]}"
         else:
             checked_dtype(dtype, where)
@@ -268,16 +269,10 @@ def open_npz(file: File, number: int, settings: Settings) -> ArrayTable:
                 with archive.open(info) as member:
                     held = member.read(info.file_size + 1)
                 arrays[name] = Held(_loaded(held, where))
-    except (
-        zipfile.BadZipFile,
-        RuntimeError,
-        NotImplementedError,
-        EOFError,
-        OSError,
-        struct.error,
-        zlib.error,
-    ) as error:
-        problem = " ".join(str(error).split())
+    except DataError:
+        raise
+    except Exception as error:  # of zipfile, zlib and struct, each its own
+        problem = " ".join(str(error).split()) or type(error).__name__
     if problem:
         raise DataError(f"{file.told}: damaged, or no .npz file: {problem}")
     return ArrayTable(arrays, file.told)
@@ -286,7 +281,7 @@ def open_npz(file: File, number: int, settings: Settings) -> ArrayTable:
 def _loaded(data: bytes, where: str) -> Array:
     try:
         return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
-    except ValueError as error:
+    except Exception as error:
         problem = "Python objects" if "Object arrays" in str(error) else ""
         text = " ".join(str(error).split())[:200]
     if problem:

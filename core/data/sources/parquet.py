@@ -43,7 +43,9 @@ class ParquetTable:
         try:
             opened = self._opened()
             schema, meta = opened.schema_arrow, opened.metadata
-        except self._arrow.ArrowException as error:
+        except DataError:
+            raise
+        except Exception as error:  # pyarrow raises its own, OSError and ValueError
             problem = " ".join(str(error).split())
         else:
             sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
@@ -58,7 +60,9 @@ class ParquetTable:
 
     def _opened(self) -> Any:
         if self._open is None or self._open[0] != os.getpid():
-            reader = self._arrow.parquet.ParquetFile(stream_of(self._file), pre_buffer=False)
+            reader = self._arrow.parquet.ParquetFile(
+                stream_of(self._file), pre_buffer=False, page_checksum_verification=True
+            )
             self._open = (os.getpid(), reader)
         return self._open[1]
 
@@ -132,7 +136,9 @@ class ParquetTable:
                     table = self._opened().read_row_group(group, columns=missing, use_threads=False)
                 for name in missing:
                     found[name] = self._values(name, group, table.column(name).combine_chunks())
-            except (self._arrow.ArrowException, OSError, KeyError) as error:
+            except DataError:
+                raise
+            except Exception as error:
                 problem = " ".join(str(error).split())
             else:
                 return [found[name] for name in names]

@@ -263,3 +263,31 @@ def test_a_fragment_is_taken_off_only_where_it_says_something():
     assert named("a#1.npy").location == "a#1.npy"
     assert named("a#npz&columns=x, y") == named("a#columns=x,y&npz")
     assert named("x.npz").columns is None
+
+
+@pytest.mark.parametrize(
+    "name", ["d.npy", "d.npz", "d-packed.npz", "d.safetensors", "d.parquet", "d.jsonl", "d.jsonl.gz"]
+)
+def test_bytes_that_were_changed_or_lost_end_in_one_sentence_or_in_data(tmp_path, name):
+    write(tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    random = np.random.default_rng(11)
+    told = 0
+    for i in range(150):
+        body = bytearray(whole)
+        # Formats keep what is to be understood at their ends.
+        near = int(min(random.exponential(60), len(body) - 1))
+        at = near if i % 2 else len(body) - 1 - near
+        if i % 3 == 0:
+            del body[at:]
+        else:
+            body[at : at + int(random.integers(1, 4))] = random.bytes(int(random.integers(0, 4)))
+        path = tmp_path / f"changed-{i}{name[1:]}"
+        path.write_bytes(body)
+        try:
+            data = from_url(path)
+            data.batch(range(len(data)))
+        except DataError as error:
+            told += 1
+            assert str(error).startswith(str(path)) and "\n" not in str(error)
+    assert told > 20
