@@ -183,7 +183,6 @@ class Attempts:
             while not self._followed():
                 if self._stopping.wait(STORAGE_RETRY_S):
                     return
-            self._measure()
         except StaleAttemptError as error:
             log.warning("%s: left to the newer one", error)
         except StoreClosedError:
@@ -200,6 +199,7 @@ class Attempts:
             if not self._well:
                 self.job, self._well = self._store.get(self.job.id), True
             self._attempts()
+            self._measure()
         except StorageError as error:
             log.error("job %s: %s Trying again.", self.job.id, error)
             self._well = False

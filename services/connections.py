@@ -44,7 +44,7 @@ def parse_store(text: str) -> URL:
     form = "expected postgresql://USER@HOST/DATABASE"
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StoreUrlError(f"{form}, not something else") from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise StoreUrlError(

@@ -101,6 +101,7 @@ class Leadership:
             self.runner.start()
         except BaseException:
             self.release()
+            self._lose()
             raise
 
     def _lose(self) -> None:

@@ -9,11 +9,13 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from math import inf
 
 from gradwire.services.accounts import Accounts
 from gradwire.services.attempts import STORAGE_RETRY_S, Attempts, Means
 from gradwire.services.demand import shape_of, waiting_of, worker_range
+from gradwire.services.errors import StorageError
 from gradwire.services.home import Home
 from gradwire.services.launcher import Capacity, Launcher
 from gradwire.services.ledger import Ledger, Room
@@ -148,13 +150,18 @@ class Runner:
             began = time.monotonic()
             try:
                 due = self._decide(time.time())
+            except StorageError as error:
+                log.warning("looking at the queue failed; trying again: %s", error)
+                self._stopping.wait(STORAGE_RETRY_S)
+                continue
             except Exception:
                 log.exception("looking at the queue failed; trying again")
                 self._stopping.wait(STORAGE_RETRY_S)
                 continue
             self._stopping.wait(SHARE_OF_TIME * (time.monotonic() - began))
             self._wake.wait(min(max(due - time.time(), 0.0), LOOK_S))
-        self.ledger.close(time.time())
+        with suppress(StorageError):
+            self.ledger.close(time.time())
 
     def _decide(self, now: float) -> float:
         """One pass; returns the time at which the next is due, whatever happens."""
@@ -218,12 +225,17 @@ class Runner:
         with self._lock:
             self._running.pop(job_id, None)
         self._wake.set()
-        if not self._stopping.is_set():
+        while not self._stopping.is_set():
             # It may have been paused and resumed while its workers were still being given back.
-            job = self._store.get(job_id)
+            try:
+                job = self._store.get(job_id)
+            except StorageError:
+                self._stopping.wait(STORAGE_RETRY_S)
+                continue
             if job.state == JobState.QUEUED:
                 self._enqueue(job)
                 self._wake.set()
+            return
 
 
 def _lacking(attempts: Attempts) -> str:
