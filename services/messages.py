@@ -384,3 +384,25 @@ def series_from_message(message: pb.MetricSeries) -> r.MetricSeries:
         r.MetricPoint(p.step, from_timestamp(p.time), p.mean, p.min, p.max, p.count) for p in message.points
     )
     return r.MetricSeries(message.name, points)
+
+
+def comparison_to_message(found: r.Comparison) -> pb.VerifyJobResponse:
+    """What a comparison of two jobs found."""
+    return pb.VerifyJobResponse(
+        against_job_id=found.against,
+        same=found.same,
+        compared_steps=found.compared_steps,
+        first_different_step=found.first_different_step,
+        differences=found.differences,
+    )
+
+
+def comparison_from_message(message: pb.VerifyJobResponse) -> r.Comparison:
+    """What a comparison of two jobs found."""
+    return r.Comparison(
+        message.against_job_id,
+        message.same,
+        message.compared_steps,
+        message.first_different_step,
+        tuple(message.differences),
+    )

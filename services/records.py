@@ -331,6 +331,20 @@ class MetricSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """A job beside the job `against`. first_different_step: 0 where no step that both made has other bits.
+
+    differences: what the bits depend on and differs, and which bits differ, a line each.
+    """
+
+    against: str
+    same: bool
+    compared_steps: int
+    first_different_step: int
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointFile:
     """One file of a checkpoint: its name there, its bytes and their sha256 in hex."""
 

@@ -303,6 +303,12 @@ SELECT_EVENTS = Prepared(
     .order_by(events.c.number)
     .limit(bindparam("size"))
 )
+SELECT_REPLAYS = Prepared(
+    select(jobs.c.id, jobs.c.state, jobs.c.owner, jobs.c.delete_time_us)
+    .where(jobs.c.replay_of == bindparam("job_id"))
+    .order_by(jobs.c.sequence.desc())
+    .limit(1000)
+)
 SELECT_END_OF_SERIES = Prepared(
     select(events.c.position, events.c.body)
     .where(events.c.job == bindparam("job"), events.c.series == bindparam("series"))

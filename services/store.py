@@ -376,6 +376,25 @@ class Store:
             return r.Code(stored.job.spec.code.entrypoint)
         return messages.code_from_message(pb.Code.FromString(row[0]))
 
+    def with_code_sha256(self, job_id: str, by: Caller) -> tuple[r.Job, str]:
+        """One job and the sha256 of its code. Raises JobNotFoundError."""
+        with self.engine.connect() as connection:
+            stored = _find(connection, job_id, by)
+        return stored.job, stored.code_sha256
+
+    def newest_replay(self, job_id: str, by: Caller) -> str:
+        """The newest job that repeats this one, has ended, and exists for this caller; '' where there is none."""
+        with self.engine.connect() as connection:
+            rows = schema.SELECT_REPLAYS(connection, {"job_id": job_id}).all()
+        return next(
+            (
+                str(row.id)
+                for row in rows
+                if JobState(row.state).terminal and row.delete_time_us is None and by.sees(row.owner)
+            ),
+            "",
+        )
+
     def page(self, query: Query, by: Caller | None = None) -> Page:
         """Some jobs, newest first; stable while jobs are added. Raises InvalidRequestError for a token of another query."""
         owner = None if by is None or by.scope == Scope.ADMIN else by.owner

@@ -384,6 +384,16 @@ class AsyncRemoteJob:
             calls.query_metrics(self.id, names, first_step, last_step, max_points, evaluation)
         )
 
+    async def replay(self, workers: int = 1, request_id: str = "") -> "AsyncRemoteJob":
+        """Queues a job that repeats it, and must have its bits, on `workers` workers. Raises JobStateError where it has not ended."""
+        return AsyncRemoteJob(
+            self._client, await self._client._call(calls.replay(self.id, workers, request_id))
+        )
+
+    async def verify(self, against: str = "") -> r.Comparison:
+        """Compares its bits with those of the job `against`, or of its newest replay that has ended. Raises JobStateError."""
+        return await self._client._call(calls.verify(self.id, against))
+
     async def checkpoints(self) -> list[r.Checkpoint]:
         """Its checkpoints that are whole on the service's storage, newest first."""
         return await self._client._call(calls.list_checkpoints(self.id))

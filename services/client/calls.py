@@ -136,6 +136,18 @@ def query_metrics(
     )
 
 
+def replay(job_id: str, workers: int, request_id: str) -> Call[str]:
+    """The id of a new job that repeats one."""
+    request = pb.ReplayJobRequest(job_id=job_id, workers=workers, request_id=request_id or str(uuid.uuid4()))
+    return Call("jobs", "ReplayJob", request, lambda answer: str(answer.job.id))
+
+
+def verify(job_id: str, against: str) -> Call[r.Comparison]:
+    """Compares a job with another one."""
+    request = pb.VerifyJobRequest(job_id=job_id, against_job_id=against)
+    return Call("jobs", "VerifyJob", request, messages.comparison_from_message)
+
+
 def list_checkpoints(job_id: str) -> Call[list[r.Checkpoint]]:
     """A job's checkpoints, newest first."""
     request = pb.ListCheckpointsRequest(job_id=job_id)
