@@ -7,10 +7,12 @@
 A held lock says "it lives" without a race and without trusting a pid. Used by local_launcher.py and local_program.py.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import signal
+import subprocess
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -103,17 +105,51 @@ def holder(job: Path) -> tuple[int, int] | None:
 
 
 def end_holder(job: Path, grace_s: float) -> None:
-    """Ends the process that runs the job, with its children: asked first, killed after `grace_s` seconds."""
+    """Ends the process that runs the job, with its children: asked first, killed after `grace_s` seconds.
+
+    What it wrote into its lock is believed only where the process it names is of the lock's own user.
+    """
     deadline = time.monotonic() + grace_s
     asked = False
     while (found := holder(job)) is not None:
         pid = found[0]
         late = time.monotonic() > deadline
-        if pid and (late or not asked):
-            try:
-                # The process leads a session of its own, so its group is its children and nobody else.
-                os.killpg(pid, signal.SIGKILL if late else signal.SIGTERM)
-            except ProcessLookupError:
-                pass
+        if late and (uid := (job / "running.lock").stat().st_uid) != os.geteuid():
+            kill_all_of(uid)
+        elif pid and (late or not asked) and _same_user(pid, job / "running.lock"):
+            if late:
+                end_session(pid)
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
             asked = True
         time.sleep(POLL_S)
+
+
+def end_session(session: int) -> None:
+    """Kills the processes of a session, group by group: the attempt's own process, its workers and what they started."""
+    groups = {session}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                groups.add(int(fields[2]))
+    for group in groups:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def kill_all_of(uid: int) -> None:
+    """Kills every process of a user at once, so that none can start another one meanwhile. For root."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            ["/bin/sh", "-c", "kill -9 -1"],  # which spares the shell itself
+            user=uid, group=uid, extra_groups=[], cwd="/", env={}, stderr=subprocess.DEVNULL, timeout=30,
+        )  # fmt: skip
+
+
+def _same_user(pid: int, lock: Path) -> bool:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid == lock.stat().st_uid
+    except OSError:
+        return not os.path.isdir("/proc/self")

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradwire.services.plain_files import open_plain
 from gradwire.services.records import Checkpoint, CheckpointFile
 from gradwire.workers.checkpoint import MANIFEST, parsed_manifest, step_of
 
@@ -54,7 +55,8 @@ def bytes_in(folder: Path) -> int:
 
 def _read(path: Path) -> Checkpoint | None:
     try:
-        body = (path / MANIFEST).read_bytes()
+        with open_plain(path / MANIFEST) as source:
+            body = source.read()
         manifest = parsed_manifest(body)
         if manifest.step != step_of(path.name):
             return None

@@ -70,16 +70,23 @@ class Launch:
     place_within_s: float = 300.0
     losses_limit: int = 10
     process_limits: ProcessLimits = NO_LIMITS
+    own_blobs: bool = False
+    """Its workers can't look into the home: what they read of its blobs is linked into the job's folder."""
 
     @property
     def blobs(self) -> Path:
-        """Where uploaded blobs lie in a home, for the `blob:` URLs among them."""
-        return self.directory.parent.parent / "blobs"
+        """Where uploaded blobs lie, for the `blob:` URLs among them: in the home, or the job's own links to some."""
+        return (self.directory if self.own_blobs else self.directory.parent.parent) / "blobs"
 
     @property
     def code(self) -> Path:
         """Root of the user's files."""
         return self.directory / "code"
+
+    @property
+    def temporary(self) -> Path:
+        """Where its workers put temporary files."""
+        return self.directory / "tmp"
 
     @property
     def job_file(self) -> Path:

@@ -5,18 +5,22 @@ the next one; with `outlive=False` it ends with the service, however that ends.
 """
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from gradwire.services.attempt_folder import AttemptFolder, end_holder, holder
+from gradwire.services.attempt_folder import AttemptFolder, end_holder, end_session, holder
 from gradwire.services.commands import CommandWriter, Pause, Resize, Update
 from gradwire.services.launcher import ENDINGS, AttemptGoneError, AttemptLostError, Capacity, Launch
 from gradwire.services.report_lines import ReportReader
 from gradwire.services.scheduling import Node
+from gradwire.services.security.run_as import Identity, RunAs, grant, holder_of, link_blobs
 from gradwire.services.security.user_environment import without_secrets
 from gradwire.workers.checkpoint import clear_unfinished
 from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
@@ -34,10 +38,17 @@ class LocalHandle:
     """An attempt in a process of its own."""
 
     def __init__(
-        self, folder: AttemptFolder, process: "subprocess.Popen[bytes] | None", gone: bool = False
+        self,
+        folder: AttemptFolder,
+        process: "subprocess.Popen[bytes] | None",
+        gone: bool = False,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """`process` is None for an attempt that an earlier service started; `gone`: it has ended since."""
-        self._gone = gone
+        """`process` is None for an attempt that an earlier service started; `gone`: it has ended since.
+
+        `ended` is called when its processes were ended.
+        """
+        self._gone, self._ended = gone, ended
         self._folder, self._process = folder, process
         self._reader = ReportReader(folder.reports)
         self._commands = CommandWriter(folder.commands)
@@ -79,6 +90,7 @@ class LocalHandle:
     def stop(self, reason: str) -> None:
         """See launcher.Handle."""
         self._end()
+        self._ended()
         # A process that was killed may have been writing a checkpoint.
         clear_unfinished(self._folder.job / "checkpoints")
 
@@ -89,25 +101,36 @@ class LocalHandle:
                 end_holder(self._folder.job, STOP_GRACE_S)
             return
         # It may not hold the lock yet: the process itself is known here.
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_GRACE_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, 9)
-                self._process.wait()
+        if self._process.returncode is None:
+            deadline = time.monotonic() + STOP_GRACE_S
+            if self._status() is None:
+                os.kill(self._process.pid, signal.SIGTERM)
+            while self._status() is None and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+            # Until it is reaped its number is nobody else's: what user code left in its session ends too.
+            end_session(self._process.pid)
+            self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
 
     def _alive(self) -> bool:
         if self._process is not None:
-            return self._process.poll() is None
+            return self._status() is None
         found = None if self._gone else holder(self._folder.job)
         return found is not None and found[1] in (0, self._folder.attempt)
 
+    def _status(self) -> int | None:
+        """How its process ended, as Popen says it, without reaping it; None while it runs."""
+        if self._process is None or self._process.returncode is not None:
+            return None if self._process is None else self._process.returncode
+        found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
     def _last_words(self) -> str:
         how = ""
-        if self._process is not None and (code := self._process.poll()) is not None:
+        if self._process is not None and (code := self._status()) is not None:
             how = f" (killed by signal {-code})" if code < 0 else f" (exit status {code})"
         try:
             text = self._folder.output.read_text(errors="replace").strip()
@@ -129,12 +152,14 @@ class LocalLauncher:
         environment: Mapping[str, str] | None = None,
         inherited: Mapping[str, str] | None = None,
         most: ProcessLimits = NO_LIMITS,
+        run_as: RunAs | None = None,
     ) -> None:
         """`inherited`: what of this process's environment a job gets, None for all but secrets; `environment` comes on top.
 
         `most`: what a worker's process may use at most, and does where its job says nothing.
+        `run_as`: other users that attempts run as.
         """
-        self._most = most
+        self._most, self._run_as = most, run_as
         capacity = capacity or Capacity(cpu=max(8, os.cpu_count() or 1), cuda=0)
         self._node = Node(NODE, capacity.cuda, capacity.cpu)
         self._program = tuple(program)
@@ -143,6 +168,7 @@ class LocalLauncher:
         self._inherited = without_secrets(os.environ) if inherited is None else dict(inherited)
         self._lock = threading.Lock()
         self._handles: dict[str, LocalHandle] = {}
+        self._users: dict[str, Identity] = {}
 
     def nodes(self) -> Sequence[Node]:
         """See launcher.Launcher."""
@@ -155,8 +181,19 @@ class LocalLauncher:
     def launch(self, launch: Launch) -> LocalHandle:
         """See launcher.Launcher."""
         folder = AttemptFolder(launch.directory, launch.attempt)
-        folder.prepare(replace(launch, process_limits=launch.process_limits.within(self._most)))
+        folder.prepare(
+            replace(
+                launch,
+                process_limits=launch.process_limits.within(self._most),
+                own_blobs=self._run_as is not None,
+            )
+        )
         end_holder(launch.directory, STOP_GRACE_S)
+        shutil.rmtree(launch.temporary, ignore_errors=True)
+        identity = self._new_user(launch.job_id)
+        if identity is not None:
+            grant(folder, identity)
+            link_blobs(launch.blobs, launch.directory / "blobs", launch.data, identity.gid)
         threads = str(launch.threads_per_worker)
         environment = {
             **self._inherited,
@@ -166,6 +203,16 @@ class LocalLauncher:
         }
         if launch.device == "cpu":
             environment["CUDA_VISIBLE_DEVICES"] = ""
+        user: dict[str, Any] = {}
+        if identity is not None:
+            user = {"user": identity.uid, "group": identity.gid, "extra_groups": [], "umask": 0o077}
+            environment |= {
+                "HOME": str(launch.temporary),
+                "USER": str(identity.uid),
+                "LOGNAME": str(identity.uid),
+            }
+            environment.pop("XDG_RUNTIME_DIR", None)
+            environment.pop("XDG_CACHE_HOME", None)
         with open(folder.output, "ab") as output:
             process = subprocess.Popen(
                 [*self._program, str(launch.directory), str(launch.attempt)],
@@ -176,11 +223,32 @@ class LocalLauncher:
                 env=environment,
                 cwd=launch.code,
                 start_new_session=True,
+                **user,
             )
-        handle = LocalHandle(folder, process)
+        handle = LocalHandle(folder, process, ended=lambda: self._free_user(launch.job_id, identity))
         with self._lock:
             self._handles[launch.job_id] = handle
         return handle
+
+    def _new_user(self, job_id: str) -> Identity | None:
+        """The user that an attempt is to run as."""
+        if self._run_as is None:
+            return None
+        with self._lock:
+            self._users.pop(job_id, None)
+            identity = self._users[job_id] = self._run_as.free({each.uid for each in self._users.values()})
+        # Nothing may be left of who had it before, also before an earlier service was killed.
+        self._run_as.end(identity)
+        return identity
+
+    def _free_user(self, job_id: str, identity: Identity | None) -> None:
+        """Ends all that runs as it, where that is one attempt's alone."""
+        if self._run_as is None or identity is None:
+            return
+        self._run_as.end(identity)
+        with self._lock:
+            if self._users.get(job_id) == identity:
+                del self._users[job_id]
 
     def adopt(self, launch: Launch) -> LocalHandle | None:
         """See launcher.Launcher."""
@@ -193,9 +261,16 @@ class LocalLauncher:
         lives = found is not None and found[1] == launch.attempt
         if not lives and not folder.reports.exists():
             return None
-        handle = LocalHandle(folder, None, gone=not lives)
+        identity = None
+        if lives and self._run_as is not None and (uid := holder_of(launch.directory)) is not None:
+            identity = self._run_as.identity(uid)
+        handle = LocalHandle(
+            folder, None, gone=not lives, ended=lambda: self._free_user(launch.job_id, identity)
+        )
         with self._lock:
             self._handles[launch.job_id] = handle
+            if identity is not None:
+                self._users[launch.job_id] = identity
         return handle
 
     def sweep(self, running: Mapping[str, int]) -> None:

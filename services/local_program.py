@@ -17,6 +17,7 @@ from gradwire.services.commands import Commands
 from gradwire.services.launcher import ENDINGS, Launch
 from gradwire.services.report_lines import ReportWriter
 from gradwire.workers.output import LineSplitter
+from gradwire.workers.process_limits import no_new_privileges
 from gradwire.workers.reports import LogLine, Report
 
 Tell = Callable[[Report], None]
@@ -58,6 +59,7 @@ def run(train: Callable[[Launch, Tell, Commands], None], job: Path, attempt: int
     """Runs `train` as the attempt's process; returns its exit status."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_the_service()
+    no_new_privileges()
     folder = AttemptFolder(job, attempt)
     if not folder.hold():
         return 0

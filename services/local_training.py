@@ -25,6 +25,7 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
         threads_per_worker=launch.threads_per_worker,
         checkpoints=str(launch.checkpoints),
         directory=str(launch.code),
+        temporary=str(launch.temporary),
         data=dict(launch.data),
         blobs=str(launch.blobs),
         limits=launch.process_limits,

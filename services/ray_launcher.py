@@ -139,6 +139,7 @@ class RayLauncher:
             threads_per_worker=launch.threads_per_worker,
             checkpoints=str(launch.checkpoints),
             directory=str(launch.code),
+            temporary=str(launch.temporary),
             data=dict(launch.data),
             blobs=str(launch.blobs),
             limits=launch.process_limits.within(self._most),

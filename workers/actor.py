@@ -21,7 +21,7 @@ from gradwire.backends.allocator import keep_freed_memory
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import Member, MemberEnded, MemberSpec, Progress
 from gradwire.workers.output import OutputCapture
-from gradwire.workers.process_limits import WATCH_S, Watch, apply
+from gradwire.workers.process_limits import WATCH_S, Watch, apply, use_temporary
 from gradwire.workers.reports import Failed, LogLine, Report, StepFinished
 from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.step import OwnerFactory
@@ -54,6 +54,7 @@ class MemberActor:
         address = host or _node_address()
         self._member = Member(spec, member, self._tell, make_owner, lambda: HostListener(address))
         os.chdir(spec.directory or ".")
+        use_temporary(spec.temporary)
         capture = OutputCapture(lambda stream, text, end: self._tell(LogLine(member, stream, text, end)))
         before = os.getpgrp()
         if spec.limits.processes and before != os.getpid():

@@ -64,6 +64,8 @@ class MemberSpec:
     """Keep a copy of each rank's optimizer state with a neighbour, so that a death costs no step."""
     bucket_bytes: int = BUCKET_BYTES
     """Of gradients that leave together while others are computed; no bit depends on it."""
+    temporary: str = ""
+    """Folder of temporary files; '' leaves it as it is."""
     limits: ProcessLimits = NO_LIMITS
     """Of each member's process, where it has one of its own."""
     faults: tuple[Fault, ...] = ()

@@ -18,7 +18,7 @@ from typing import Any
 
 from gradwire.backends.allocator import keep_freed_memory
 from gradwire.workers.member import Member, MemberSpec
-from gradwire.workers.process_limits import apply, broken_by
+from gradwire.workers.process_limits import apply, broken_by, use_temporary
 from gradwire.workers.reports import Failed, Report
 from gradwire.workers.step import OwnerFactory
 from gradwire.workers.transport import Listener
@@ -49,7 +49,11 @@ def main(descriptor: int) -> None:
             os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
+    me = os.getpid()
+
     def say(kind: str, value: Any) -> None:
+        if os.getpid() != me:
+            os._exit(1)  # a copy that user code forked has nothing to say here
         try:
             with lock:
                 connection.send((kind, value))
@@ -60,6 +64,7 @@ def main(descriptor: int) -> None:
         say("report", report)
 
     os.chdir(hired.spec.directory or ".")
+    use_temporary(hired.spec.temporary)
     if not hired.spec.device.startswith("cuda"):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     member = Member(hired.spec, hired.member, tell, hired.make_owner, hired.make_listener)

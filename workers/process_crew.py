@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -32,7 +33,8 @@ __all__ = ["ProcessCrew"]
 
 OUTPUT_S = 1.0
 """How long the rest of a dead member's output is waited for."""
-STRAYS = 5000
+STRAYS_S = 0.5
+"""How long what a member started is looked for before it is killed: a bomb of forks has no end of it, and is its group."""
 
 
 class _Process:
@@ -151,7 +153,8 @@ class _Process:
             # Until it is reaped its number is nobody else's.
             if self._reaped:
                 return
-            started = list(itertools.islice(family(self.process.pid), STRAYS))
+            until = time.monotonic() + STRAYS_S
+            started = list(itertools.takewhile(lambda _: time.monotonic() < until, family(self.process.pid)))
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             for pid in started:

@@ -13,12 +13,22 @@ import ctypes
 import errno
 import os
 import resource
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import accumulate
 from pathlib import Path
 
-__all__ = ["NO_LIMITS", "ProcessLimits", "Watch", "apply", "broken_by", "family"]
+__all__ = [
+    "NO_LIMITS",
+    "ProcessLimits",
+    "Watch",
+    "apply",
+    "broken_by",
+    "family",
+    "no_new_privileges",
+    "use_temporary",
+]
 
 UNUSED_BYTES = 256 * 2**20
 """What RLIMIT_DATA allows beyond the limit: it counts thread stacks (8 MiB each) and BLAS buffers (32 MiB) in full."""
@@ -28,7 +38,9 @@ USER_PROCESSES = 16
 """RLIMIT_NPROC is this times the limit: it counts all processes of a Unix user, so it only bounds what grows faster
 than the watch sees. It is not kept for root."""
 WATCH_S = 0.2
-_PR_SET_CHILD_SUBREAPER = 36
+TEMPORARY_CHARACTERS = 64
+"""multiprocessing puts sockets there, whose paths may have 107 characters with names of their own."""
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +72,10 @@ class Held:
 def apply(limits: ProcessLimits) -> Held:
     """Limits this process and those it will start; what it holds now, which does not count.
 
-    Without a limit only core files are turned off.
+    Without a limit only core files are turned off, and privileges that come with a program's file.
     """
     _limit(resource.RLIMIT_CORE, 0)
+    no_new_privileges()
     if limits.processes and hasattr(ctypes.CDLL(None), "prctl"):
         # Whose parent has ended becomes this process's child, and is counted with its own.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -78,6 +91,20 @@ def apply(limits: ProcessLimits) -> Held:
         data = held.data + limits.memory_bytes + UNUSED_BYTES
         _limit(resource.RLIMIT_DATA, data, data + RESERVE_BYTES)
     return held
+
+
+def use_temporary(folder: str) -> None:
+    """Has Python and what it starts put temporary files into `folder`; where its path is too long for sockets, nothing changes."""
+    if folder and len(folder) <= TEMPORARY_CHARACTERS:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.environ["TMPDIR"] = folder
+        tempfile.tempdir = None
+
+
+def no_new_privileges() -> None:
+    """Makes programs that would run as another user (sudo, su, …) run as this one. For good, and for all it starts."""
+    if hasattr(ctypes.CDLL(None), "prctl"):
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def broken_by(limits: ProcessLimits, error: BaseException) -> str:

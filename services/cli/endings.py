@@ -33,6 +33,7 @@ from gradwire.services.records import Job
 from gradwire.services.runtimes import RuntimeUnavailableError
 from gradwire.services.security.access import AccessError
 from gradwire.services.security.contexts import ContextError
+from gradwire.services.security.run_as import RunAsError
 from gradwire.services.security.secret_files import SecretFileError
 from gradwire.services.security.tokens import TokenError
 from gradwire.services.sources import SourceError
@@ -58,6 +59,7 @@ _WRONG = (
     AccessError,
     ContextError,
     SecretFileError,
+    RunAsError,
     SourceError,
     AddressError,
     HomeInUseError,

@@ -21,6 +21,7 @@ from gradwire.services.data_rules import DataRules
 from gradwire.services.runtimes import launcher
 from gradwire.services.security.exposure import Protection, ServerTls
 from gradwire.services.security.limits import parse_limits
+from gradwire.services.security.run_as import RunAs
 from gradwire.services.security.worker_limits import in_words
 from gradwire.services.service import Address, Service
 
@@ -119,6 +120,14 @@ def serve(
             "--max-processes", metavar="N", min=0, help="Processes and threads of a worker, in all."
         ),
     ] = 0,
+    run_as: Annotated[
+        str,
+        typer.Option(
+            "--run-as",
+            metavar="USER|FIRST-LAST",
+            help="Run jobs as another Unix user, or each as one of these ids; for root, with --runtime process.",
+        ),
+    ] = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Run the service; SIGTERM or Ctrl-C stops it, and jobs that run go on at the next start."""
@@ -146,7 +155,14 @@ def serve(
         chosen = "ray" if ray is not None else runtime.value
         service = Service(
             home,
-            launcher(chosen, embedded=False, ray_address=ray, passed=pass_env or (), most=most),
+            launcher(
+                chosen,
+                embedded=False,
+                ray_address=ray,
+                passed=pass_env or (),
+                most=most,
+                run_as=RunAs.parse(run_as) if run_as else None,
+            ),
             wanted,
             protection=protection,
             limits=limits,

@@ -26,6 +26,7 @@ from gradwire.services.errors import (
 )
 from gradwire.services.faces.calls import Context, Readers, caller, stream, unary
 from gradwire.services.home import Home
+from gradwire.services.plain_files import open_plain
 from gradwire.services.store import Store
 
 T = TypeVar("T")
@@ -189,7 +190,7 @@ class BlobsFace(blobs_pb2_grpc.BlobsServicer):
     async def _chunks(self, path: Path, size: int, offset: int) -> AsyncIterator[bytes]:
         """The file's bytes from `offset`; one empty chunk where there are none, so that the size is always told."""
         # Opened once: a file that is removed meanwhile can still be read to its end.
-        source = await self._readers.run(open, path, "rb")
+        source = await self._readers.run(open_plain, path)
         try:
             await self._readers.run(source.seek, offset)
             left = size - offset
