@@ -251,6 +251,46 @@ def test_a_killed_service_goes_on_with_what_it_has(
     assert not list(partial.iterdir())
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_a_service_that_is_killed_again_and_again_takes_every_upload(
+    serve: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    chance = random.Random(0)
+    server = serve()
+    home = tmp_path / "home" / "blobs"
+    stop = threading.Event()
+    kills = 0
+
+    def kill() -> None:
+        nonlocal server, kills
+        while not stop.wait(chance.uniform(0.2, 1.5)):
+            server.kill()
+            server = serve(server.port)
+            kills += 1
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    named = {}
+    try:
+        with Client(server.address, retry_for_s=60) as client:
+            for number in range(40):
+                body = some_bytes(chance.randrange(0, 60 * MIB), number)
+                (tmp_path / "file").write_bytes(body)
+                named[client.upload(tmp_path / "file")] = body
+    finally:
+        stop.set()
+        killer.join()
+    assert kills > 10
+    with Client(server.address, retry_for_s=60) as client:
+        assert {blob.sha256: blob.received for blob in client.blobs()} == {
+            name: len(body) for name, body in named.items()
+        }
+    for name, body in named.items():
+        assert path_of(home, name).read_bytes() == body
+    assert len([p for p in home.rglob("*") if p.is_file()]) == len(named)
+
+
 def test_a_blob_is_there_after_a_kill_right_behind_the_answer(
     serve: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
