@@ -12,7 +12,15 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from gradwire.services.errors import InvalidRequestError, ServiceError, UnexpectedError, Violation, to_status
+from gradwire.services.errors import (
+    DrainingError,
+    InvalidRequestError,
+    ServiceError,
+    UnexpectedError,
+    Violation,
+    to_status,
+)
+from gradwire.services.writer import StoreClosedError
 
 log = logging.getLogger(__name__)
 _OURS = "/gradwire."
@@ -118,8 +126,11 @@ def _answering_stream(
 
 
 async def _refuse(problem: Exception, context: Context, name: str) -> None:
+    error: ServiceError
     if isinstance(problem, ServiceError):
         error = problem
+    elif isinstance(problem, StoreClosedError):
+        error = DrainingError("the service is stopping and stores nothing more: try again when it is back")
     else:
         log.error("%s failed", name, exc_info=problem)
         error = UnexpectedError(f"{name} failed within the service, whose log says how", {"method": name})
