@@ -25,6 +25,9 @@ from gradwire.services.security.run_as import RunAs
 from gradwire.services.security.worker_limits import in_words
 from gradwire.services.service import Address, Service
 
+SIGNAL_S = 0.5
+"""A signal that comes just as the main thread lies down to wait does not wake it: it looks again after so long."""
+
 
 def serve(
     address: Annotated[
@@ -209,7 +212,8 @@ def serve(
             say(f"limits of each worker: {in_words(most)}")
             if url is not None:
                 say(f"store: {shown(url)}, as front end {name}")
-        stop.wait()
+        while not stop.wait(SIGNAL_S):
+            pass
         say("stopping: jobs that run go on at the next start")
         service.stop()
 
