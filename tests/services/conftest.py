@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from nursery import Nursery
 from postgresql_server import Server, UnavailableError
-from serving_harness import ServerProcess, scripted
+from serving_harness import ServerProcess, end_jobs, scripted
 from sqlalchemy import URL
 
-from gradwire.services.attempt_folder import end_holder
 from gradwire.services.client import Client
 from gradwire.services.connections import Where
 from gradwire.services.security.exposure import Protection
@@ -60,8 +59,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     for server in started:
         if server.process.poll() is None:
             server.kill()
-    for lock in (tmp_path / "home").glob("jobs/*/running.lock"):
-        end_holder(lock.parent, 0.0)
+    end_jobs(tmp_path / "home")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Services in processes of their own that start in moments: one process has everything loaded, and forks. For tests with many kills."""
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -11,14 +12,16 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from serving_harness import scripted
+from serving_harness import end_jobs, scripted
 
 from gradwire.services import kill_points
-from gradwire.services.attempt_folder import end_holder
 from gradwire.services.service import Address, Service
 
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(["nursery"])
+
+SIGNAL_S = 0.2
+"""A signal that comes just as the main thread lies down to wait does not wake it: it looks again after so long."""
 
 Armed = Sequence[tuple[str, int]]
 """Places of kill_points.py, and for the how many-th time there."""
@@ -41,13 +44,16 @@ def _load() -> None:
 def serve(home: str, port: int, armed: Armed, options: Mapping[str, Any], say: Connection) -> None:
     """What such a process does: tells its address and serves until SIGTERM."""
     stop = threading.Event()
+    # Where one does not end, the test asks it what it does.
+    faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     service = Service(Path(home), scripted, Address("127.0.0.1", port), **options)
     address = service.start()
     for point, count in armed:
         kill_points.arm(point, count)
     say.send(str(address))
-    stop.wait()
+    while not stop.wait(SIGNAL_S):
+        pass
     service.stop()
 
 
@@ -84,6 +90,9 @@ class Server:
         """Waits for its end."""
         self.process.join(within_s)
         status = self.process.exitcode
+        if status is None:
+            os.kill(self.pid, signal.SIGUSR1)
+            self.process.join(1)
         assert status is not None, f"the service did not end within {within_s:g} s"
         return status
 
@@ -106,5 +115,4 @@ class Nursery:
         """Ends what is left of the service and of its jobs."""
         if self.server is not None and self.server.alive:
             self.server.end(signal.SIGKILL)
-        for lock in self.home.glob("jobs/*/running.lock"):
-            end_holder(lock.parent, 0.0)
+        end_jobs(self.home)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gradwire.services import records as r
+from gradwire.services.attempt_folder import end_holder
 from gradwire.services.home import Home
 from gradwire.services.launcher import Capacity
 from gradwire.services.local_launcher import LocalLauncher
@@ -29,6 +30,16 @@ def spec(name: str = "job", **overrides: str) -> r.JobSpec:
 def scripted(home: Home) -> LocalLauncher:
     """A launcher whose jobs are scripted_program.py."""
     return LocalLauncher(Capacity(cpu=8, cuda=0), (sys.executable, str(SCRIPTED)))
+
+
+def end_jobs(home: Path) -> None:
+    """Ends the processes of all jobs of a home whose service is gone, those too that have only just been started."""
+    for folder in home.glob("jobs/*"):
+        if (folder / "newest").exists():
+            # A process that has not come to its lock yet gives way when it does.
+            (folder / "newest").write_text("none")
+    for lock in home.glob("jobs/*/running.lock"):
+        end_holder(lock.parent, 0.0)
 
 
 class ServerProcess:

@@ -18,5 +18,7 @@ if __name__ == "__main__":
     launcher = (lambda home: LocalLauncher()) if sys.argv[3:] == ["training"] else scripted
     service = Service(Path(sys.argv[1]), launcher, Address("127.0.0.1", int(sys.argv[2])))
     print(service.start(), flush=True)
-    stop.wait()
+    # A signal that comes just as this thread lies down to wait does not wake it.
+    while not stop.wait(0.2):
+        pass
     service.stop()

@@ -14,6 +14,7 @@ from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from serving_harness import code
+from waiting import wait_until
 
 import gradwire.proto.v1
 from gradwire.services import records as r
@@ -65,6 +66,7 @@ class Bench:
         ended = client.submit(code(), overrides={"steps": "6", "lines": "3"})
         assert ended.wait().state == JobState.SUCCEEDED
         held = client.submit(code(), workers=8, overrides={"steps": "2", "hold_at": "1"})
+        wait_until(lambda: held.get().state == JobState.RUNNING)
         return cls(home, client, ended, held)
 
     def queued(self, **fields: Any) -> RemoteJob:
