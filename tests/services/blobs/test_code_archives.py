@@ -254,6 +254,10 @@ def test_a_job_is_repeated_with_the_archive_that_it_keeps(
         assert first.wait().state == JobState.SUCCEEDED
         client.delete_blob(first.get().spec.code_archive)
         spec = replace(service._store.get(first.id).spec, code=service._store.code(first.id))
+        again = first.replay()
+        assert again.wait().state == JobState.SUCCEEDED
+        assert (service._home.job(again.id) / "code" / "model.py").read_bytes() == files["model.py"]
+        assert again.code() == first.code()
         for by in (LOCAL, Caller("root", Scope.ADMIN)):
             new = NewJob(f"repeated-{len(files)}-{by.owner}", spec, by=by, replay_of=first.id)
             service._store.submit(new).result()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,13 @@ from gradwire.proto.v1 import blobs_pb2_grpc
 from gradwire.services.accounts import AccountChange, Accounts
 from gradwire.services.blobs.naming import path_of
 from gradwire.services.client import Client
-from gradwire.services.errors import BlobDamagedError, BlobNotFoundError, StorageQuotaError, from_rpc_error
+from gradwire.services.errors import (
+    BlobDamagedError,
+    BlobNotFoundError,
+    StorageQuotaError,
+    UnauthenticatedError,
+    from_rpc_error,
+)
 from gradwire.services.scheduling import Quota
 from gradwire.services.security.access import Access
 from gradwire.services.security.callers import LOCAL, Caller, Scope
@@ -201,3 +208,24 @@ def test_an_owner_stores_no_more_than_its_quota(guarded: Service, people: People
     assert accounts.stored_bytes() == {"ann": 1500, "bob": 501}
     people.clients["ann"].delete_blob(first)
     people.clients["ann"].upload(tmp_path / "two")
+
+
+def test_an_upload_ends_when_its_token_is_revoked(guarded: Service, people: People) -> None:
+    (mine,) = (each for each in guarded.tokens.tokens() if each.owner == "ann")
+    came, over = threading.Event(), threading.Event()
+
+    def requests() -> Iterator[pb.UploadBlobRequest]:
+        yield pb.UploadBlobRequest(sha256=SHA, size=len(BODY), data=BODY[:1])
+        for at in range(1, len(BODY)):
+            came.set()
+            if over.wait(0.05):
+                return
+            yield pb.UploadBlobRequest(data=BODY[at : at + 1])
+
+    call = people.stubs["ann"].UploadBlob.future(requests(), metadata=people.metadata["ann"])
+    assert came.wait(30)
+    guarded.tokens.revoke(mine.id, LOCAL)
+    error = from_rpc_error(call.exception(30), "there")
+    over.set()
+    assert isinstance(error, UnauthenticatedError)
+    assert error.metadata["cause"] == "revoked"

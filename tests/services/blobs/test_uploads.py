@@ -22,9 +22,12 @@ from gradwire.services.errors import (
     BlobNotFoundError,
     InvalidRequestError,
     StorageError,
+    TooManyError,
     UploadOffsetError,
+    UploadStalledError,
     from_rpc_error,
 )
+from gradwire.services.faces.blobs import UPLOADS_OF_OWNER
 from gradwire.services.security import audit
 from gradwire.services.service import Address, Service
 
@@ -193,6 +196,45 @@ def test_every_wrong_field_is_named(stub: blobs_pb2_grpc.BlobsStub, client: Clie
         client.blob("../../../etc/passwd")
     with pytest.raises(InvalidRequestError, match="page_token"):
         client._call(list_blobs("nonsense"))
+
+
+def test_an_upload_from_which_nothing_comes_is_let_go(
+    service: Service, client: Client, stub: blobs_pb2_grpc.BlobsStub, tmp_path: Path
+) -> None:
+    service._blobs_face._stalled_s = 0.3
+    body = some_bytes(2 * MIB)
+    over = threading.Event()
+
+    def requests() -> Iterator[pb.UploadBlobRequest]:
+        yield head(body, body[:MIB])
+        over.wait(30)
+
+    call = stub.UploadBlob.future(requests())  # type: ignore[attr-defined]
+    error = from_rpc_error(call.exception(30), "there")
+    over.set()
+    assert isinstance(error, UploadStalledError)
+    wait_for(lambda: client.blob(sha(body)).received == MIB)
+    service._blobs_face._stalled_s = 30
+    (tmp_path / "file").write_bytes(body)
+    assert client.upload(tmp_path / "file") == sha(body)
+
+
+def test_an_owner_has_so_many_uploads_at_a_time(
+    service: Service, stub: blobs_pb2_grpc.BlobsStub, client: Client
+) -> None:
+    over = threading.Event()
+
+    def requests(number: int) -> Iterator[pb.UploadBlobRequest]:
+        yield head(bytes([number, 1]), bytes([number]))
+        over.wait(30)
+
+    calls = [stub.UploadBlob.future(requests(k)) for k in range(UPLOADS_OF_OWNER)]  # type: ignore[attr-defined]
+    wait_for(lambda: service._blobs_face._uploads["local"] == UPLOADS_OF_OWNER)
+    with pytest.raises(TooManyError, match="16 uploads under way"):
+        send(stub, head(b"more", b"more"))
+    over.set()
+    assert [call.result(30).blob.received for call in calls] == [1] * UPLOADS_OF_OWNER
+    assert send(stub, head(b"more", b"more")).received == 4
 
 
 def test_two_uploads_of_the_same_bytes_at_once_both_succeed(
