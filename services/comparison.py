@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gradwire.data.sources import masked
 from gradwire.services.records import Comparison, Job
 from gradwire.services.states import JobState
 from gradwire.workers.receipt import RECEIPT, Receipt, differences, read_receipt
@@ -82,13 +83,18 @@ def _inputs(one: Run, other: Run) -> list[str]:
         ("the job file", a.spec.code.entrypoint, b.spec.code.entrypoint),
         ("code", one.code_sha256, other.code_sha256),
         ("settings", dict(sorted(a.spec.overrides.items())), dict(sorted(b.spec.overrides.items()))),
-        ("data", dict(sorted(a.spec.data.items())), dict(sorted(b.spec.data.items()))),
+        ("data", _data(a), _data(b)),
         ("shards", a.spec.shards, b.spec.shards),
         ("threads within an operation", a.spec.threads_per_worker, b.spec.threads_per_worker),
         ("the kind of device", a.spec.device, b.spec.device),
         ("options changed on the way", _changes(a), _changes(b)),
     ]
     return [f"{what}: {x} and {y}" for what, x, y in pairs if x != y]
+
+
+def _data(job: Job) -> dict[str, str]:
+    """Its data sets without secrets: another signature of a URL is no other data."""
+    return {name: masked(url) for name, url in sorted(job.spec.data.items())}
 
 
 def _changes(job: Job) -> list[list[object]]:

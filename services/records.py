@@ -42,7 +42,7 @@ class JobLimits:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What to train. Equal code, overrides, shards, device and threads give equal bits.
+    """What to train. Equal code, overrides, data, shards, device and threads give equal bits.
 
     With min_workers and max_workers both 0 the service gives it `workers` and leaves that number alone; else it starts with
     what there is between them, and the service changes it as others come and go.

@@ -181,7 +181,7 @@ global___Code = Code
 
 @typing.final
 class JobSpec(google.protobuf.message.Message):
-    """JobSpec says what to train. Two jobs with equal code, overrides, shards, device kind and
+    """JobSpec says what to train. Two jobs with equal code, overrides, data, shards, device kind and
     threads_per_worker end with the same bits, whatever their workers.
     """
 
