@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 import gradwire
-from gradwire.services.cli import audit, backup, doctor, follow, jobs, login, serve, steer, train, verify
+from gradwire.services.cli import (
+    audit,
+    backup,
+    doctor,
+    follow,
+    jobs,
+    login,
+    metrics,
+    repeating,
+    serve,
+    steer,
+    train,
+    verify,
+)
 from gradwire.services.cli.blob import blob
 from gradwire.services.cli.output import stdout
 from gradwire.services.cli.token import token
@@ -47,7 +60,13 @@ for command in (
     steer.resume,
     steer.resize,
     steer.update,
+    steer.delete,
+    steer.undelete,
+    metrics.metrics,
+    jobs.checkpoints,
     jobs.download,
+    repeating.repeat,
+    repeating.compare,
     login.login,
     login.contexts,
     audit.audit,

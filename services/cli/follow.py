@@ -161,17 +161,56 @@ def logs(
     following: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the job ends; may be asked before it starts.")
     ] = False,
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            "--rank",
+            metavar="R",
+            min=0,
+            help="This worker's alone, byte for byte.  [default: all workers' lines, or 0 with --stderr and --offset]",
+            show_default=False,
+        ),
+    ] = None,
+    stderr: Annotated[
+        bool, typer.Option("--stderr", help="Its standard error alone, byte for byte.")
+    ] = False,
+    offset: Annotated[
+        int | None,
+        typer.Option("--offset", metavar="BYTE", min=0, help="From this byte on.", show_default=False),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Print what a job's code printed."""
+    raw = rank is not None or stderr or offset is not None
+    if raw and as_json:
+        raise typer.BadParameter("expected lines for --json, not --rank, --stderr or --offset")
     with endings(), connect(address, context, tls_ca) as client:
-        for line in client.job(job).logs(following):
+        interrupt_on_signals()
+        remote = client.job(job)
+        if raw:
+            _copy_output(remote, rank or 0, "stderr" if stderr else "stdout", offset or 0, following)
+            return
+        for line in remote.logs(following):
             if as_json:
                 print_json(line)
             else:
                 out = sys.stderr if line.stream == "stderr" else sys.stdout
                 out.write(line.text + "\n")
                 out.flush()
+
+
+def _copy_output(job: RemoteJob, rank: int, stream: str, offset: int, following: bool) -> None:
+    try:
+        for data in job.read_logs(rank, stream, offset, following):
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            offset += len(data)
+    except KeyboardInterrupt:
+        say(
+            f"go on with: gradwire logs {job.id} -f --rank {rank} --offset {offset}"
+            + " --stderr" * (stream == "stderr")
+        )
+        raise
 
 
 def _follow_or_detach(job: RemoteJob, client: Client, file: Path | None, as_json: bool) -> None:

@@ -1,9 +1,10 @@
-"""Commands that list, show and download what a service has: `jobs`, `show`, `download`."""
+"""Commands that list, show and download what a service has: `jobs`, `show`, `checkpoints`, `download`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
@@ -11,7 +12,7 @@ from rich.text import Text
 from gradwire.services.cli import options as o
 from gradwire.services.cli.connect import connect
 from gradwire.services.cli.endings import endings
-from gradwire.services.cli.output import job_fields, print_json, say, stderr, stdout
+from gradwire.services.cli.output import duration, job_fields, print_json, say, stderr, stdout
 from gradwire.services.cli.summary import note, print_job
 from gradwire.services.records import Job
 from gradwire.services.states import JobState
@@ -24,13 +25,31 @@ def jobs(
     state: Annotated[
         list[str] | None, typer.Option("--state", help="Only jobs in this state; may be repeated.")
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="NAME=VALUE", help="Only jobs with this label; may be repeated."),
+    ] = None,
+    filter_: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            metavar="TEXT",
+            help='Only jobs for which this holds, like: step > 100 AND owner = "ann" (docs/grpc.md).',
+            show_default=False,
+        ),
+    ] = "",
+    deleted: Annotated[bool, typer.Option("--all", "-a", help="Deleted jobs as well.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.")] = 50,
     as_json: o.AsJson = False,
 ) -> None:
     """List the jobs of a service, newest first."""
     states = [_state(name) for name in state or []]
+    labels = o.parse_pairs(label, "--label", "team=vision")
+    # AND binds least, so what is added needs no parentheses, and places in the text stay what they are.
+    terms = [f"labels.{_quoted(key)} = {_quoted(value)}" for key, value in labels.items()]
+    text = " AND ".join([*filter(None, [filter_.strip() and filter_]), *terms])
     with endings(), connect(address, context, tls_ca) as client:
-        found = list(client.jobs(states, limit))
+        found = list(client.jobs(states, limit, filter=text, show_deleted=deleted))
     if as_json:
         print_json([job_fields(job) for job in found])
     elif found:
@@ -94,7 +113,39 @@ def download(
         )
     else:
         size = sum(file.size for file in checkpoint.files)
-        say(f"checkpoint of step {checkpoint.step}, {size:,} bytes, in {target}")
+        say(f"checkpoint of step {checkpoint.step}, {decimal(size)}, in {target}")
+
+
+def checkpoints(
+    job: o.JobId,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
+    as_json: o.AsJson = False,
+) -> None:
+    """List the checkpoints of a job that are whole on the service's storage, newest first."""
+    with endings(), connect(address, context, tls_ca) as client:
+        found = client.job(job).checkpoints()
+    if as_json:
+        print_json(found)
+    elif not found:
+        say("no checkpoints")
+    else:
+        table = Table(box=None, pad_edge=False)
+        for name in ("STEP", "SIZE"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("WRITTEN", no_wrap=True)
+        table.add_column("PARAMETERS", no_wrap=True)
+        for each in found:
+            size = decimal(sum(file.size for file in each.files))
+            written = f"{each.create_time:%Y-%m-%d %H:%M:%S} UTC"
+            table.add_row(*map(Text, (str(each.step), size, written, each.parameters_sha256[:16])))
+        stdout.print(table)
+
+
+def _quoted(text: str) -> str:
+    """A text as filters have it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _state(name: str) -> JobState:
@@ -109,7 +160,7 @@ def _table(found: list[Job]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("JOB", "STATE"):
         table.add_column(name, no_wrap=True)
-    for name in ("STEP", "WORKERS", "SECONDS"):
+    for name in ("STEP", "WORKERS", "TIME"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("NOTE", overflow="ellipsis", no_wrap=True)
     for job in found:
@@ -117,6 +168,6 @@ def _table(found: list[Job]) -> Table:
         workers = str(job.wanted_workers)
         if job.state.holds_workers and job.workers != job.wanted_workers:
             workers = f"{job.workers} of {workers}"
-        cells = (job.id, job.state.name.lower(), step, workers, f"{job.seconds:.1f}", note(job))
+        cells = (job.id, job.state.name.lower(), step, workers, duration(job.seconds), note(job))
         table.add_row(*(Text(cell) for cell in cells))
     return table

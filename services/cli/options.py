@@ -1,6 +1,7 @@
 """The options that several commands share, and how their text is read."""
 
 import os
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from sqlalchemy import URL
 
 from gradwire.data.sources import scheme_of
+from gradwire.services.cli.completion import complete_job
 from gradwire.services.client import DEFAULT_ADDRESS as DEFAULT_ADDRESS
 from gradwire.services.connections import StoreUrlError, parse_store
 from gradwire.services.security.worker_limits import LEAST, parse_limits, parse_size
@@ -30,7 +32,10 @@ class RuntimeKind(StrEnum):
 
 
 JobFile = Annotated[Path, typer.Argument(metavar="FILE", help="The job file.", show_default=False)]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
+JobId = Annotated[
+    str,
+    typer.Argument(metavar="JOB", help="The job's id.", show_default=False, autocompletion=complete_job),
+]
 ServiceAddress = Annotated[
     str,
     typer.Option(
@@ -228,3 +233,14 @@ def process_limits(memory: str, file_size: str, open_files: int, processes: int)
         if 0 < getattr(limits, name) < getattr(LEAST, name):
             raise typer.BadParameter(f"expected at least {getattr(LEAST, name)}", param_hint=option)
     return limits
+
+
+def span(text: str, option: str) -> timedelta:
+    """A time like 30d, 12h, 15m or 20s. Raises typer.BadParameter."""
+    unit = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}.get(text[-1:])
+    try:
+        if unit is not None and (number := float(text[:-1])) >= 0:
+            return timedelta(**{unit: number})
+    except (ValueError, OverflowError):
+        pass
+    raise typer.BadParameter(f"expected a time like 30d, 12h, 15m or 20s, not {text!r}", param_hint=option)

@@ -36,6 +36,18 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def duration(seconds: float) -> str:
+    """A time for people: 4.2 s, 3 min 20 s, 2 h 5 min, 6 d 3 h."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days} d {hour} h"
+    return f"{hours} h {minute} min" if hours else f"{minutes} min {second} s"
+
+
 def plain(value: Any) -> Any:
     """A record as values that JSON has. NaN, infinities and bytes become the strings that protobuf's JSON has for them."""
     if isinstance(value, Enum):
@@ -89,6 +101,10 @@ def job_fields(job: Job) -> dict[str, Any]:
         "cancel_requested": job.cancel_requested,
         "pause_requested": job.pause_requested,
         "created": job.create_time,
+        "etag": job.etag,
+        "deleted": job.delete_time,
+        "expires": job.expire_time,
+        "replay_of": job.replay_of,
         "error": job.error,
     }
 

@@ -131,6 +131,14 @@ def serve(
             help="Run jobs as another Unix user, or each as one of these ids; for root, with --runtime process.",
         ),
     ] = "",
+    retention: Annotated[
+        str,
+        typer.Option(
+            "--retention",
+            metavar="TIME",
+            help="How long deleted jobs can be undeleted, like 30d, 12h, 15m, 0s.",
+        ),
+    ] = "30d",
     as_json: o.AsJson = False,
 ) -> None:
     """Run the service; SIGTERM or Ctrl-C stops it, and jobs that run go on at the next start."""
@@ -169,6 +177,7 @@ def serve(
             wanted,
             protection=protection,
             limits=limits,
+            retention=o.span(retention, "--retention"),
             data=DataRules(data_root or ()),
             most=most,
             blob_bytes=o.size(max_blob, "--max-blob"),

@@ -1,4 +1,4 @@
-"""Commands that steer a job of a service: `cancel`, `pause`, `resume`, `resize`, `update`."""
+"""Commands that steer a job of a service: `cancel`, `pause`, `resume`, `resize`, `update`, `delete`, `undelete`."""
 
 from typing import Annotated
 
@@ -91,6 +91,12 @@ def update(
     address: o.ServiceAddress = "",
     context: o.ContextName = "",
     tls_ca: o.TlsCa = "",
+    etag: Annotated[
+        str,
+        typer.Option(
+            "--etag", metavar="ETAG", help="Only if the job is still as `show --json` said with this etag."
+        ),
+    ] = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Change a job's learning rate, priority or labels."""
@@ -99,13 +105,40 @@ def update(
         raise typer.BadParameter("expected at least one of --lr, --priority, --label, --remove-label")
     with endings(), connect(address, context, tls_ca) as client:
         now = client.job(job).update(
-            lr=lr, priority=priority, labels=labels, remove_labels=remove_label or ()
+            lr=lr, priority=priority, labels=labels, remove_labels=remove_label or (), etag=etag
         )
     text = f"job {job} is updated"
     if now.wanted_options:
         when = "at its next step boundary" if now.state.holds_workers else "when it starts"
         text = f"job {job} will have {pairs_text(now.wanted_options)} {when}"
     _tell(now, text, as_json)
+
+
+def delete(
+    job: o.JobId,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
+    as_json: o.AsJson = False,
+) -> None:
+    """Delete a job that has ended: its folder and history go when the service's retention is over."""
+    with endings(), connect(address, context, tls_ca) as client:
+        now = client.job(job).delete()
+    until = "" if now.expire_time is None else f" until {now.expire_time:%Y-%m-%d %H:%M} UTC"
+    _tell(now, f"job {job} is deleted; `gradwire undelete {job}` takes that back{until}", as_json)
+
+
+def undelete(
+    job: o.JobId,
+    address: o.ServiceAddress = "",
+    context: o.ContextName = "",
+    tls_ca: o.TlsCa = "",
+    as_json: o.AsJson = False,
+) -> None:
+    """Take the deletion of a job back."""
+    with endings(), connect(address, context, tls_ca) as client:
+        now = client.job(job).undelete()
+    _tell(now, f"job {job} is kept", as_json)
 
 
 def _state(job: Job) -> str:

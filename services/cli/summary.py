@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from gradwire.data.sources import masked
-from gradwire.services.cli.output import job_fields, print_json, say, say_error, stdout
+from gradwire.services.cli.output import duration, job_fields, print_json, say, say_error, stdout
 from gradwire.services.cli.progress import metrics_text, pairs_text, workers_text
 from gradwire.services.records import DEFAULT_SHARDS, Job
 from gradwire.services.states import JobState
@@ -104,9 +104,19 @@ def note(job: Job) -> str:
     """What is to be said beside a job's state, '' where there is nothing."""
     if not job.state.terminal and job.cancel_requested:
         return "stopping"
+    if job.delete_time is not None:
+        return "deleted"
     if job.pause_requested:
         return "pausing"
     return job.waiting_reason or (job.error.message if job.error else "")
+
+
+def _gone(job: Job) -> str:
+    if job.delete_time is None or job.expire_time is None:
+        return ""
+    return (
+        f"{job.delete_time:%Y-%m-%d %H:%M:%S} UTC, gone for good on {job.expire_time:%Y-%m-%d %H:%M:%S} UTC"
+    )
 
 
 def print_job(job: Job) -> None:
@@ -120,7 +130,8 @@ def print_job(job: Job) -> None:
         workers += f" wanted, {job.workers} now"
     if spec.min_workers or spec.max_workers:
         workers += f", from {spec.min_workers} to {spec.max_workers}"
-    since = f"{job.seconds:.1f} s ago" if job.end_time is None else f"ended after {job.seconds:.1f} s"
+    took = duration(job.seconds)
+    since = f"{took} ago" if job.end_time is None else f"ended after {took}"
     rows = [
         ("name", spec.name),
         ("state", state),
@@ -137,6 +148,8 @@ def print_job(job: Job) -> None:
         ("still to change", pairs_text(job.wanted_options)),
         ("attempt", str(job.attempt)),
         ("submitted", f"{job.create_time:%Y-%m-%d %H:%M:%S} UTC, {since}"),
+        ("repeats", job.replay_of),
+        ("deleted", _gone(job)),
         ("chain", job.chain),
         ("parameters sha256", job.parameters_sha256),
         ("checkpoint", job.checkpoint),
