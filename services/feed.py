@@ -67,6 +67,11 @@ class EventFeed:
         self._idle.set()
         self._watchers = 0
 
+    @property
+    def watchers(self) -> int:
+        """Open watches."""
+        return self._watchers
+
     def publish(self, changes: Sequence[Change]) -> None:
         """Takes committed changes, in order."""
         for change in changes:

@@ -279,6 +279,7 @@ class History:
                 seconds=report.seconds,
                 workers=report.workers,
                 chain=report.chain,
+                exchange_seconds=report.exchange_seconds,
             )
         )
 

@@ -257,6 +257,7 @@ def event_to_message(event: r.Event) -> pb.Event:
                     seconds=step.seconds,
                     workers=step.workers,
                     chain=step.chain,
+                    exchange_seconds=step.exchange_seconds,
                 )
             )
         case r.EvaluationFinished(step_number, epoch, metrics, samples):
@@ -311,6 +312,7 @@ def event_from_message(message: pb.Event) -> r.Event | None:
                 step.seconds,
                 step.workers,
                 step.chain,
+                step.exchange_seconds,
             )
         case "evaluation_finished":
             evaluation = message.evaluation_finished

@@ -206,6 +206,8 @@ class StepFinished:
     seconds: float
     workers: int
     chain: str = ""
+    exchange_seconds: float = 0.0
+    """Of `seconds`, how long rank 0 exchanged and waited for others when its own part was computed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,14 @@ from gradwire.services.home import Home
 from gradwire.services.inputs import Inputs
 from gradwire.services.launcher import Launcher
 from gradwire.services.leadership import LEASE_S, Leadership
+from gradwire.services.monitoring.calls import Measured, watch_loop
+from gradwire.services.monitoring.endpoint import Endpoint
+from gradwire.services.monitoring.figures import Figures, Present, jobs_by_state
 from gradwire.services.purging import Purger
 from gradwire.services.records import JobSpec
 from gradwire.services.runner import Runner
 from gradwire.services.security.exposure import Protection
-from gradwire.services.security.gate import Gate
+from gradwire.services.security.gate import Gate, scopes_of_methods
 from gradwire.services.security.limits import LIMITS, Kind, Limit, RateLimits
 from gradwire.services.security.token_store import TokenStore
 from gradwire.services.store import Change, Store
@@ -99,6 +102,7 @@ class Service:
         store: URL | None = None,
         front_end: str = "",
         lease_s: float = LEASE_S,
+        metrics: Address | None = None,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
 
@@ -106,8 +110,14 @@ class Service:
         `data`: which URLs of data jobs may name. `blob_bytes`: what one blob may have. `most`: what a job may ask of limits for
         its workers. `store`: a PostgreSQL database instead of a file in the home; several front ends may share it, each with
         its own name (`front_end`), and the home; one that is gone schedules no longer after `lease_s` seconds. Raises
-        AddressError where the address has not the protection that it needs.
+        AddressError where the address has not the protection that it needs. `metrics`: where to answer GET /metrics, behind the
+        same protection.
         """
+        if metrics is not None:
+            (protection or Protection()).at(metrics)
+        self._metrics_wanted = metrics
+        self.metrics_address: Address | None = None
+        self._endpoint: Endpoint | None = None
         self._blob_bytes, self._most = blob_bytes, most
         self._limits, self._retention, self._data = RateLimits(limits), retention, data or DataRules()
         self.protection = (protection or Protection()).at(address)
@@ -153,9 +163,19 @@ class Service:
             # Apart from the readers: an archive may take half a minute, reads must not wait for it.
             self._lookers = Readers(LOOKERS)
             undo.append(self._lookers.close)
+            self._figures = Figures()
+            if self._metrics_wanted is not None:
+                self._store.listen(self._figures.take)
+                self._store.writer.measure = self._figures.committed
             self._thread.start()
             undo.append(self._end_loop)
             self.address = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
+            undo.append(self._server_gone)
+            if self._metrics_wanted is not None:
+                self._endpoint = Endpoint(
+                    self._metrics_wanted, self.protection, self._figures, self._gate.admit, self._loop
+                )
+                self.metrics_address = self._endpoint.address
             self._home.say(f"pid {os.getpid()}, at {self.address}")
         except BaseException:
             for step in reversed(undo):
@@ -169,6 +189,8 @@ class Service:
         Jobs that were running stay so in the store and go on when a service is started on this home again.
         """
         asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
+        if self._endpoint is not None:
+            self._endpoint.close()
         self._leadership.stop()
         self._purger.stop()
         self._blobs.close()
@@ -199,12 +221,19 @@ class Service:
             self._most,
         )
         self._jobs = JobsFace(parts)
-        gate = Gate(
+        gate = self._gate = Gate(
             lambda secret: self._readers.run(self.tokens.find, secret),
             self.protection.require_token,
             self._limits,
         )
-        self._server = grpc.aio.server(interceptors=[gate, Guard()], options=_OPTIONS)
+        interceptors: list[grpc.aio.ServerInterceptor] = [gate, Guard()]
+        if self._metrics_wanted is not None:
+            # First, so that refused calls count as well.
+            interceptors.insert(0, Measured(self._figures, frozenset(scopes_of_methods())))
+        self._server = grpc.aio.server(
+            interceptors=interceptors,
+            options=_OPTIONS,
+        )
         jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, self._server)  # type: ignore[no-untyped-call]
         self._blobs_face = BlobsFace(self._store, self._home, self._readers, self._blobs)
         blobs_pb2_grpc.add_BlobsServicer_to_server(self._blobs_face, self._server)  # type: ignore[no-untyped-call]
@@ -233,12 +262,24 @@ class Service:
         self._purger.start()
         self._blobs.start()
         await self._server.start()
+        self._figures.look(
+            Present(
+                lambda: jobs_by_state(self._store.engine),
+                lambda: self._feed.watchers,
+                lambda: self._store.writer.waiting,
+            )
+        )
+        self._lag = asyncio.get_running_loop().create_task(watch_loop(self._figures))
         return address
+
+    def _server_gone(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._server.stop(0), self._loop).result()
 
     def _publish(self, changes: Sequence[Change]) -> None:
         self._loop.call_soon_threadsafe(self._feed.publish, changes)
 
     async def _drain(self) -> None:
+        self._lag.cancel()
         await self._health.enter_graceful_shutdown()
         self._jobs.drain()
         self._blobs_face.drain()

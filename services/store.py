@@ -112,7 +112,7 @@ class Store:
             self.engine.dispose()
             raise
         self._news: News[Change] = News(self.engine, _position, _changes_after)
-        self._writer = Writer(self.engine, self._committed)
+        self.writer = self._writer = Writer(self.engine, self._committed)
 
     def under(self, fence: int) -> "Store":
         """This store as the scheduler with that lease writes it: a change raises StaleLeaseError once another has the lease."""

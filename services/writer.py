@@ -7,6 +7,7 @@ alone; a commit that fails (disk full) fails all of its group, and nothing of it
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Writer:
         self._engine = engine
         self._shared = is_shared(engine)
         self._committed = committed
+        self.measure: Callable[[float, int], None] = lambda seconds, changes: None
+        """Told how long each commit took, and how many changes it made."""
         self._queue: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
@@ -67,6 +70,11 @@ class Writer:
                 )
             self._queue.put(_Change(apply, future))
         return future
+
+    @property
+    def waiting(self) -> int:
+        """Changes that no commit has taken yet."""
+        return self._queue.qsize()
 
     def close(self) -> None:
         """Commits all that waits, then ends the thread."""
@@ -101,6 +109,7 @@ class Writer:
 
     def _commit(self, connection: Connection, group: list[_Change[Any]]) -> None:
         reach("taken")
+        began = time.perf_counter()
         try:
             try:
                 done, failed = self._applied(connection, group, savepoints=self._shared)
@@ -121,6 +130,7 @@ class Writer:
         # Emits nothing; a connection that was lost is made again at its next use.
         connection.rollback()
         reach("committed")
+        self.measure(time.perf_counter() - began, len(done))
         if done:
             self._committed([result for _, result in done])
         reach("told")

@@ -29,6 +29,8 @@ class StepFinished:
     workers: int = 1
     chain: str = ""
     """Hash chain over the parameters after every step so far, hex; '' where the job does not keep one."""
+    exchange_seconds: float = 0.0
+    """Of these, how long rank 0 exchanged and waited for others when its own part was computed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,7 @@ class TrainingStep:
         self._todo, self._reduction = todo, None
         self._counts: list[int] | None = None
         self._steps_here, self._leaf_seconds = 0, 0.0
+        self.exchange_s = 0.0
         self._bounds = [self._layout.slice_bounds(r, exchange.world_size) for r in range(exchange.world_size)]
 
     def summed(self, step: int) -> list[tuple[int, int]]:
@@ -227,6 +228,7 @@ class TrainingStep:
         layout, exchange, number = self._layout, self._exchange, step + 1
         vectors, others = self._local_sums(step)
         self._reach("computed", number)
+        began = time.perf_counter()
         note = _encode(others.nodes, orders if exchange.rank == 0 else (), self._leaf_seconds)
         if self._by_host is not None:
             part, notes = self._by_host.reduce_scatter(vectors.nodes, self._bounds, layout.dtype, note)
@@ -234,6 +236,7 @@ class TrainingStep:
             reduction = self._reduction or exchange.reduction(self._bounds, layout.dtype)
             self._reduction = None
             part, notes = reduction.finish(layout.size, vectors.nodes, note)
+        self.exchange_s = time.perf_counter() - began
         self._reach("reduced", number)
         total, told, seconds = _decoded_total(notes)
         self._share(seconds)
@@ -246,7 +249,9 @@ class TrainingStep:
         if copy is not None:
             divided = np.empty(copy.stop - copy.start, layout.dtype)
             ours = np.ascontiguousarray(to_numpy(own.divided))
+            began = time.perf_counter()
             exchange.pass_on(self.slices.keeper, self.slices.kept, ours, divided)
+            self.exchange_s += time.perf_counter() - began
             copy.adopt(to_device(divided, layout.device))
             self._reach("passed-on", number)
         prepared = Prepared(
@@ -262,13 +267,18 @@ class TrainingStep:
         self._reach("prepared", number)
         # Whoever has heard from all knows that all are prepared, and decides from what all say of their slices.
         said = bytes([own.finite]) + (sums.tobytes() if own.needs_norm else b"")
-        self.hear(prepared, exchange.all_gather_bytes(said))
+        began = time.perf_counter()
+        heard = exchange.all_gather_bytes(said)
+        self.exchange_s += time.perf_counter() - began
+        self.hear(prepared, heard)
         self._reach("passed", number)
         self.apply(prepared)
         self._reach("applied", number)
         start, stop = self._bounds[exchange.rank]
         gather = exchange.all_gather if self._by_host is None else self._by_host.all_gather
+        began = time.perf_counter()
         gather(self.next[start:stop], self._bounds, self.next)
+        self.exchange_s += time.perf_counter() - began
         self._reach("gathered", number)
         return prepared
 

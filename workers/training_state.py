@@ -139,7 +139,16 @@ class TrainingState:
                 self.scheduler.step()
         result, epoch = prepared.result, self.plan.epoch_of(step) + 1
         reports: list[Report] = [
-            StepFinished(step + 1, epoch, result.metrics, result.samples, seconds, workers, self.chain.hex())
+            StepFinished(
+                step + 1,
+                epoch,
+                result.metrics,
+                result.samples,
+                seconds,
+                workers,
+                self.chain.hex(),
+                self.step_maker.exchange_s,
+            )
         ]
         for order in prepared.orders:
             if "options" in order and order["number"] > self.last_order:

@@ -703,6 +703,7 @@ class StepFinished(google.protobuf.message.Message):
     SECONDS_FIELD_NUMBER: builtins.int
     WORKERS_FIELD_NUMBER: builtins.int
     CHAIN_FIELD_NUMBER: builtins.int
+    EXCHANGE_SECONDS_FIELD_NUMBER: builtins.int
     step: builtins.int
     """Steps finished, from 1."""
     total_steps: builtins.int
@@ -719,6 +720,8 @@ class StepFinished(google.protobuf.message.Message):
     """Workers that made it."""
     chain: builtins.str
     """Hash chain over the parameters after every step up to this one, hex; empty where the job keeps none."""
+    exchange_seconds: builtins.float
+    """Of these seconds, how long rank 0 exchanged and waited for others when its own part was computed."""
     @property
     def metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """Means over the global batch."""
@@ -735,8 +738,9 @@ class StepFinished(google.protobuf.message.Message):
         seconds: builtins.float = ...,
         workers: builtins.int = ...,
         chain: builtins.str = ...,
+        exchange_seconds: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["chain", b"chain", "epoch", b"epoch", "epochs", b"epochs", "metrics", b"metrics", "samples", b"samples", "seconds", b"seconds", "step", b"step", "total_steps", b"total_steps", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chain", b"chain", "epoch", b"epoch", "epochs", b"epochs", "exchange_seconds", b"exchange_seconds", "metrics", b"metrics", "samples", b"samples", "seconds", b"seconds", "step", b"step", "total_steps", b"total_steps", "workers", b"workers"]) -> None: ...
 
 global___StepFinished = StepFinished
 

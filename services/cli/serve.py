@@ -123,6 +123,14 @@ def serve(
             "--max-processes", metavar="N", min=0, help="Processes and threads of a worker, in all."
         ),
     ] = 0,
+    metrics_address: Annotated[
+        str,
+        typer.Option(
+            "--metrics-address",
+            metavar="HOST:PORT",
+            help="Answer GET /metrics (OpenMetrics) there, behind the same tokens and TLS.",
+        ),
+    ] = "",
     run_as: Annotated[
         str,
         typer.Option(
@@ -183,6 +191,7 @@ def serve(
             blob_bytes=o.size(max_blob, "--max-blob"),
             store=url,
             front_end=name,
+            metrics=Address.parse(metrics_address) if metrics_address else None,
         )
         protection = service.protection
         if not wanted.loopback and not (protection.require_token and tls):

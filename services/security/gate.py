@@ -83,6 +83,14 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return self._uploaded(handler, secret)
         return handler
 
+    async def admit(self, header: str | None) -> Caller:
+        """Who asks over HTTP for what every reader may see, with this header `authorization`. Raises ServiceError."""
+        secret = _secret([] if header is None else [("authorization", header)])
+        caller = await self._caller(secret)
+        if secret:
+            self._limits.take(caller.owner, Kind.read)
+        return caller
+
     async def _caller(self, secret: str) -> Caller:
         if not secret:
             if self._require_token:

@@ -91,7 +91,7 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
         if step == int(script.get("die_at", 0)) and launch.attempt == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         chain = chain_of(chain, step, lr)
-        tell(w.StepFinished(step, 1, {"loss": lr / step}, 32, step_s, workers, chain))
+        tell(w.StepFinished(step, 1, {"loss": lr / step}, 32, step_s, workers, chain, step_s / 4))
         if (step % every == 0 and step < steps) if every else step == 2:
             path, sha = checkpoint(launch, step, chain, lr)
             tell(w.CheckpointWritten(step, str(path), sha))

@@ -147,3 +147,11 @@ def test_each_kind_of_failure_has_its_reason(
 
 def test_a_job_file_that_is_not_there_is_the_user_s_mistake(tmp_path: Path) -> None:
     assert failed(run_job(tmp_path / "none.py", tmp_path, 1)).reason == "INVALID_JOB_FILE"
+
+
+def test_a_step_says_how_long_of_it_was_exchange(tmp_path: Path) -> None:
+    alone, together = (
+        run_job("mlp", tmp_path / str(workers), workers).of(StepFinished) for workers in (1, 2)
+    )
+    assert all(0 <= step.exchange_seconds <= step.seconds for step in [*alone, *together])
+    assert all(step.exchange_seconds > 0 for step in together)
