@@ -18,6 +18,7 @@
     ├── RateLimitedError        an owner's calls of a kind come too fast
     ├── TooManyError            a limit of the service is reached
     ├── StorageQuotaError       an owner stores as much as it may
+    ├── MessageTooLargeError    raised by the client alone: more than one message may have
     ├── DrainingError           the service is stopping; come back soon
     ├── StorageError            the store could not write (disk full, …)
     ├── UnreachableError        raised by the client alone: nobody answered
@@ -206,6 +207,12 @@ class StorageQuotaError(ServiceError):
     reason = "STORAGE_QUOTA"
 
 
+class MessageTooLargeError(ServiceError):
+    """One message would have had more bytes than the service takes."""
+
+    reason = "MESSAGE_TOO_LARGE"
+
+
 class DrainingError(ServiceError):
     """The service is stopping. `metadata["cursor"]` is where a watch can go on."""
 
@@ -263,6 +270,7 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     RateLimitedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     StorageQuotaError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    MessageTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DrainingError: grpc.StatusCode.UNAVAILABLE,
     StorageError: grpc.StatusCode.UNAVAILABLE,
     UnreachableError: grpc.StatusCode.UNAVAILABLE,
@@ -375,6 +383,11 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> ServiceError:
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return NoAnswerError(
             f"the service at {address} did not answer in time: is it overloaded?", {"address": address}
+        )
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
+        return MessageTooLargeError(
+            f"it is larger than the 4 MiB that one message may have ({text}): code has at most 2 MiB, larger programs are "
+            "submitted as archives, and data is uploaded or named by URL"
         )
     if code == grpc.StatusCode.UNIMPLEMENTED:
         return UnexpectedError(f"{address} is no gradwire service, or one of another version ({text})")

@@ -20,6 +20,7 @@ from gradwire.services.errors import (
     InvalidRequestError,
     JobNotFoundError,
     JobStateError,
+    MessageTooLargeError,
     RateLimitedError,
     ResizeLimitError,
     ServiceError,
@@ -47,6 +48,7 @@ UNREACHABLE = 3
 INTERRUPTED = 130
 
 _WRONG = (
+    MessageTooLargeError,
     InvalidRequestError,
     JobNotFoundError,
     BlobNotFoundError,
