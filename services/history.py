@@ -22,7 +22,9 @@ KEEPS_WORKERS_S = 5.0
 """A pause after a loss up to which a job keeps its workers; before a longer one it gives them back."""
 _FORGIVEN = (Cause.WORKER_LOSS, Cause.GANG_DEADLINE, Cause.USER_ERROR)
 """Causes whose count begins anew with every checkpoint: what came before it is not made again."""
-_USER_ERRORS = frozenset(("INVALID_JOB_FILE", "USER_CODE", "NON_FINITE_LOSS", "NON_FINITE_GRADIENT"))
+_USER_ERRORS = frozenset(
+    ("INVALID_JOB_FILE", "USER_CODE", "DATA_UNAVAILABLE", "NON_FINITE_LOSS", "NON_FINITE_GRADIENT")
+)
 _REASONS = {
     Cause.WORKER_LOSS: "WORKERS_LOST",
     Cause.GANG_DEADLINE: "CANNOT_PLACE",

@@ -1,5 +1,6 @@
 """What reports make of a job, without a store."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -80,6 +81,20 @@ def test_a_failure_after_a_cancellation_is_the_cancellation() -> None:
     history.set(cancel_requested=True)
     history.take(1, 2, w.Failed("WORKERS_LOST", "gone", ""))
     assert history.job.state == JobState.CANCELLED
+
+
+@pytest.mark.parametrize("retries, state", [({}, JobState.FAILED), ({"USER_ERROR": 1}, JobState.QUEUED)])
+def test_data_that_could_not_be_read_is_tried_again_where_the_limits_say_so(
+    retries: dict[str, int], state: JobState
+) -> None:
+    job = replace(spec(), limits=r.JobLimits(retries=retries))
+    history = History(StoredJob(r.Job("a", job, JobState.QUEUED, CREATED, wanted_workers=1), 1, ""), NOW)
+    history.begin_attempt("room", 8)
+    history.take(1, 1, w.Started(10, 2))
+    history.take(1, 2, w.Failed("DATA_UNAVAILABLE", "s3://bucket/a.npz: there is no such file", ""))
+    assert history.job.state == state
+    if state == JobState.FAILED:
+        assert history.job.error == r.JobError("DATA_UNAVAILABLE", "s3://bucket/a.npz: there is no such file")
 
 
 def test_too_many_losses_without_a_checkpoint_between_end_the_job_however_many_steps_were_told() -> None:
