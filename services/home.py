@@ -1,16 +1,22 @@
 """The service's home folder: who holds it, and where things lie in it. Used by service.py, runner.py, faces/."""
 
 import fcntl
+import json
 import os
 import re
 import secrets
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gradwire.services.archives import ArchiveError, extract
 from gradwire.services.blobs.naming import path_of
 from gradwire.services.records import Code
+from gradwire.services.security.secret_files import replace_file
+
+SERVING = "serving.json"
 
 
 class HomeInUseError(Exception):
@@ -30,6 +36,7 @@ class Home:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.front_end = front_end
         self._locks: list[int] = []
+        self._holds = False
         try:
             if not front_end:
                 self._lock = self._take("lock", fcntl.LOCK_EX, f"the home {self.path}")
@@ -42,6 +49,7 @@ class Home:
         except BaseException:
             self.close()
             raise
+        self._holds = True
         found = re.search(
             r"^instance (\S+)$", os.pread(self._lock, 400, 0).decode(errors="replace"), re.MULTILINE
         )
@@ -57,8 +65,18 @@ class Home:
         os.pwrite(self._lock, told, 0)
         os.ftruncate(self._lock, len(told))
 
+    def describe(self, fields: Mapping[str, Any]) -> None:
+        """Leaves what there is to know of the service for `gradwire doctor`; it counts while the lock is held."""
+        replace_file(self._description, json.dumps(dict(fields)) + "\n")
+
+    @property
+    def _description(self) -> Path:
+        return self.path / (f"front-ends/{self.front_end}.{SERVING}" if self.front_end else SERVING)
+
     def close(self) -> None:
         """Lets the home go."""
+        if self._holds:
+            self._description.unlink(missing_ok=True)
         for lock in self._locks:
             os.close(lock)
         self._locks.clear()

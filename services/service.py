@@ -13,6 +13,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,15 @@ class Service:
                 )
                 self.metrics_address = self._endpoint.address
             self._home.say(f"pid {os.getpid()}, at {self.address}")
+            self._home.describe(
+                {
+                    "address": str(self.address),
+                    "metrics": None if self.metrics_address is None else str(self.metrics_address),
+                    "tls": self.protection.tls is not None,
+                    "store": "SQLite" if self._url is None else "PostgreSQL",
+                    "worker_limits": asdict(self._most),
+                }
+            )
         except BaseException:
             for step in reversed(undo):
                 step()

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 import gradwire
+from gradwire.services.cli import doctor_service
 from gradwire.services.cli import options as o
 from gradwire.services.cli.connect import connect
 from gradwire.services.cli.output import print_json, stdout
@@ -36,6 +37,7 @@ def doctor(
     as_json: o.AsJson = False,
 ) -> None:
     """Say what is installed, which devices there are, and whether the service answers."""
+    running = doctor_service.serving(home)
     found: dict[str, Any] = {
         "gradwire": gradwire.__version__,
         "python": platform.python_version(),
@@ -46,6 +48,9 @@ def doctor(
         "cuda": _cuda(),
         "shared_memory": _shared_memory(),
         "home": _home(home),
+        "store": doctor_service.store(home, running),
+        "worker_limits": doctor_service.limits(running),
+        "metrics": doctor_service.metrics(running),
         "service": _service(address, context, tls_ca),
     }
     well = bool(found["home"]["writable"]) and found["service"]["answers"] is not False
