@@ -416,7 +416,9 @@ class JobError(google.protobuf.message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     TRACEBACK_FIELD_NUMBER: builtins.int
     reason: builtins.str
-    """Stable, for programs: INVALID_JOB_FILE, USER_CODE, DATA_UNAVAILABLE, NON_FINITE_LOSS, NON_FINITE_GRADIENT, WORKERS_LOST, CANNOT_PLACE, INTERNAL."""
+    """Stable, for programs: INVALID_JOB_FILE, USER_CODE, DATA_UNAVAILABLE, NON_FINITE_LOSS, NON_FINITE_GRADIENT, PROCESS_LIMIT, WORKERS_LOST,
+    CANNOT_PLACE, INTERNAL.
+    """
     message: builtins.str
     """One sentence, for people."""
     traceback: builtins.str

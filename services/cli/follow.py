@@ -66,6 +66,7 @@ def submit(
     threads: o.Threads = 1,
     set_: o.Overrides = None,
     data: o.Data = None,
+    limit: o.WorkerLimits = None,
     name: o.Name = "",
     priority: o.Priority = 0,
     detach: Annotated[
@@ -80,6 +81,7 @@ def submit(
     program = _program(file, archive, entry)
     overrides = o.parse_overrides(set_)
     urls = o.parse_data(data)
+    limits = o.parse_worker_limits(limit)
     with endings(), connect(address, context, tls_ca) as client:
         interrupt_on_signals()
         options = SubmitOptions(
@@ -94,6 +96,7 @@ def submit(
             threads_per_worker=threads,
             priority=priority,
             data=urls,
+            process_limits=limits,
         )
         files, options = attached(options)
         if files:

@@ -32,6 +32,7 @@ def train(
     threads: o.Threads = 1,
     set_: o.Overrides = None,
     data: o.Data = None,
+    limit: o.WorkerLimits = None,
     home: o.HomeFolder = o.DEFAULT_HOME,
     runtime: o.Runtime = o.DEFAULT_RUNTIME,
     by_reference: Annotated[
@@ -46,8 +47,11 @@ def train(
     """Train FILE on this machine and show the result; everything that is started is stopped."""
     overrides = o.parse_overrides(set_)
     urls = {name: o.of_this_machine(url) for name, url in o.parse_data(data).items()}
-    if by_reference and (workers != 1 or min_workers or max_workers):
-        raise typer.BadParameter("it has no workers: leave their number out", param_hint="--reference")
+    limits = o.parse_worker_limits(limit)
+    if by_reference and (workers != 1 or min_workers or max_workers or limit):
+        raise typer.BadParameter(
+            "it has no workers: leave their number and limits out", param_hint="--reference"
+        )
     with endings():
         interrupt_on_signals()
         code = collect(file)
@@ -97,6 +101,7 @@ def train(
                         shards=shards,
                         device=device.value,
                         threads_per_worker=threads,
+                        process_limits=limits,
                         data=urls,
                     )
                     ended, interrupted = _followed(job, display, connected)

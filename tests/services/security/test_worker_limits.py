@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from serving_harness import run_cli
 
 from gradwire.services.client import Client
 from gradwire.services.errors import InvalidRequestError
@@ -90,3 +91,25 @@ def test_amounts_are_read_as_people_write_them() -> None:
     for item in ("memory", "memory=", "cpu=5", "processes=1.5", "processes=-1"):
         with pytest.raises(ValueError, match="expected"):
             parse_limits([item])
+
+
+def test_limits_are_given_on_the_command_line(limited: Client, tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    job.write_bytes(GREEDY.read_bytes())
+    told = run_cli(
+        "submit", str(job), "--address", limited.address, "--shards", "2", "--json",
+        "--set", "harm=open_files", "--limit", "open-files=100", "--limit", "memory=200MiB",
+    )  # fmt: skip
+    assert told.returncode == 1
+    assert "wanted more than 100 open files" in told.stdout
+    for item, message in (
+        ("memory=1GiB", "--limit memory: this service gives at most"),
+        ("memory=much", "expected a size like 512MiB"),
+        ("cpu=5", "expected KIND=AMOUNT"),
+    ):
+        refused = run_cli("submit", str(job), "--address", limited.address, "--limit", item)
+        assert refused.returncode == 2
+        assert message in " ".join(refused.stderr.replace("│", " ").split())
+    refused = run_cli("serve", "--max-memory", "5MiB", "--home", str(tmp_path / "other"))
+    assert refused.returncode == 2
+    assert "expected at least 67108864" in " ".join(refused.stderr.replace("│", " ").split())
