@@ -63,8 +63,13 @@ class _Told:
 class Attempts:
     """One job from its first attempt until it gives its workers back, in a thread of its own."""
 
-    def __init__(self, job: Job, nodes: Sequence[str], level: int, now: float, means: Means) -> None:
-        """nodes: where its ranks are to be, by the scheduler's decision of this `level`, or where they were found."""
+    def __init__(
+        self, job: Job, nodes: Sequence[str], level: int, now: float, means: Means, held: Sequence[str] = ()
+    ) -> None:
+        """nodes: where its ranks are to be, by the scheduler's decision of this `level`, or where they were found.
+
+        held: where workers may still be, if those are more.
+        """
         self.job = job
         self.nodes = tuple(nodes)
         self.level = level
@@ -73,7 +78,7 @@ class Attempts:
         self._means, self._store, self._stopping = means, means.store, means.stopping
         self._newest = job
         self._begun = job.state.holds_workers
-        self._held = self.nodes
+        self._held = tuple(held) or self.nodes
         self._since = now if job.attempt_time is None else job.attempt_time.timestamp()
         self._resized_at = self._since
         self._place_by: float | None = None

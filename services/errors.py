@@ -19,6 +19,7 @@
     ├── TooManyError            a limit of the service is reached
     ├── StorageQuotaError       an owner stores as much as it may
     ├── MessageTooLargeError    raised by the client alone: more than one message may have
+    ├── QuotaError              what its owner may hold or store does not allow it
     ├── DrainingError           the service is stopping; come back soon
     ├── StorageError            the store could not write (disk full, …)
     ├── UnreachableError        raised by the client alone: nobody answered
@@ -213,6 +214,12 @@ class MessageTooLargeError(ServiceError):
     reason = "MESSAGE_TOO_LARGE"
 
 
+class QuotaError(ServiceError):
+    """What its owner may hold or store does not allow it; waiting does not help."""
+
+    reason = "QUOTA_EXCEEDED"
+
+
 class DrainingError(ServiceError):
     """The service is stopping. `metadata["cursor"]` is where a watch can go on."""
 
@@ -271,6 +278,7 @@ STATUS: dict[type[ServiceError], grpc.StatusCode] = {
     TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     StorageQuotaError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     MessageTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    QuotaError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DrainingError: grpc.StatusCode.UNAVAILABLE,
     StorageError: grpc.StatusCode.UNAVAILABLE,
     UnreachableError: grpc.StatusCode.UNAVAILABLE,
@@ -335,6 +343,12 @@ def _details(error: ServiceError) -> list[Message]:
         case StorageQuotaError():
             quota = error_details_pb2.QuotaFailure.Violation(
                 subject=f"owner:{metadata.get('owner', '')}/storage_bytes",
+                description=_shorten(error.message, DESCRIPTION_LIMIT),
+            )
+            details.append(error_details_pb2.QuotaFailure(violations=[quota]))
+        case QuotaError():
+            quota = error_details_pb2.QuotaFailure.Violation(
+                subject=f"owner:{metadata.get('owner', '')}/{metadata.get('resource', '')}",
                 description=_shorten(error.message, DESCRIPTION_LIMIT),
             )
             details.append(error_details_pb2.QuotaFailure(violations=[quota]))

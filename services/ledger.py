@@ -1,7 +1,7 @@
 """What owners hold and have used, and where there is room: the runner's books between two passes of the scheduler."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gradwire.services.accounts import Accounts, limits_storage
@@ -65,7 +65,9 @@ class Holding:
 class Ledger:
     """Accounts as the scheduler sees them. `look` is called by the runner's thread, the rest by any."""
 
-    def __init__(self, accounts: Accounts, policy: Policy) -> None:
+    def __init__(self, accounts: Accounts, policy: Policy, look_soon: Callable[[], None]) -> None:
+        """`look_soon` makes the runner make a pass: accounts have changed."""
+        self.look_soon = look_soon
         self._accounts, self._policy = accounts, policy
         self._lock = threading.Lock()
         self._usage: dict[str, tuple[float, float]] = {}
@@ -144,6 +146,10 @@ class Ledger:
         with self._lock:
             usage, at = self._usage.get(owner, (0.0, now))
         return decayed(usage, now - at, self._policy.half_life_s)
+
+    def account(self, owner: str) -> Account:
+        """An owner's account at the last pass."""
+        return self._known.get(owner, Account())
 
     def refused(self, job: Waiting) -> Wait | None:
         """Why a job can never run, or may not be stored now for what its owner stores; None where it may wait."""

@@ -15,11 +15,12 @@ from math import inf
 from gradwire.services.accounts import Accounts
 from gradwire.services.attempts import STORAGE_RETRY_S, Attempts, Means
 from gradwire.services.demand import shape_of, waiting_of, worker_range
-from gradwire.services.errors import StorageError
+from gradwire.services.errors import ServiceError, StorageError
 from gradwire.services.home import Home
 from gradwire.services.launcher import Capacity, Launcher
 from gradwire.services.ledger import Ledger, Room
 from gradwire.services.records import Job
+from gradwire.services.refusals import refusal
 from gradwire.services.scheduling import (
     Grow,
     Node,
@@ -49,10 +50,10 @@ class Runner:
 
     def __init__(self, store: Store, home: Home, launcher: Launcher, policy: Policy | None = None) -> None:
         self.policy = policy or Policy()
-        self.ledger = Ledger(Accounts(store.engine), self.policy)
+        self._wake = threading.Event()
+        self.ledger = Ledger(Accounts(store.engine), self.policy, self._wake.set)
         self._store = store
         self._launcher = launcher
-        self._wake = threading.Event()
         self._stopping = threading.Event()
         self._means = Means(store, home, launcher, self.policy, self._stopping, self._ended, self._wake)
         self._lock = threading.Lock()
@@ -75,8 +76,9 @@ class Runner:
         for job in unfinished:
             if job.state.holds_workers:
                 count = max(job.target_workers, job.workers, 1)
-                nodes = room.take_any(shape_of(job.spec), count, placed.get(job.id, ()))
-                self._follow(Attempts(job, nodes, job.level, time.time(), self._means))
+                held = room.take_any(shape_of(job.spec), count, placed.get(job.id, ()))
+                nodes = held[: job.target_workers or None]
+                self._follow(Attempts(job, nodes, job.level, time.time(), self._means, held))
             else:
                 self._enqueue(job)
         self.ledger.look(self._nodes, [], time.time())
@@ -122,6 +124,11 @@ class Runner:
         with self._lock:
             attempts = self._running.get(job_id)
         return "" if attempts is None else _lacking(attempts)
+
+    def refused(self, job: Job) -> ServiceError | None:
+        """Why a job that is about to be submitted could never run, or may not be stored; None where it may."""
+        wait = self.ledger.refused(waiting_of(job))
+        return None if wait is None else refusal(job, wait, self.ledger.account(job.owner))
 
     def _listen(self, changes: Sequence[Change]) -> None:
         for change in changes:

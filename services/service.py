@@ -23,12 +23,20 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from sqlalchemy import URL
 
-from gradwire.proto.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc
-from gradwire.services.accounts import check_storage
+from gradwire.proto.v1 import (
+    accounts_pb2,
+    accounts_pb2_grpc,
+    blobs_pb2,
+    blobs_pb2_grpc,
+    jobs_pb2,
+    jobs_pb2_grpc,
+)
+from gradwire.services.accounts import Accounts, check_storage
 from gradwire.services.address import Address as Address
 from gradwire.services.address import AddressError as AddressError
 from gradwire.services.blobs.keeping import LIMIT_BYTES, Blobs
 from gradwire.services.data_rules import DataRules
+from gradwire.services.faces.accounts import AccountsFace
 from gradwire.services.faces.blobs import BlobsFace
 from gradwire.services.faces.calls import Readers
 from gradwire.services.faces.family import Parts
@@ -45,6 +53,7 @@ from gradwire.services.monitoring.figures import Figures, Present, jobs_by_state
 from gradwire.services.purging import Purger
 from gradwire.services.records import JobSpec
 from gradwire.services.runner import Runner
+from gradwire.services.scheduling import Policy
 from gradwire.services.security.exposure import Protection
 from gradwire.services.security.gate import Gate, scopes_of_methods
 from gradwire.services.security.limits import LIMITS, Kind, Limit, RateLimits
@@ -62,6 +71,7 @@ RETENTION = timedelta(days=30)
 _SERVICES = tuple(
     name.full_name
     for name in (
+        accounts_pb2.DESCRIPTOR.services_by_name["Accounts"],
         jobs_pb2.DESCRIPTOR.services_by_name["Jobs"],
         blobs_pb2.DESCRIPTOR.services_by_name["Blobs"],
     )
@@ -104,13 +114,14 @@ class Service:
         front_end: str = "",
         lease_s: float = LEASE_S,
         metrics: Address | None = None,
+        policy: Policy | None = None,
     ) -> None:
         """`launcher` makes what runs the jobs, once the home is held. `new_id` names new jobs.
 
         `limits`: how fast each owner that has tokens may call. `retention`: how long deleted jobs can be undeleted.
         `data`: which URLs of data jobs may name. `blob_bytes`: what one blob may have. `most`: what a job may ask of limits for
         its workers. `store`: a PostgreSQL database instead of a file in the home; several front ends may share it, each with
-        its own name (`front_end`), and the home; one that is gone schedules no longer after `lease_s` seconds. Raises
+        its own name (`front_end`), and the home; one that is gone schedules no longer after `lease_s` seconds. `policy`: the scheduler's settings. Raises
         AddressError where the address has not the protection that it needs. `metrics`: where to answer GET /metrics, behind the
         same protection.
         """
@@ -120,6 +131,7 @@ class Service:
         self.metrics_address: Address | None = None
         self._endpoint: Endpoint | None = None
         self._blob_bytes, self._most = blob_bytes, most
+        self._policy = policy
         self._limits, self._retention, self._data = RateLimits(limits), retention, data or DataRules()
         self.protection = (protection or Protection()).at(address)
         self._home_path, self._make_launcher, self._wanted, self._new_id = home, launcher, address, new_id
@@ -147,7 +159,7 @@ class Service:
             undo.append(self._launcher.close)
             self._leadership = Leadership(
                 self._store,
-                lambda store: Runner(store, self._home, self._launcher),
+                lambda store: Runner(store, self._home, self._launcher, self._policy),
                 self._launcher.let_go,
                 self._home.instance,
                 self._home.before,
@@ -247,6 +259,10 @@ class Service:
         jobs_pb2_grpc.add_JobsServicer_to_server(self._jobs, self._server)  # type: ignore[no-untyped-call]
         self._blobs_face = BlobsFace(self._store, self._home, self._readers, self._blobs)
         blobs_pb2_grpc.add_BlobsServicer_to_server(self._blobs_face, self._server)  # type: ignore[no-untyped-call]
+        accounts = AccountsFace(
+            Accounts(self._store.engine), lambda: self._leadership.runner.ledger, self._readers
+        )
+        accounts_pb2_grpc.add_AccountsServicer_to_server(accounts, self._server)  # type: ignore[no-untyped-call]
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for name in ("", *_SERVICES):

@@ -14,6 +14,7 @@ from gradwire.services import records as r
 from gradwire.services.data_rules import DataRules, HasBlob, no_blobs
 from gradwire.services.errors import InvalidRequestError, Violation
 from gradwire.services.launcher import Capacity
+from gradwire.services.limit_rules import limit_violations as time_limit_violations
 from gradwire.services.security.worker_limits import limit_violations
 from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
@@ -67,6 +68,7 @@ def checked_spec(
         )
     wrong = [
         *_size_violations(filled, capacity),
+        *time_limit_violations(filled),
         *limit_violations(filled.process_limits, most),
         *found,
         *([] if filled.code_archive else _code_violations(filled.code)),
@@ -109,12 +111,14 @@ def _size_violations(spec: r.JobSpec, capacity: Capacity) -> list[Violation]:
                 f"{spec.shards} workers, or more shards (--shards {spec.workers}), which changes the bits",
             )
         )
-    elif spec.device in DEVICES and spec.workers > (total := capacity.of(spec.device)):
+    elif spec.device in DEVICES and (spec.min_workers or spec.workers) > (total := capacity.of(spec.device)):
         if total == 0:
             hint = f"this service has no {spec.device} device: use --device cpu, or a service with GPUs"
         else:
             hint = f"this service can give at most {total}: ask for {total} or fewer"
-        wrong.append(Violation("spec.workers", f"{spec.workers} {spec.device} workers are asked for; {hint}"))
+        field = "min_workers" if spec.min_workers else "workers"
+        count = spec.min_workers or spec.workers
+        wrong.append(Violation(f"spec.{field}", f"{count} {spec.device} workers are asked for; {hint}"))
     return wrong + _range_violations(spec)
 
 

@@ -9,6 +9,7 @@ from gradwire.services.cli import (
     audit,
     backup,
     doctor,
+    explain,
     follow,
     jobs,
     login,
@@ -19,6 +20,7 @@ from gradwire.services.cli import (
     train,
     verify,
 )
+from gradwire.services.cli.account import account
 from gradwire.services.cli.blob import blob
 from gradwire.services.cli.output import stdout
 from gradwire.services.cli.token import token
@@ -55,6 +57,7 @@ for command in (
     follow.watch,
     follow.logs,
     jobs.show,
+    explain.explain,
     steer.cancel,
     steer.pause,
     steer.resume,
@@ -79,3 +82,4 @@ app.command("verify")(verify.verify_run)
 app.command("replay")(verify.replay_step)
 app.add_typer(token, name="token")
 app.add_typer(blob, name="blob")
+app.add_typer(account, name="account")

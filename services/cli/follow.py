@@ -69,6 +69,11 @@ def submit(
     limit: o.WorkerLimits = None,
     name: o.Name = "",
     priority: o.Priority = 0,
+    time_limit: o.TimeLimit = 0.0,
+    attempt_time_limit: o.AttemptTimeLimit = 0.0,
+    retries: o.Retries = None,
+    one_host: o.OneHost = False,
+    storage_bytes: o.StorageBytes = 0,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Print the job's id and don't follow it.")
     ] = False,
@@ -81,7 +86,8 @@ def submit(
     program = _program(file, archive, entry)
     overrides = o.parse_overrides(set_)
     urls = o.parse_data(data)
-    limits = o.parse_worker_limits(limit)
+    worker_limits = o.parse_worker_limits(limit)
+    limits = r.JobLimits(attempt_time_limit, time_limit, o.parse_retries(retries))
     with endings(), connect(address, context, tls_ca) as client:
         interrupt_on_signals()
         options = SubmitOptions(
@@ -96,7 +102,10 @@ def submit(
             threads_per_worker=threads,
             priority=priority,
             data=urls,
-            process_limits=limits,
+            process_limits=worker_limits,
+            limits=limits,
+            one_host=one_host,
+            storage_bytes=storage_bytes,
         )
         files, options = attached(options)
         if files:

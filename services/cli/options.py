@@ -155,6 +155,35 @@ WorkerLimits = Annotated[
     ),
 ]
 Priority = Annotated[int, typer.Option("--priority", help="Larger runs earlier.")]
+TimeLimit = Annotated[
+    float,
+    typer.Option(
+        "--time-limit",
+        metavar="SECONDS",
+        help="How long it may have workers in all; 0 is no limit. With one it may go in front of jobs that wait for room.",
+    ),
+]
+AttemptTimeLimit = Annotated[
+    float,
+    typer.Option(
+        "--attempt-time-limit",
+        metavar="SECONDS",
+        help="How long one attempt may have workers; 0 is no limit.",
+    ),
+]
+Retries = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--retries",
+        metavar="CAUSE=N",
+        help="How often it is tried again: user_error, worker_loss, gang_deadline, preemption, wall_time; may be repeated.",
+    ),
+]
+OneHost = Annotated[bool, typer.Option("--one-host", help="All its workers on one host.")]
+StorageBytes = Annotated[
+    int,
+    typer.Option("--storage-bytes", metavar="N", help="Bytes it is going to store, for its owner's quota."),
+]
 Name = Annotated[str, typer.Option("--name", help="A name for people.  [default: the job file's]")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 Runtime = Annotated[
@@ -178,6 +207,17 @@ def parse_overrides(items: list[str] | None) -> dict[str, str]:
 def parse_data(items: list[str] | None) -> dict[str, str]:
     """Reads NAME=URL items. Raises typer.BadParameter naming every wrong one."""
     return parse_pairs(items, "--data", "train_data=s3://bucket/train.npz")
+
+
+def parse_retries(items: list[str] | None) -> dict[str, int]:
+    """Reads CAUSE=N items. Raises typer.BadParameter."""
+    retries = {}
+    for cause, text in parse_pairs(items, "--retries", "worker_loss=3").items():
+        try:
+            retries[cause.upper().replace("-", "_")] = int(text)
+        except ValueError:
+            raise typer.BadParameter(f"expected a number, not {text!r}", param_hint="--retries") from None
+    return retries
 
 
 def of_this_machine(url: str) -> str:

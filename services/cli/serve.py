@@ -18,6 +18,7 @@ from gradwire.services.cli.endings import endings
 from gradwire.services.cli.output import print_json, say
 from gradwire.services.connections import shown
 from gradwire.services.data_rules import DataRules
+from gradwire.services.policy_file import PolicyError, read_policy
 from gradwire.services.runtimes import launcher
 from gradwire.services.security.exposure import Protection, ServerTls
 from gradwire.services.security.limits import parse_limits
@@ -147,6 +148,10 @@ def serve(
             help="How long deleted jobs can be undeleted, like 30d, 12h, 15m, 0s.",
         ),
     ] = "30d",
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="FILE", help="The scheduler's settings (TOML; docs/scheduling.md)."),
+    ] = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Run the service; SIGTERM or Ctrl-C stops it, and jobs that run go on at the next start."""
@@ -172,6 +177,10 @@ def serve(
         name = "" if url is None else _front_end_name(front_end)
         protection = Protection(require_token, tls, insecure)
         chosen = "ray" if ray is not None else runtime.value
+        try:
+            settings = None if policy is None else read_policy(policy)
+        except PolicyError as error:
+            raise typer.BadParameter(str(error), param_hint="--policy") from None
         service = Service(
             home,
             launcher(
@@ -192,6 +201,7 @@ def serve(
             store=url,
             front_end=name,
             metrics=Address.parse(metrics_address) if metrics_address else None,
+            policy=settings,
         )
         protection = service.protection
         if not wanted.loopback and not (protection.require_token and tls):

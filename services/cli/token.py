@@ -70,7 +70,7 @@ def create(
     """Make a token and print it, once: the service keeps its hash alone."""
     with _tokens(home, store) as tokens:
         check_new(to)
-        made, secret = tokens.create(owner, Scope[scope.name.upper()], read_span(expires), _administrator())
+        made, secret = tokens.create(owner, Scope[scope.name.upper()], read_span(expires), administrator())
     _hand_over(made, secret, to, as_json, f"{made.id} of {owner}, scope {scope.value}, {_until(made)}")
 
 
@@ -107,7 +107,7 @@ def revoke(
 ) -> None:
     """End a token for good, within a second also on a service that runs."""
     with _tokens(home, store) as tokens:
-        ended = tokens.revoke(token_id, _administrator())
+        ended = tokens.revoke(token_id, administrator())
     if as_json:
         print_json(_fields(ended))
     else:
@@ -134,7 +134,7 @@ def rotate(
             )
     with _tokens(home, store) as tokens:
         check_new(to)
-        old, new, secret = tokens.rotate(token_id, span, _administrator())
+        old, new, secret = tokens.rotate(token_id, span, administrator())
     _hand_over(
         new,
         secret,
@@ -154,7 +154,7 @@ def _tokens(home: Path, store: str) -> Iterator[TokenStore]:
             tokens.close()
 
 
-def _administrator() -> Caller:
+def administrator() -> Caller:
     """Who works on the home itself."""
     return Caller(f"unix:{getpass.getuser()}"[:64], Scope.ADMIN, peer=f"pid:{os.getpid()}")
 

@@ -39,6 +39,9 @@ class SubmitOptions(TypedDict, total=False):
     process_limits: ProcessLimits
     code_archive: str
     archive: str | os.PathLike[str] | None
+    limits: r.JobLimits
+    one_host: bool
+    storage_bytes: int
     request_id: str
 
 

@@ -21,13 +21,18 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gradwire.services import records as r
-from gradwire.services.client import calls, downloads, uploads
+from gradwire.services.accounts import AccountChange
+from gradwire.services.accounts_and_reasons import OwnerAccount
+from gradwire.services.client import account_calls, calls, downloads, uploads
+from gradwire.services.client.account_calls import AccountPages
 from gradwire.services.client.attachments import attached, program_of, with_blobs
 from gradwire.services.client.calls import Following, JobPages, Output, SubmitOptions
 from gradwire.services.client.connection import CALL_TIMEOUT_S, DEFAULT_ADDRESS, OPTIONS, Call, Stream, Stubs
 from gradwire.services.client.patience import Patience, worth_repeating
 from gradwire.services.client.uploads import UPLOAD, Outgoing
 from gradwire.services.errors import BlobNotFoundError, ClosedError, ServiceError, from_rpc_error
+from gradwire.services.explanation import Explanation
+from gradwire.services.scheduling import Quota
 from gradwire.services.security.access import Access, find_access
 from gradwire.services.states import JobState
 
@@ -110,6 +115,22 @@ class Client:
         pages = JobPages(states, limit, filter, show_deleted)
         while pages.more:
             yield from self._call(pages.call())
+
+    def account(self, owner: str = "") -> OwnerAccount:
+        """An owner's account; one's own where no name is given. Raises ForbiddenError for others' without the scope admin."""
+        return self._call(account_calls.get_account(owner))
+
+    def accounts(self) -> Iterator[OwnerAccount]:
+        """The accounts of all owners, by name; one's own alone without the scope admin."""
+        pages = AccountPages()
+        while pages.more:
+            yield from self._call(pages.call())
+
+    def update_account(
+        self, owner: str, *, weight: float | None = None, quota: Quota | None = None
+    ) -> OwnerAccount:
+        """Changes an account, whose quota comes whole, and returns it. Raises ForbiddenError without the scope admin, InvalidRequestError."""
+        return self._call(account_calls.update_account(owner, AccountChange(weight, quota)))
 
     def upload(
         self, path: str | os.PathLike[str], sent: Callable[[int, int], None] = lambda got, of: None
@@ -238,6 +259,10 @@ class RemoteJob:
     def get(self) -> r.Job:
         """The job as it stands. Raises JobNotFoundError."""
         return self._client._call(calls.get_job(self.id))
+
+    def explain(self) -> Explanation:
+        """Why it does not run: what is short, who holds it, its place in the queue. Raises JobNotFoundError."""
+        return self._client._call(account_calls.explain(self.id))
 
     def code(self) -> r.Code:
         """The program it was submitted with."""

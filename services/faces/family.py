@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import messages
@@ -16,7 +16,7 @@ from gradwire.services.leadership import Leadership
 from gradwire.services.runner import Runner
 from gradwire.services.security.callers import caller_of_this_call
 from gradwire.services.states import JobState
-from gradwire.services.store import Store
+from gradwire.services.store import NewJob, Store
 from gradwire.workers.process_limits import NO_LIMITS, ProcessLimits
 
 
@@ -57,6 +57,15 @@ class Family:
     def _runner(self) -> Runner:
         """The runner at work, or one that was not started where another front end schedules."""
         return self._leadership.runner
+
+    def _check_it_can_run(self, new: NewJob) -> None:
+        """Raises the error for a job that could never run, or whose owner may store no more."""
+        wanted = new.spec.first_wish
+        job = r.Job(
+            new.id, new.spec, JobState.QUEUED, datetime.now(UTC), owner=new.by.owner, wanted_workers=wanted
+        )
+        if (refused := self._runner.refused(job)) is not None:
+            raise refused
 
     def _render(self, job: r.Job) -> pb.Job:
         if job.state in (JobState.QUEUED, JobState.RUNNING):

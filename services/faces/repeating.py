@@ -51,6 +51,7 @@ class Repeating(Family):
             replay_of=job.id,
             options_history=job.options_history,
         )
+        self._check_it_can_run(new)
         change = await asyncio.wrap_future(self._store.submit(new))
         return pb.ReplayJobResponse(job=self._render(change.job))
 

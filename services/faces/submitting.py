@@ -42,6 +42,7 @@ class Submitting(Family):
         # Data may lie on a disk that is slow to answer.
         spec = await self._readers.run(check) if asked.data else check()
         new = NewJob(self._new_id(spec), spec, request.request_id, by, code_sha256=code_sha256)
+        self._check_it_can_run(new)
         if request.validate_only:
             return pb.SubmitJobResponse(job=pb.Job(spec=messages.spec_to_message(_without_files(spec))))
         reach("checked")

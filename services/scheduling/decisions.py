@@ -117,7 +117,7 @@ class Wait:
     def sentence_for(self, sees: Callable[[Holder], bool]) -> str:
         """The reason in words, for someone who may not know of all holders: of the others only that they are there."""
         if self.code == Code.BACKOFF:
-            return "pauses after a loss"
+            return "sits out the pause after an attempt that ended"
         what = _amount(self.needed, self.resource)
         left = f"{self.available} {'is' if self.available == 1 else 'are'}"
         if self.code == Code.NEVER:

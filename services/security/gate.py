@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from gradwire.proto.v1 import blobs_pb2, jobs_pb2
+from gradwire.proto.v1 import accounts_pb2, blobs_pb2, jobs_pb2
 from gradwire.services.errors import ForbiddenError, ServiceError, UnauthenticatedError, to_status
 from gradwire.services.security.callers import LOCAL, Caller, Scope, caller_of_this_call
 from gradwire.services.security.limits import Kind, RateLimits
@@ -34,11 +34,17 @@ FindToken = Callable[[str], Awaitable[Token | None]]
 
 
 def scopes_of_methods() -> dict[str, Scope]:
-    """What each method of the service asks for: reading ones READ, all others SUBMIT."""
-    services = (jobs_pb2.DESCRIPTOR.services_by_name["Jobs"], blobs_pb2.DESCRIPTOR.services_by_name["Blobs"])
+    """What each method of the service asks for: reading ones READ, all others SUBMIT, those that change accounts ADMIN."""
+    services = (
+        jobs_pb2.DESCRIPTOR.services_by_name["Jobs"],
+        blobs_pb2.DESCRIPTOR.services_by_name["Blobs"],
+        accounts_pb2.DESCRIPTOR.services_by_name["Accounts"],
+    )
     return {
         f"/{service.full_name}/{method.name}": Scope.READ
         if method.name.startswith(_READING)
+        else Scope.ADMIN
+        if service.name == "Accounts"
         else Scope.SUBMIT
         for service in services
         for method in service.methods

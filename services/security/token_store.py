@@ -37,35 +37,8 @@ class TokenStore:
 
     @classmethod
     def of_home(cls, home: Path, store: URL | None = None) -> "TokenStore":
-        """The tokens of the service whose home this is, running or not; the home is made where there is none.
-
-        `store`: a PostgreSQL database instead of the file in the home. Raises TokenError where a running service has a store of
-        another version, StorageError where the database does not answer.
-        """
-        if store is not None:
-            engine = open_engine(store)
-            try:
-                prepare_tables(engine)
-            except VersionError as error:
-                engine.dispose()
-                raise TokenError(str(error)) from error
-            return cls(engine)
-        path = home.expanduser().absolute()
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = open_engine(path / "jobs.db")
-        try:
-            check_version(engine)
-        except VersionError:
-            try:
-                held = Home(path)
-            except HomeInUseError as error:
-                engine.dispose()
-                raise TokenError(f"{error} (that service is of another version than this command)") from error
-            try:
-                prepare_tables(engine)
-            finally:
-                held.close()
-        return cls(engine)
+        """The tokens of the service whose home this is; see open_store_of_home."""
+        return cls(open_store_of_home(home, store))
 
     def close(self) -> None:
         """Closes the file."""
@@ -143,6 +116,38 @@ class TokenStore:
         row |= {"scope": int(scope), "created_us": to_us(now), "revoked_us": None}
         tables.INSERT_TOKEN(connection, {**row, "expires_us": None if expires is None else to_us(expires)})
         return token, secret
+
+
+def open_store_of_home(home: Path, store: URL | None = None) -> Engine:
+    """The store of the service whose home this is, running or not; the home is made where there is none.
+
+    `store`: a PostgreSQL database instead of the file in the home. Raises TokenError where a running service has a store of
+    another version, StorageError where the database does not answer.
+    """
+    if store is not None:
+        engine = open_engine(store)
+        try:
+            prepare_tables(engine)
+        except VersionError as error:
+            engine.dispose()
+            raise TokenError(str(error)) from error
+        return engine
+    path = home.expanduser().absolute()
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = open_engine(path / "jobs.db")
+    try:
+        check_version(engine)
+    except VersionError:
+        try:
+            held = Home(path)
+        except HomeInUseError as error:
+            engine.dispose()
+            raise TokenError(f"{error} (that service is of another version than this command)") from error
+        try:
+            prepare_tables(engine)
+        finally:
+            held.close()
+    return engine
 
 
 def _named(connection: Connection, token_id: str) -> Token:
