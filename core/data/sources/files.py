@@ -195,6 +195,16 @@ class RemoteFile(File):
                 self._hold(self._try(lambda fs: fs.cat_file(self._path), OPENING_PATIENCE_S))
 
     @property
+    def address(self) -> str:
+        """Where it is, secrets included: not to be told."""
+        return f"{self._url} {self._path}"
+
+    @property
+    def versioned(self) -> bool:
+        """Whether the storage tells more of its content than the size."""
+        return "," in self._version
+
+    @property
     def fs(self) -> Any:
         """The file system, this process's own."""
         if self._fs is None or self._fs[0] != os.getpid():

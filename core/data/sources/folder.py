@@ -14,11 +14,14 @@ __all__ = ["in_folder"]
 
 
 def in_folder(folder: Path, file: File) -> File:
-    """The file's copy in `folder`, made where there is none of this version. Files of this machine stay where they are."""
-    if not isinstance(file, RemoteFile):
+    """The file's copy in `folder`, made where there is none of this version.
+
+    Files of this machine stay where they are, and so do those of which storage tells no version: a copy could be an old one.
+    """
+    if not isinstance(file, RemoteFile) or not file.versioned:
         return file
     version = file.version()
-    key = hashlib.sha256(f"{file.told}\n{version}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{file.address}\n{version}".encode()).hexdigest()[:32]
     target = folder / (key + "".join(PurePosixPath(file.told.partition("?")[0]).suffixes[-2:]))
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -278,3 +278,26 @@ def test_many_files_take_few_descriptors(tmp_path):
     data = from_url(f"{tmp_path}/*.npy")
     assert data.batch(range(600)).tolist() == np.repeat(np.arange(300), 6).reshape(600, 3).tolist()
     assert len(os.listdir("/proc/self/fd")) - before < 270
+
+
+def test_a_folder_keeps_whole_files_until_they_change(tmp_path):
+    (tmp_path / "files").mkdir()
+    write(tmp_path / "files")
+    kept = tmp_path / "kept"
+    with web(tmp_path / "files") as server:
+        size = (tmp_path / "files" / "d.npz").stat().st_size
+        for _ in range(3):
+            data = from_url(f"{server.url}/d.npz?key=1#columns=x,y", cache_folder=kept)
+            same(data.batch([5, 3])[0], X[[5, 3]])
+            assert (
+                size <= server.sent.total() <= size + 8
+            )  # each time it is tried whether the server gives ranges
+            assert data.told()["url"] == f"{server.url}/d.npz?***#columns=x,y"
+        from_url(f"{server.url}/d.npz?key=2", cache_folder=kept)
+        assert server.sent.total() >= 2 * size  # another query may be another file
+        write(tmp_path / "files", x=-X)
+        same(from_url(f"{server.url}/d.npz?key=1#columns=x", cache_folder=kept).batch([4])[0], -X[[4]])
+        assert len([path for path in kept.iterdir() if path.suffix == ".npz"]) == 3
+    with web(tmp_path / "files", etags=False) as server:
+        same(from_url(f"{server.url}/d.npz#columns=x", cache_folder=kept).batch([4])[0], -X[[4]])
+        assert len([path for path in kept.iterdir() if path.suffix == ".npz"]) == 3

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 class Web:
     """sent: bytes of bodies, by the header X-Reader; requests: how many, by the same; asked: ranges, with who asked for them.
 
-    failing: answers 503 to every third.
+    failing: answers 503 to every third. etags: tells versions.
     """
 
-    def __init__(self, folder: Path, ranges: bool = True, failing: bool = False) -> None:
+    def __init__(self, folder: Path, ranges: bool = True, failing: bool = False, etags: bool = True) -> None:
         self.sent: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         self.asked: list[tuple[str, int, int]] = []
@@ -54,7 +54,8 @@ class Web:
                     start, stop, status = int(place[1]), min(int(place[2]) + 1, size), 206
                 self.send_response(status)
                 self.send_header("Content-Length", str(stop - start))
-                self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
+                if etags:
+                    self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
                 if status == 206:
                     self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
                 self.end_headers()
