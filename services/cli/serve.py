@@ -232,12 +232,17 @@ def serve(
             if url is not None:
                 fields |= {"store": shown(url), "front_end": name}
             token = {"token_required": protection.require_token, "tls": tls is not None}
-            print_json({**fields, **token, "worker_limits": asdict(most)})
+            folders = {"data_roots": [str(root.absolute()) for root in data_root or ()]}
+            print_json({**fields, **token, "worker_limits": asdict(most), **folders})
         else:
             sys.stdout.write(f"gradwire serves at {at}\n")
             sys.stdout.flush()
             say(f"protection: {protection.in_words(at)}")
             say(f"limits of each worker: {in_words(most)}")
+            if data_root:
+                say(
+                    f"folders that jobs may name data in: {', '.join(str(root.absolute()) for root in data_root)}"
+                )
             if url is not None:
                 say(f"store: {shown(url)}, as front end {name}")
         while not stop.wait(SIGNAL_S):

@@ -1,6 +1,9 @@
 """Jobs whose data is named with them: through a real service and the command line, with the bits of the data in memory."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -200,3 +203,44 @@ def test_wrong_data_gives_one_clear_message(
     done = run_cli("train", "fit.py", "--reference", *arguments, cwd=there)
     assert message in " ".join(done.stderr.replace("│", " ").split())
     assert done.returncode == code and "Traceback" not in done.stderr
+
+
+def test_serve_takes_data_below_the_folders_it_is_told(there: Path, tmp_path: Path) -> None:
+    missing = run_cli("serve", "--data-root", str(tmp_path / "none"), "--home", str(tmp_path / "home"))
+    assert missing.returncode == 2 and "does not exist" in " ".join(missing.stderr.replace("│", " ").split())
+    options = (
+        "--address",
+        "127.0.0.1:0",
+        "--home",
+        str(tmp_path / "home"),
+        "--data-root",
+        str(there),
+        "--json",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gradwire", "serve", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "GRADWIRE_RUNTIME": "process"},
+    )
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert told["data_roots"] == [str(there)]
+        data = f"train_data=file://{there}/own.npz{COLUMNS}"
+        done = run_cli(
+            "submit", str(there / "fit.py"), "--address", told["address"], "--json", "--data", data
+        )
+        assert json.loads(done.stdout)["parameters_sha256"] == bits(there), done.stderr
+        done = run_cli(
+            "submit",
+            str(there / "fit.py"),
+            "--address",
+            told["address"],
+            "--data",
+            "train_data=file:///etc/x.npz",
+        )
+        assert done.returncode == 2 and "not below one of the folders" in " ".join(done.stderr.split())
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
