@@ -40,10 +40,15 @@ class RayHandle:
         """See launcher.Handle."""
         try:
             incarnation, found = ray.get(self._actor.reports.remote(after, wait_s), timeout=wait_s + ANSWER_S)
+            if not found and not isinstance(self._last, ENDINGS):
+                if not ray.get(self._actor.over.remote(), timeout=ANSWER_S):
+                    return incarnation, found
+                # Its last reports may have come between the two questions.
+                incarnation, found = ray.get(self._actor.reports.remote(after, 0.0), timeout=ANSWER_S)
+                if not found:
+                    raise AttemptLostError("the job's controller ended without a result")
             if found:
                 self._last = found[-1][1]
-            elif not isinstance(self._last, ENDINGS) and ray.get(self._actor.over.remote(), timeout=ANSWER_S):
-                raise AttemptLostError("the job's controller ended without a result")
         except RayError as error:
             raise AttemptLostError(f"the job's controller is gone ({type(error).__name__})") from error
         return incarnation, found
