@@ -17,7 +17,7 @@ from gradwire.services.commands import Commands
 from gradwire.services.launcher import ENDINGS, Launch
 from gradwire.services.report_lines import ReportWriter
 from gradwire.workers.output import LineSplitter
-from gradwire.workers.process_limits import no_new_privileges
+from gradwire.workers.process_limits import adopt_orphans, end_family, no_new_privileges
 from gradwire.workers.reports import LogLine, Report
 
 Tell = Callable[[Report], None]
@@ -60,6 +60,7 @@ def run(train: Callable[[Launch, Tell, Commands], None], job: Path, attempt: int
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_the_service()
     no_new_privileges()
+    adopt_orphans()
     folder = AttemptFolder(job, attempt)
     if not folder.hold():
         return 0
@@ -78,4 +79,5 @@ def run(train: Callable[[Launch, Tell, Commands], None], job: Path, attempt: int
         train(folder.launch(), tell, Commands(folder.commands))
     finally:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        end_family()
     return 0

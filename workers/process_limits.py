@@ -13,6 +13,7 @@ import ctypes
 import errno
 import os
 import resource
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -23,14 +24,16 @@ __all__ = [
     "NO_LIMITS",
     "ProcessLimits",
     "Watch",
+    "adopt_orphans",
     "apply",
     "broken_by",
+    "end_family",
     "family",
     "no_new_privileges",
     "use_temporary",
 ]
 
-UNUSED_BYTES = 256 * 2**20
+UNUSED_BYTES = 2**30
 """What RLIMIT_DATA allows beyond the limit: it counts thread stacks (8 MiB each) and BLAS buffers (32 MiB) in full."""
 RESERVE_BYTES = 32 * 2**20
 """Memory beyond that with which a process that reached it can still say so."""
@@ -63,10 +66,11 @@ NO_LIMITS = ProcessLimits()
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Bytes that a process has before it is limited: in use, and as RLIMIT_DATA counts them."""
+    """What a process has before it is limited: bytes in use, bytes as RLIMIT_DATA counts them, threads beside the first."""
 
     used: int
     data: int
+    threads: int
 
 
 def apply(limits: ProcessLimits) -> Held:
@@ -76,9 +80,8 @@ def apply(limits: ProcessLimits) -> Held:
     """
     _limit(resource.RLIMIT_CORE, 0)
     no_new_privileges()
-    if limits.processes and hasattr(ctypes.CDLL(None), "prctl"):
-        # Whose parent has ended becomes this process's child, and is counted with its own.
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if limits.processes:
+        adopt_orphans()
     if limits.file_bytes:
         _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     if limits.open_files:
@@ -86,10 +89,12 @@ def apply(limits: ProcessLimits) -> Held:
     if limits.processes:
         others = sum(count for _, count in _processes_of_user())
         _limit(resource.RLIMIT_NPROC, others + USER_PROCESSES * limits.processes)
-    held = Held(_kib(os.getpid(), "RssAnon", "RssShmem") * 1024, _kib(os.getpid(), "VmData") * 1024)
+    me = os.getpid()
+    used, data = _kib(me, "RssAnon", "RssShmem") * 1024, _kib(me, "VmData") * 1024
+    held = Held(used, data, threads_of(me) - 1)
     if limits.memory_bytes:
-        data = held.data + limits.memory_bytes + UNUSED_BYTES
-        _limit(resource.RLIMIT_DATA, data, data + RESERVE_BYTES)
+        most = held.data + limits.memory_bytes + UNUSED_BYTES
+        _limit(resource.RLIMIT_DATA, most, most + RESERVE_BYTES)
     return held
 
 
@@ -99,6 +104,20 @@ def use_temporary(folder: str) -> None:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         os.environ["TMPDIR"] = folder
         tempfile.tempdir = None
+
+
+def adopt_orphans() -> None:
+    """Has this process be the parent of what its children started, when they end: it belongs to its `family` then."""
+    if hasattr(ctypes.CDLL(None), "prctl"):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_family() -> None:
+    """Kills all that this process and its children started and that still runs."""
+    for pid in family(os.getpid()):
+        if pid != os.getpid():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def no_new_privileges() -> None:
@@ -170,7 +189,7 @@ class Watch:
 
     def look(self) -> str:
         """What is used beyond a limit: "wanted more than …"; '' where nothing is."""
-        pids, count = [], 0
+        pids, count = [], -self._held.threads
         for pid in family(self._pid):
             pids.append(pid)
             count += threads_of(pid)

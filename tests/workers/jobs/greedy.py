@@ -17,7 +17,7 @@ from gradwire.utils.data import TensorDataset
 
 
 def memory():
-    np.ones(600 * 2**20, np.uint8)
+    np.ones(1500 * 2**20, np.uint8)
 
 
 def many_small():
