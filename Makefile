@@ -57,6 +57,9 @@ api: $(VENV)/.installed-dev ## Checks the form of the .proto files (buf), and th
 names: $(VENV)/.installed-dev ## Writes docs/names.md, the table of PyTorch's names
 	$(BIN)/python docs/make_names.py
 
+reference: $(VENV)/.installed-dev ## Writes docs/api.md, the reference of the API
+	$(BIN)/python docs/make_api.py
+
 typings: ## Brings the tree that editors and type checkers follow up to date
 	typings/refresh.sh
 

@@ -1274,7 +1274,7 @@ class WatchJobRequest(google.protobuf.message.Message):
     JOB_ID_FIELD_NUMBER: builtins.int
     AFTER_FIELD_NUMBER: builtins.int
     job_id: builtins.str
-    """Its id."""
+    """Its id. Events are kept as long as the job: once it is deleted and its expire_time past, it is NOT_FOUND."""
     after: builtins.int
     """Number of the last event already seen; 0 for all. Above Job.last_event is OUT_OF_RANGE."""
     def __init__(

@@ -223,7 +223,8 @@ class JobsServicer(object):
 
     def ReadLogs(self, request, context):
         """Streams what a worker's code printed, as bytes, from an offset; with `follow` to the job's end, also where it has
-        not started yet.
+        not started yet. All that was written is there, once, in order, whichever process had the rank: what is printed again by a
+        recovery that makes steps again is there again. OUT_OF_RANGE for an offset beyond what there is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
