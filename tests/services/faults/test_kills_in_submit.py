@@ -1,21 +1,22 @@
 """kill -9 of a real service at every place where SubmitJob hands over or waits: N request ids are N jobs, one answer each."""
 
 import random
-import sqlite3
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from nursery import Nursery
 from serving_harness import code
+from sqlalchemy import URL
 
 from gradwire.proto.v1 import jobs_pb2 as pb
 from gradwire.services import kill_points, messages
 from gradwire.services import records as r
 from gradwire.services.client import Client
 from gradwire.services.client.connection import Call
+from gradwire.services.connections import Where, open_engine
 
 SUBMITTERS = 4
 KILLS = [(point, count) for count in (1, 3) for point in kill_points.POINTS]
@@ -73,18 +74,22 @@ def submit_under_kills(nursery: Nursery, kills: Sequence[tuple[str, int]]) -> di
     return answers
 
 
-def check_store(home: Path, answers: dict[str, bytes]) -> None:
+def check_store(where: Where, answers: dict[str, bytes]) -> None:
     """What lies in the store is what was answered: one job, one queued event, one line of the audit log for each request id."""
     ids = {request_id: pb.Job.FromString(answer).id for request_id, answer in answers.items()}
-    with sqlite3.connect(home / "jobs.db") as store:
-        assert store.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        rows = store.execute(
+    engine = open_engine(where)
+    with engine.connect() as store:
+        if isinstance(where, Path):
+            assert store.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+        rows = store.exec_driver_sql(
             "SELECT requests.request_id, jobs.id, count(events.number) FROM requests JOIN jobs ON jobs.sequence = requests.job "
-            "JOIN events ON events.job = jobs.sequence GROUP BY jobs.id"
-        ).fetchall()
-        jobs = store.execute("SELECT count(*) FROM jobs").fetchone()[0]
-        audited = store.execute("SELECT subject FROM audit WHERE action = 'SubmitJob'").fetchall()
-    store.close()
+            "JOIN events ON events.job = jobs.sequence GROUP BY requests.request_id, jobs.id"
+        ).all()
+        jobs = store.exec_driver_sql("SELECT count(*) FROM jobs").scalar_one()
+        audited = (
+            store.exec_driver_sql("SELECT subject FROM audit WHERE action = 'SubmitJob'").scalars().all()
+        )
+    engine.dispose()
     stored = {request_id: job for request_id, job, _ in rows if request_id in ids}
     assert stored == ids
     assert jobs == len(ids) + 1
@@ -95,7 +100,23 @@ def check_store(home: Path, answers: dict[str, bytes]) -> None:
 def test_a_service_killed_at_every_place_of_a_submit_has_each_job_once(nursery: Nursery) -> None:
     answers = submit_under_kills(nursery, KILLS)
     assert len(answers) > SUBMITTERS
-    check_store(nursery.home, answers)
+    check_store(nursery.home / "jobs.db", answers)
+
+
+@pytest.fixture
+def on_postgresql(tmp_path: Path, database: URL) -> Iterator[Nursery]:
+    """Starts services one after the other on one home and one database."""
+    opened = Nursery(tmp_path / "home", store=database)
+    yield opened
+    opened.close()
+
+
+def test_a_service_on_postgresql_killed_at_every_place_of_a_submit_has_each_job_once(
+    on_postgresql: Nursery, database: URL
+) -> None:
+    answers = submit_under_kills(on_postgresql, [(point, 5) for point in kill_points.POINTS])
+    assert len(answers) > SUBMITTERS
+    check_store(database, answers)
 
 
 @pytest.mark.long
@@ -103,4 +124,14 @@ def test_a_service_killed_at_every_place_of_a_submit_has_each_job_once(nursery: 
 def test_thousands_of_kills_at_random_places_of_submits(nursery: Nursery, seed: int) -> None:
     order = random.Random(seed)
     kills = [(order.choice(kill_points.POINTS), order.randint(1, 12)) for _ in range(LONG_KILLS // 4)]
-    check_store(nursery.home, submit_under_kills(nursery, kills))
+    check_store(nursery.home / "jobs.db", submit_under_kills(nursery, kills))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(2))
+def test_thousands_of_kills_on_postgresql_at_random_places_of_submits(
+    on_postgresql: Nursery, database: URL, seed: int
+) -> None:
+    order = random.Random(seed)
+    kills = [(order.choice(kill_points.POINTS), order.randint(1, 12)) for _ in range(LONG_KILLS // 4)]
+    check_store(database, submit_under_kills(on_postgresql, kills))
