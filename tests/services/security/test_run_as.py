@@ -226,7 +226,33 @@ def test_a_job_trains_pauses_and_goes_on_as_another_user_each_time(home: Path) -
         assert len(list(target.iterdir())) > 1
 
 
-@pytest.mark.parametrize("harm", ["fork_bomb", "memory", "file", "open_files"])
+def test_a_service_that_was_killed_adopts_what_runs_as_others_and_ends_it_with_its_job(home: Path) -> None:
+    assert PYTHON is not None
+    environment = {**os.environ, **PYTHON[1]}
+    text = Code("job.py", (SourceFile("job.py", GREEDY.read_bytes()),))
+    with subprocess.Popen(
+        command(home, "--run-as", IDS), stdout=subprocess.PIPE, env=environment, text=True
+    ) as first:
+        assert first.stdout is not None
+        with Client(json.loads(first.stdout.readline())["address"], access=Access()) as client:
+            job_id = client.submit(text, shards=2, overrides={"epochs": "20000"}).id
+            until(lambda: client.job(job_id).get().step > 5)
+        first.kill()
+    with served(home, "--run-as", IDS) as client:
+        job = client.job(job_id)
+        step = job.get().step
+        until(lambda: job.get().step > step)
+        assert job.get().attempt == 1
+        other = client.submit(code("import time; time.sleep(600)"))
+        uid, others = (os.stat(f"/proc/{worker_of(home, each)}").st_uid for each in (job, other))
+        assert uid != others
+        job.cancel()
+        job.wait()
+        until(lambda: not processes_of(uid))
+        assert processes_of(others)
+
+
+@pytest.mark.parametrize("harm", ["fork_bomb", "memory"])
 def test_a_greedy_job_ends_with_the_clear_error_and_the_service_goes_on(home: Path, harm: str) -> None:
     limits = ["--max-memory", "256MiB", "--max-file-size", "16MiB", "--max-open-files", "128"]
     with served(home, "--run-as", IDS, *limits, "--max-processes", "64") as client:
