@@ -255,7 +255,7 @@ class JobSpec(google.protobuf.message.Message):
     name: builtins.str
     """A name for people; the job file's name where empty."""
     workers: builtins.int
-    """Workers to start with, 1 to shards. 0 means 1."""
+    """Workers it is to have, 1 to shards; 0 means 1. With a range (below) it starts with what there is in that."""
     shards: builtins.int
     """Fixed parts of each global batch. 0 means 8."""
     device: builtins.str
@@ -266,7 +266,8 @@ class JobSpec(google.protobuf.message.Message):
     """Larger runs earlier; ties in order of submission."""
     min_workers: builtins.int
     """Fewest workers it may be given, at most `workers`; 0 means `workers` where max_workers is set. With both 0 the service
-    leaves the number as it is, and ResizeJob takes any from 1 to shards.
+    leaves the number as it is, and ResizeJob takes any from 1 to shards. Below max_workers the job is elastic: the service
+    changes its number of workers between min_workers and Job.wanted_workers as others come and go.
     """
     max_workers: builtins.int
     """Most workers it may be given, from `workers` to shards; 0 means `workers` where min_workers is set."""
@@ -416,7 +417,7 @@ class JobError(google.protobuf.message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     TRACEBACK_FIELD_NUMBER: builtins.int
     reason: builtins.str
-    """Stable, for programs: INVALID_JOB_FILE, USER_CODE, DATA_UNAVAILABLE, NON_FINITE_LOSS, NON_FINITE_GRADIENT, PROCESS_LIMIT, WORKERS_LOST,
+    """Stable, for programs: INVALID_JOB_FILE, USER_CODE, DATA_UNAVAILABLE, NON_FINITE_LOSS, NON_FINITE_GRADIENT, PROCESS_LIMIT, WORKERS_LOST, WALL_TIME, PREEMPTED,
     CANNOT_PLACE, INTERNAL.
     """
     message: builtins.str
@@ -548,7 +549,7 @@ class Job(google.protobuf.message.Message):
     pause_requested: builtins.bool
     """It was asked to pause; the state follows when its checkpoint is written and its workers are gone."""
     wanted_workers: builtins.int
-    """Workers it is to have: spec.workers until it is resized."""
+    """Workers it is to have, for an elastic job the most: spec.workers, or spec.max_workers, until it is resized."""
     chain: builtins.str
     """Hash chain over the parameters after every step so far, hex; empty where the job keeps none."""
     owner: builtins.str
