@@ -353,7 +353,7 @@ def test_a_job_is_paused_resized_updated_and_resumed_and_ends_with_the_bits_of_o
         "paused: paused after",
         "asked for: 2 workers",
         "group 2 of 2 workers",
-        "resizing: from 1 to 2",
+        "resizing: from 3 to 2",
     ):
         assert text in watched.stderr
     assert f"from step {paused['steps'] + 1} on: lr=0.1" in watched.stderr
