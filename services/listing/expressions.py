@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, literal, not_, or_, select, true
 
 from gradwire.services import schema
 from gradwire.services.connections import to_us
@@ -63,7 +63,9 @@ def _holds(node: Compare, sign: str) -> ColumnElement[bool]:
     if node.any_value:
         return column.is_not(None)
     value = to_us(node.value) if isinstance(node.value, datetime) else node.value
-    compared: ColumnElement[bool] = _COMPARE[sign](column, value)
+    # A number may be larger than the column's.
+    bound = literal(value, schema.WIDE) if isinstance(value, int) else value
+    compared: ColumnElement[bool] = _COMPARE[sign](column, bound)
     return and_(column.is_not(None), compared) if column.nullable else compared
 
 

@@ -10,9 +10,10 @@ import pytest
 from serving_harness import code, spec
 from sqlalchemy import func, select
 
-from gradwire.services import kill_points, schema
+from gradwire.services import kill_points, schema, series
 from gradwire.services import records as r
 from gradwire.services.client import Client
+from gradwire.services.connections import Where
 from gradwire.services.errors import EtagError, JobNotFoundError, JobStateError
 from gradwire.services.home import Home
 from gradwire.services.listing.pages import Query
@@ -224,3 +225,30 @@ def test_a_service_that_is_killed_while_a_job_goes_makes_an_end_of_it_later(
     assert set(again.rows().values()) == {0}
     assert not again.home.job("a").exists()
     again.close()
+
+
+def test_both_kinds_of_database_let_all_of_a_job_go(where: Where, tmp_path: Path) -> None:
+    clock = Clock()
+    home, store = Home(tmp_path / "home"), Store(where, clock)
+    store.submit(NewJob("a", r.JobSpec("a", code(), labels={"team": "a"}), "request-a")).result()
+    store.begin_attempt("a", "room", 1).result()
+    lines = [(k, w.LogLine(0, "stdout", str(k))) for k in range(1, 2500)]
+    store.take_reports("a", 1, 1, [*lines, (2500, w.StepFinished(1, 1, {"loss": 1.0}, 8, 0.5))]).result()
+    sequence = store.check_visible("a", LOCAL)
+    printed = b"".join(b"%d\n" % k for k in range(1, 2500))
+    found = b""
+    while part := series.read_output(store.engine, sequence, "stdout", 0, len(found)):
+        found += part
+    assert found == printed
+    assert [e.step_finished.step for e in series.read_steps(store.engine, sequence, "step", 1, 9)] == [1]
+    store.end("a", 1, JobState.CANCELLED, "enough").result()
+    store.request_delete("a", DAY).result()
+    clock.now += DAY
+    assert Purger(store, home, lambda job: False, clock).sweep() == 1
+    with pytest.raises(JobNotFoundError):
+        store.get("a")
+    with store.engine.connect() as connection:
+        for table in (schema.jobs, schema.events, schema.labels, schema.requests, schema.code):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+    store.close()
+    home.close()

@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -12,7 +13,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import IntegrityError
 
 from gradwire.proto.v1 import jobs_pb2 as pb
-from gradwire.services import messages, schema
+from gradwire.services import messages, schema, series
 from gradwire.services import records as r
 from gradwire.services.connections import transaction
 from gradwire.services.errors import RequestReusedError
@@ -21,6 +22,7 @@ from gradwire.services.listing.pages import Query
 from gradwire.services.security.callers import Caller, Scope
 from gradwire.services.states import JobState
 from gradwire.services.store import NewJob, Store, encode_code
+from gradwire.workers import reports as w
 
 VERSION_1 = """
 CREATE TABLE store_version (version INTEGER NOT NULL, PRIMARY KEY (version));
@@ -125,6 +127,44 @@ def test_the_jobs_and_request_ids_of_a_store_without_owners_are_those_of_local(t
     with pytest.raises(RequestReusedError, match="for job job-1"):
         store.submit(sent).result()
     assert store.submit(replace(sent, by=Caller("ann", Scope.SUBMIT))).result().job.owner == "ann"
+    store.close()
+
+
+def test_what_jobs_had_told_before_is_found_by_step_and_by_byte(tmp_path: Path) -> None:
+    write_version_1(tmp_path / "jobs.db", [1], [JobState.RUNNING])
+    with sqlite3.connect(tmp_path / "jobs.db") as connection:
+        spec_of_it = pb.JobSpec.FromString(connection.execute("SELECT spec FROM jobs").fetchone()[0])
+        spec_of_it.labels["team"] = "vision"
+        connection.execute("UPDATE jobs SET spec = ?, last_event = 7", (spec_of_it.SerializeToString(),))
+        kinds: list[r.EventKind] = [
+            r.LogLine(0, "stdout", "é"),
+            r.StepFinished(8, 100, 1, 2, {"loss": 0.5}, 4, 0.1, 1),
+            r.LogLine(1, "stdout", "other"),
+            r.LogLine(0, "stdout", ""),
+            r.EvaluationFinished(8, 1, {"loss": 0.25}, 4),
+            r.LogLine(0, "stdout", "end"),
+        ]
+        for number, kind in enumerate(kinds, start=2):
+            body = messages.event_to_message(r.Event(number, datetime(2026, 1, 1, tzinfo=UTC), kind))
+            connection.execute(
+                "INSERT INTO events (job, number, body) VALUES (1, ?, ?)", (number, body.SerializeToString())
+            )
+    connection.close()
+    store = Store(tmp_path / "jobs.db")
+    assert series.read_output(store.engine, 1, "stdout", 0, 0) == "é\n\nend\n".encode()
+    assert series.read_output(store.engine, 1, "stdout", 0, 4) == b"end\n"
+    assert series.read_output(store.engine, 1, "stdout", 1, 0) == b"other\n"
+    assert [e.step_finished.metrics["loss"] for e in series.read_steps(store.engine, 1, "step", 1, 9)] == [
+        0.5
+    ]
+    (evaluation,) = series.read_steps(store.engine, 1, "evaluation", 8, 8)
+    assert evaluation.evaluation_finished.metrics["loss"] == 0.25
+    assert [job.id for job in store.page(Query(9, filter="labels.team = vision name = old")).jobs] == [
+        "job-1"
+    ]
+    store.take_reports("job-1", 1, 1, [(6, w.LogLine(0, "stdout", "more"))]).result()
+    (last,) = store.events("job-1", 7)[0]
+    assert pb.Event.FromString(last.body).log_line.offset == 8
     store.close()
 
 

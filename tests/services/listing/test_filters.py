@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from gradwire.services import records as r
 from gradwire.services import schema
+from gradwire.services.connections import Where
 from gradwire.services.errors import InvalidRequestError
 from gradwire.services.listing.language import parse
 from gradwire.services.listing.pages import Query
@@ -238,4 +239,29 @@ def test_a_token_opens_the_list_that_it_came_from_alone(tmp_path: Path) -> None:
     for other in (Query(2), Query(2, filter="priority=1"), replace(first, show_deleted=True)):
         with pytest.raises(InvalidRequestError, match="page_token"):
             store.page(replace(other, token=page.next_token))
+    store.close()
+
+
+def test_both_kinds_of_database_find_the_same(where: Where) -> None:
+    store = Store(where, lambda: BEGAN)
+    texts = ["a_b", "a%b", "A_B", "", "it's"]
+    for k, text in enumerate(texts):
+        store.submit(NewJob(f"job-{k}", replace(spec(), name=text or "x", labels={"t": text}))).result()
+    store.request_cancel("job-4").result()
+    store.request_update("job-3", r.Update(labels={"t": "new", "u": "v"})).result()
+    for text, wanted in (
+        ('name:"_"', {0, 2}),
+        ('name:"%"', {1}),
+        ("name = a_b", {0}),
+        ('name = A_B OR name = "it\'s"', {2, 4}),
+        ("labels.t = new", {3}),
+        ('labels.t = ""', set()),
+        ("labels:u", {3}),
+        ("-labels:u end_time:*", {4}),
+        ("NOT end_time > 2020-01-01T00:00:00Z", {0, 1, 2, 3}),
+        ("create_time = 2026-01-01T00:00:00Z state = CANCELLED", {4}),
+        ("step < 999999999999999999 AND priority >= -999999999999999999", {0, 1, 2, 3, 4}),
+    ):
+        found = {int(job.id[4:]) for job in store.page(Query(9, filter=text)).jobs}
+        assert found == wanted, text
     store.close()
