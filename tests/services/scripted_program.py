@@ -1,7 +1,7 @@
 """A stand-in for training: a real process that reports as its overrides say, with numbers that follow from the step.
 
 Overrides: steps, step_s, fail_at, die_at (kill -9 of itself, in the first attempt alone), lines, say (printed as it is, @long@ as a long line), lr_at_start, form_s (seconds from a
-resize to the new group), hold_at (before that step it waits for a file `go` in the job's folder), checkpoint_every (steps; else after step 2).
+resize to the new group), start_s (seconds until the first attempt's group stands), hold_at (before that step it waits for a file `go` in the job's folder), checkpoint_every (steps; else after step 2).
 It goes on from its newest checkpoint; the loss is lr / step.
 """
 
@@ -54,6 +54,8 @@ def train(launch: Launch, tell: Tell, commands: Commands) -> None:
     generation, workers = 1, launch.workers
     wanted, due = workers, 0.0
     order = max((change.order for change in launch.options_history), default=0)
+    if launch.attempt == 1:
+        time.sleep(float(script.get("start_s", 0)))
     tell(w.Formed(generation, workers, start, "the attempt begins"))
     tell(w.Started(steps, 1))
     for k in range(int(script.get("lines", 0))):

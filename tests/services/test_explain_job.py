@@ -1,21 +1,24 @@
 """ExplainJob: without the holders that it names the job starts; others' jobs are not named to whoever may not see them."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from people import People
-from serving_harness import code, run_cli
+from serving_harness import SCRIPTED, code, run_cli
 from waiting import wait_until
 
 from gradwire.services.client import Client, RemoteJob
 from gradwire.services.errors import InvalidRequestError, JobNotFoundError, QuotaError
 from gradwire.services.explanation import Explanation, WaitCode
+from gradwire.services.launcher import Capacity
+from gradwire.services.local_launcher import LocalLauncher
 from gradwire.services.records import JobLimits
-from gradwire.services.scheduling import Quota
-from gradwire.services.service import Service
+from gradwire.services.scheduling import Node, Quota
+from gradwire.services.service import Address, Service
 from gradwire.services.states import JobState
 
 
@@ -156,3 +159,34 @@ def test_the_command_line_explains(client: Client, tmp_path: Path) -> None:
     assert '"code": "NO_CAPACITY"' in told.stdout
     assert f'"job_id": "{job.id}"' in told.stdout
     assert f"held by {job.id}" in command("show", waiting.id).stdout
+
+
+class TwoHosts(LocalLauncher):
+    """Says that its eight workers are those of two hosts."""
+
+    def nodes(self) -> Sequence[Node]:
+        """See launcher.Launcher."""
+        return (Node("a", 0, 4), Node("b", 0, 4))
+
+
+def test_workers_that_must_be_together_wait_for_one_host(tmp_path: Path) -> None:
+    service = Service(
+        tmp_path / "home",
+        lambda home: TwoHosts(Capacity(8, 0), (sys.executable, str(SCRIPTED))),
+        Address("127.0.0.1", 0),
+    )
+    with Client(str(service.start())) as client:
+        with pytest.raises(
+            InvalidRequestError, match=r"spec\.one_host: no host has room for 5 workers, the largest for 4"
+        ):
+            held(client, 5, one_host=True)
+        others = [running(client, 3, one_host=True), running(client, 3, one_host=True)]
+        job = held(client, 2, one_host=True)
+        found = waits(job, WaitCode.FRAGMENTED)
+        assert (found.resource, found.needed, found.available) == ("workers", 2, 1)
+        assert [holder.job_id for holder in found.holders] in [[each.id] for each in others]
+        # Apart they have room.
+        assert running(client, 2).get().workers == 2
+        for each in client.jobs():
+            client.job(each.id).cancel()
+        service.stop()

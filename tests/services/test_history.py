@@ -7,6 +7,7 @@ import pytest
 from serving_harness import spec
 
 from gradwire.services import records as r
+from gradwire.services import steering
 from gradwire.services.history import History, StoredJob
 from gradwire.services.scheduling.limits import DEFAULT_RETRIES, Cause
 from gradwire.services.states import MOVES, IllegalMoveError, JobState
@@ -130,3 +131,93 @@ def test_the_time_to_the_first_step_counts_from_submission() -> None:
     history = started()
     history.take(1, 2, step(1))
     assert history.job.first_step_seconds == 5.0
+
+
+def limited(**limits: object) -> History:
+    """A job with limits that has made two steps in its first attempt."""
+    job = r.Job(
+        "a",
+        replace(spec(), limits=r.JobLimits(**limits)),  # type: ignore[arg-type]
+        JobState.QUEUED,
+        CREATED,
+        wanted_workers=1,
+    )
+    history = History(StoredJob(job, 1, ""), NOW)
+    history.begin_attempt("room", 8, 3)
+    for number, report in enumerate((w.Started(10, 2), step(1), step(2)), start=1):
+        history.take(1, number, report)
+    return history
+
+
+def later(history: History, seconds: float) -> History:
+    """The same job, some seconds later."""
+    return History(history.stored, history.now + timedelta(seconds=seconds))
+
+
+def test_time_with_workers_counts_over_attempts_and_not_in_the_queue() -> None:
+    history = later(limited(), 10)
+    history.give_way()
+    history.take(1, 4, w.Paused(2, "/c"))
+    job = history.job
+    assert (job.state, job.run_seconds, job.attempt_time, job.gives_way) == (
+        JobState.QUEUED,
+        10.0,
+        None,
+        False,
+    )
+    assert (job.ends, job.level, job.workers, job.pause_requested) == ({"PREEMPTION": 1}, 3, 0, False)
+    history = later(history, 100)
+    history.begin_attempt("room", 8)
+    history = later(history, 5)
+    assert history.job.run_seconds_at(history.now) == 15.0
+    history.take(1, 1, w.Finished("sha", "/c"))
+    assert history.job.run_seconds == 15.0
+
+
+def test_a_pause_of_its_owner_wins_over_one_of_the_scheduler() -> None:
+    history = limited()
+    history.give_way()
+    steering.pause(history)
+    history.take(1, 4, w.Paused(2, "/c"))
+    assert (history.job.state, history.job.gives_way) == (JobState.PAUSED, False)
+    before = history.job.since
+    history = later(history, 50)
+    steering.resume(history)
+    assert history.job.since == NOW + timedelta(seconds=50) != before
+
+
+def test_user_errors_are_tried_again_from_the_queue_where_limits_allow_it_and_told_at_the_end() -> None:
+    history = limited(retries={"USER_ERROR": 1})
+    history.take(1, 4, w.Failed("USER_CODE", "ValueError: no", "Traceback"))
+    assert history.job.state == JobState.QUEUED
+    assert history.job.not_before is not None and history.job.not_before > NOW
+    assert history.job.error is None
+    history.begin_attempt("room", 8)
+    history.take(1, 1, w.Failed("USER_CODE", "ValueError: no", "Traceback"))
+    assert history.job.error == r.JobError("USER_CODE", "ValueError: no", "Traceback")
+
+
+def test_short_pauses_after_losses_keep_the_workers_and_long_ones_do_not() -> None:
+    history, states = limited(), []
+    for _ in range(7):
+        history.lose("killed")
+        states.append(history.job.state)
+        history.begin_attempt("again", 8)
+    assert states == [JobState.RECOVERING] * 5 + [JobState.QUEUED] * 2
+
+
+def test_a_loss_when_no_wall_time_is_left_is_the_end_by_that() -> None:
+    history = later(limited(job_seconds=60.0), 61)
+    history.lose("killed")
+    assert history.job.error is not None
+    assert history.job.error.reason == "WALL_TIME"
+
+
+def test_a_checkpoint_forgives_losses_and_keeps_the_count_of_wall_times_and_preemptions() -> None:
+    history = limited(retries={"WALL_TIME": 9})
+    for cause in (Cause.WALL_TIME, Cause.WORKER_LOSS, Cause.GANG_DEADLINE):
+        history.end_attempt(cause, "over")
+        history.begin_attempt("again", 8)
+    assert history.job.ends == {"WALL_TIME": 1, "WORKER_LOSS": 1, "GANG_DEADLINE": 1}
+    history.take(1, 1, w.CheckpointWritten(2, "/c", "sha"))
+    assert history.job.ends == {"WALL_TIME": 1}

@@ -194,6 +194,20 @@ def test_retries_are_counted_by_cause(quick: Client) -> None:
     assert ended.error.reason == "WORKERS_LOST"
 
 
+def test_a_gang_that_does_not_stand_in_time_goes_back_to_the_queue_and_comes_again(tmp_path: Path) -> None:
+    policy = Policy(gang_deadline_s=4.0)
+    service = Service(tmp_path / "home", scripted, Address("127.0.0.1", 0), policy=policy)
+    with Client(str(service.start())) as client:
+        job = short(client, 4)
+        slow = client.submit(code(), overrides={"steps": "2", "start_s": "60"}, workers=4)
+        assert job.wait().state == JobState.SUCCEEDED
+        ended = slow.wait()
+        assert (ended.state, ended.attempt > 1) == (JobState.SUCCEEDED, True)
+        reasons = [e.kind.reason for e in slow.watch() if isinstance(e.kind, r.StateChanged)]
+        assert reasons[2].startswith("its workers did not come up within 4 s; it is tried again in ")
+        service.stop()
+
+
 def test_wrong_limits_are_named_all_at_once(quick: Client) -> None:
     limits = r.JobLimits(-1.0, float("nan"), {"BAD_LUCK": 1, "USER_ERROR": -1})
     with pytest.raises(InvalidRequestError) as caught:
