@@ -312,6 +312,14 @@ def _details(error: ServiceError) -> list[Message]:
             details.append(
                 error_details_pb2.ResourceInfo(resource_type="Job", resource_name=metadata.get("job", ""))
             )
+        case FileNotFoundInJobError():
+            details.append(
+                error_details_pb2.ResourceInfo(
+                    resource_type="File",
+                    resource_name=metadata.get("sha256", ""),
+                    owner=f"job:{metadata.get('job', '')}",
+                )
+            )
         case BlobNotFoundError():
             details.append(
                 error_details_pb2.ResourceInfo(resource_type="Blob", resource_name=metadata.get("sha256", ""))

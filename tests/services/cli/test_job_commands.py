@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from serving_harness import code, run_cli
@@ -191,3 +193,41 @@ def test_the_shell_completes_ids_of_jobs(client: Client) -> None:
 )
 def test_times_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_serve_keeps_deleted_jobs_as_long_as_it_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    wrong = run_cli("serve", "--home", str(home), "--retention", "soon")
+    assert wrong.returncode == 2
+    assert "--retention" in wrong.stderr and "'soon'" in wrong.stderr
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "gradwire",
+            "serve",
+            "--home",
+            str(home),
+            "--address",
+            "127.0.0.1:0",
+            "--runtime",
+            "process",
+            "--retention",
+            "90m",
+            "--json",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    with Client(json.loads(process.stdout.readline())["address"]) as client:
+        job = client.submit(code("raise SystemExit"))
+        job.cancel()
+        job.wait()
+        deleted = job.delete()
+    assert deleted.expire_time is not None and deleted.delete_time is not None
+    assert deleted.expire_time - deleted.delete_time == timedelta(minutes=90)
+    process.terminate()
+    assert process.wait(60) == 0
+    process.stdout.close()
