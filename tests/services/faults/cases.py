@@ -19,12 +19,11 @@ from waiting import wait_until
 import gradwire.proto.v1
 from gradwire.services import records as r
 from gradwire.services.client import Client, RemoteJob
-from gradwire.services.errors import BlobNotFoundError
+from gradwire.services.errors import BlobNotFoundError, ForbiddenError
 from gradwire.services.states import JobState
 
 # RPCs that the service does not serve yet: this only shrinks.
 PENDING = {
-    "Accounts/UpdateAccount",
     "Jobs/DeleteJob",
     "Jobs/QueryMetrics",
     "Jobs/ReadLogs",
@@ -178,6 +177,15 @@ def _deleted(bench: Bench, sha256: str, answer: bool) -> None:
     assert not (bench.home / "blobs" / sha256[:2] / sha256).exists()
 
 
+def _refused_weight(client: Client) -> str:
+    """What whoever calls a service without tokens is answered."""
+    try:
+        client.update_account("local", weight=2.0)
+    except ForbiddenError as error:
+        return error.message
+    return "done"
+
+
 def _resumed(bench: Bench, job: RemoteJob, answer: r.Job) -> None:
     states = [e.kind.state for e in _events_so_far(bench, job.id) if isinstance(e.kind, r.StateChanged)]
     assert states == [JobState.QUEUED, JobState.PAUSED, JobState.QUEUED]
@@ -247,6 +255,7 @@ CASES: dict[str, Case] = {
         prepare=lambda bench: bench.ended.id,
         call=lambda client, job_id: client.job(job_id).explain(),
     ),
+    "Accounts/UpdateAccount": Case(call=lambda client, _: _refused_weight(client)),
     "Accounts/GetAccount": Case(call=lambda client, _: client.account().quota),
     "Accounts/ListAccounts": Case(call=lambda client, _: [each.owner for each in client.accounts()]),
     "Blobs/ReadBlob": Case(
