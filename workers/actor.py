@@ -6,13 +6,11 @@ for Ray.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ray
@@ -21,7 +19,7 @@ from gradwire.backends.allocator import keep_freed_memory
 from gradwire.workers.formation import Formation
 from gradwire.workers.member import Member, MemberEnded, MemberSpec, Progress
 from gradwire.workers.output import OutputCapture
-from gradwire.workers.process_limits import WATCH_S, Watch, apply, use_temporary
+from gradwire.workers.process_limits import WATCH_S, Watch, apply, use_temporary, watch_beside
 from gradwire.workers.reports import Failed, LogLine, Report, StepFinished
 from gradwire.workers.shared_memory import HostListener
 from gradwire.workers.step import OwnerFactory
@@ -56,10 +54,10 @@ class MemberActor:
         os.chdir(spec.directory or ".")
         use_temporary(spec.temporary)
         capture = OutputCapture(lambda stream, text, end: self._tell(LogLine(member, stream, text, end)))
-        before = os.getpgrp()
-        if spec.limits.processes and before != os.getpid():
+        if spec.limits.processes and os.getpgrp() != os.getpid():
             os.setpgid(0, 0)
-        watch = Watch(os.getpid(), spec.limits, apply(spec.limits))
+        held = apply(spec.limits)
+        watch = Watch(os.getpid(), spec.limits, held)
 
         def life() -> None:
             capture.start()
@@ -71,16 +69,18 @@ class MemberActor:
                 self._ended = ended
                 self._changed.notify_all()
 
-        def look() -> None:
+        def seen() -> Iterator[str]:
             while not (told := watch.look()):
                 time.sleep(WATCH_S)
-            if spec.limits.processes and before != os.getpid():
-                # Out of the group of what user code started, to end all of that at once.
-                os.setpgid(0, before)
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(os.getpid(), signal.SIGKILL)
-            self._tell(Failed("PROCESS_LIMIT", told, ""))
-            self._member.stop("it used more than it may")
+            yield told
+
+        def look() -> None:
+            failed = False
+            for told in watch_beside(spec.limits, held) if spec.limits.processes else seen():
+                if not failed:
+                    self._tell(Failed("PROCESS_LIMIT", told, ""))
+                    self._member.stop("it used more than it may")
+                failed = True
 
         threading.Thread(target=life, name=f"member-{member}", daemon=True).start()
         if watch.needed:

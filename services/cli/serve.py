@@ -233,12 +233,18 @@ def serve(
                 fields |= {"store": shown(url), "front_end": name}
             token = {"token_required": protection.require_token, "tls": tls is not None}
             folders = {"data_roots": [str(root.absolute()) for root in data_root or ()]}
-            print_json({**fields, **token, "worker_limits": asdict(most), **folders})
+            metrics = service.metrics_address and str(service.metrics_address)
+            more = {"worker_limits": asdict(most), "metrics": metrics, "run_as": run_as or None}
+            print_json({**fields, **token, **more, **folders})
         else:
             sys.stdout.write(f"gradwire serves at {at}\n")
             sys.stdout.flush()
             say(f"protection: {protection.in_words(at)}")
             say(f"limits of each worker: {in_words(most)}")
+            if run_as:
+                say(f"jobs run as {run_as}")
+            if service.metrics_address is not None:
+                say(f"metrics: {service.metrics_address}/metrics")
             if data_root:
                 say(
                     f"folders that jobs may name data in: {', '.join(str(root.absolute()) for root in data_root)}"

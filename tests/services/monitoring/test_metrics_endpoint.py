@@ -1,8 +1,10 @@
 """GET /metrics of real services, over real sockets, read by the parsers of prometheus_client."""
 
+import json
 import socket
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -194,3 +196,15 @@ def test_an_address_that_others_reach_needs_the_same_protection_as_calls(tmp_pat
     # Nothing was left behind by what did not start.
     with measured(tmp_path) as service:
         assert asked(service)[0] == 200
+
+
+def test_serve_says_where_its_metrics_are(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gradwire", "serve", "--runtime", "process", "--address", "127.0.0.1:0"]
+    more = ["--home", str(tmp_path / "home"), "--metrics-address", "127.0.0.1:0", "--json"]
+    with subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        said = json.loads(serving.stdout.readline())
+        with urllib.request.urlopen(f"http://{said['metrics']}/metrics", timeout=20) as answer:
+            assert b"gradwire_jobs" in answer.read()
+        serving.terminate()
+        assert serving.wait(30) == 0

@@ -41,6 +41,7 @@ def test_a_worker_on_ray_that_reaches_a_limit_fails_its_job_and_others_go_on(tmp
                     ("shared_memory", "worker 0 wanted more than 256 MiB of memory"),
                     ("open_files", "worker 0 wanted more than 2000 open files"),
                     ("threads", "worker 0 wanted more than 100 processes and threads"),
+                    ("fork_bomb", "worker 0 wanted more than 100 processes and threads"),
                 ):
                     job = client.submit(code, shards=2, overrides={"harm": harm})
                     ended = job.wait()
