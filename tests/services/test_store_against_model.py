@@ -52,6 +52,11 @@ class Known:
     path: list[JobState] = field(default_factory=lambda: [JobState.QUEUED])
 
 
+def active(machine: "Machine") -> bool:
+    """Whether any job has workers."""
+    return any(known.job.state.holds_workers for known in machine.jobs.values())
+
+
 class Machine(RuleBasedStateMachine):
     """One store, written by two schedulers of which one holds the lease."""
 
@@ -81,7 +86,10 @@ class Machine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def pick(self, data: st.DataObject) -> tuple[str, Known]:
-        name = data.draw(st.sampled_from(sorted(self.jobs)))
+        # Of those with workers first, as the scheduler does; the others seldom.
+        active = sorted(name for name, known in self.jobs.items() if known.job.state.holds_workers)
+        others = sorted(self.jobs.keys() - active)
+        name = data.draw(st.sampled_from(3 * active + others))
         return name, self.jobs[name]
 
     def took(self, name: str, job: r.Job) -> None:
@@ -91,10 +99,15 @@ class Machine(RuleBasedStateMachine):
 
     # Owners.
 
-    @initialize()
-    def begin(self) -> None:
-        self.submit(0, 1)
+    @initialize(data=st.data(), workers=st.integers(0, 8))
+    def begin(self, data: st.DataObject, workers: int) -> None:
+        self.submit(1, 1)
+        if workers:
+            self.begin_attempt(data, workers)
+            self.take_reports(data, 2, 0, True)
 
+    # Few jobs, so that much happens to each.
+    @precondition(lambda self: len(self.jobs) < 3)
     @rule(request=st.integers(0, 5), lr=st.integers(1, 2))
     def submit(self, request: int, lr: int) -> None:
         name, request_id = f"job-{next(self.numbers)}", f"request-{request}"
@@ -112,6 +125,14 @@ class Machine(RuleBasedStateMachine):
         if request:
             self.requests[request_id] = name
         assert (change.job.id, change.job.state, len(change.events)) == (name, JobState.QUEUED, 1)
+
+    @precondition(lambda self: any(self.requests))
+    @rule(data=st.data())
+    def submit_again(self, data: st.DataObject) -> None:
+        request_id = data.draw(st.sampled_from(sorted(self.requests)))
+        job = self.jobs[self.requests[request_id]].job
+        change = self.store.submit(NewJob("other", spec(**job.spec.overrides), request_id)).result()
+        assert (change.job, change.events) == (job, ())
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -191,6 +212,7 @@ class Machine(RuleBasedStateMachine):
             assert after == before
         self.took(name, after)
 
+    @precondition(active)
     @rule(data=st.data(), count=st.integers(1, 4), again=st.integers(0, 3), line=st.booleans())
     def take_reports(self, data: st.DataObject, count: int, again: int, line: bool) -> None:
         name, known = self.pick(data)
@@ -211,10 +233,22 @@ class Machine(RuleBasedStateMachine):
         if before.state.holds_workers:
             known.reports += count
             assert change.job.step == max(before.step, known.steps)
-            known.lines += sum(isinstance(report, w.LogLine) for _, report in numbered[-count:])
+            known.lines += sum(
+                isinstance(report, w.LogLine) for _, report in numbered[len(numbered) - count :]
+            )
         else:
             assert (change.job, change.events) == (before, ())
         self.took(name, change.job)
+
+    @precondition(active)
+    @rule(data=st.data(), count=st.integers(1, 4))
+    def make_steps(self, data: st.DataObject, count: int) -> None:
+        self.take_reports(data, count, 0, False)
+
+    @precondition(active)
+    @rule(data=st.data(), count=st.integers(0, 2), again=st.integers(1, 3))
+    def tell_again(self, data: st.DataObject, count: int, again: int) -> None:
+        self.take_reports(data, count, again, True)
 
     @rule(data=st.data(), how=st.sampled_from(["finished", "failed", "paused", "lost", "ended"]))
     def end(self, data: st.DataObject, how: str) -> None:
@@ -326,7 +360,7 @@ def test_the_store_does_what_its_model_says() -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=200, stateful_step_count=20, deadline=None, derandomize=True, database=None,
+            max_examples=100, stateful_step_count=20, deadline=None, derandomize=True, database=None,
             suppress_health_check=QUIET,
         ),
     )  # fmt: skip
