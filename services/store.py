@@ -195,7 +195,9 @@ class Store:
             if new.request_id:
                 request = {"owner": job.owner, "request_id": new.request_id}
                 schema.INSERT_REQUEST(connection, {**request, "sha256": request_sha256, "job": sequence})
-            audit.note(connection, job.create_time, new.by, "SubmitJob", job.id)
+            audit.note(
+                connection, job.create_time, new.by, "ReplayJob" if new.replay_of else "SubmitJob", job.id
+            )
             queued = r.StateChanged(JobState.QUEUED, "submitted")
             return Change(job, add_events(connection, sequence, 0, [queued], job.create_time))
 

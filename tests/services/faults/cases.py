@@ -23,14 +23,7 @@ from gradwire.services.errors import BlobNotFoundError, ForbiddenError
 from gradwire.services.states import JobState
 
 # RPCs that the service does not serve yet: this only shrinks.
-PENDING = {
-    "Jobs/DeleteJob",
-    "Jobs/QueryMetrics",
-    "Jobs/ReadLogs",
-    "Jobs/ReplayJob",
-    "Jobs/UndeleteJob",
-    "Jobs/VerifyJob",
-}
+PENDING: frozenset[str] = frozenset()
 
 
 def services() -> list[ServiceDescriptor]:
@@ -55,18 +48,29 @@ class Bench:
     home: Path
     client: Client
     ended: RemoteJob
+    twin: RemoteJob
     held: RemoteJob
 
     @classmethod
     def of(cls, home: Path, client: Client) -> "Bench":
-        ended = client.submit(code(), overrides={"steps": "6", "lines": "3"})
-        assert ended.wait().state == JobState.SUCCEEDED
+        ended, twin = (client.submit(code(), overrides={"steps": "6", "lines": "3"}) for _ in range(2))
+        assert ended.wait().state == twin.wait().state == JobState.SUCCEEDED
         held = client.submit(code(), workers=8, overrides={"steps": "2", "hold_at": "1"})
         wait_until(lambda: held.get().state == JobState.RUNNING)
-        return cls(home, client, ended, held)
+        return cls(home, client, ended, twin, held)
 
     def queued(self, **fields: Any) -> RemoteJob:
         return self.client.submit(code(), **{"workers": 8, **fields})
+
+    def cancelled(self) -> RemoteJob:
+        job = self.queued()
+        assert job.cancel().state == JobState.CANCELLED
+        return job
+
+    def deleted(self) -> RemoteJob:
+        job = self.cancelled()
+        job.delete()
+        return job
 
     def paused(self) -> RemoteJob:
         job = self.queued()
@@ -192,6 +196,21 @@ def _resumed(bench: Bench, job: RemoteJob, answer: r.Job) -> None:
     assert bench.audited("ResumeJob", job.id) == 1
 
 
+def _listed(bench: Bench, job: RemoteJob, action: str, there: bool) -> None:
+    assert (job.id in bench.ids()) == there
+    assert bench.audited(action, job.id) == 1
+
+
+def _replayed(bench: Bench, prepared: tuple[str, str, set[str]], job_id: str) -> None:
+    assert bench.ids() - prepared[2] == {job_id}
+    assert bench.client.job(job_id).get().replay_of == prepared[0]
+    assert bench.audited("ReplayJob", job_id) == 1
+
+
+def _same_steps(found: r.Comparison, steps: int) -> None:
+    assert (found.same, found.compared_steps) == (True, steps)
+
+
 CASES: dict[str, Case] = {
     "Jobs/SubmitJob": Case(
         prepare=lambda bench: (str(uuid.uuid4()), bench.ids()),
@@ -246,6 +265,38 @@ CASES: dict[str, Case] = {
         ),
         check=_steered("UpdateJob", _updated),
         changes=True,
+    ),
+    "Jobs/DeleteJob": Case(
+        prepare=lambda bench: bench.cancelled(),
+        call=lambda client, job: client.job(job.id).delete(),
+        check=lambda bench, job, _: _listed(bench, job, "DeleteJob", False),
+        changes=True,
+    ),
+    "Jobs/UndeleteJob": Case(
+        prepare=lambda bench: bench.deleted(),
+        call=lambda client, job: client.job(job.id).undelete(),
+        check=lambda bench, job, _: _listed(bench, job, "UndeleteJob", True),
+        changes=True,
+    ),
+    "Jobs/ReplayJob": Case(
+        prepare=lambda bench: (bench.ended.id, str(uuid.uuid4()), bench.ids()),
+        call=lambda client, new: client.job(new[0]).replay(8, new[1]).id,
+        check=_replayed,
+        changes=True,
+    ),
+    "Jobs/VerifyJob": Case(
+        prepare=lambda bench: (bench.ended.id, bench.twin.id),
+        call=lambda client, ids: client.job(ids[0]).verify(ids[1]),
+        check=lambda bench, ids, found: _same_steps(found, 6),
+    ),
+    "Jobs/QueryMetrics": Case(
+        prepare=lambda bench: bench.ended.id,
+        call=lambda client, job_id: client.job(job_id).metrics(),
+    ),
+    "Jobs/ReadLogs": Case(
+        prepare=lambda bench: bench.ended.id,
+        call=lambda client, job_id: b"".join(client.job(job_id).read_logs(follow=True)),
+        replies=1,
     ),
     "Jobs/ListCheckpoints": Case(
         prepare=lambda bench: bench.ended.id,
