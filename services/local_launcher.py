@@ -52,7 +52,7 @@ class LocalHandle:
         self._folder, self._process = folder, process
         self._reader = ReportReader(folder.reports)
         self._commands = CommandWriter(folder.commands)
-        self._lock = threading.Lock()
+        self._lock, self._ending = threading.Lock(), threading.Lock()
         self._last: Report | None = None
 
     def reports(self, after: int, wait_s: float) -> tuple[int, Sequence[tuple[int, Report]]]:
@@ -89,7 +89,8 @@ class LocalHandle:
 
     def stop(self, reason: str) -> None:
         """See launcher.Handle."""
-        self._end()
+        with self._ending:
+            self._end()
         self._ended()
         # A process that was killed may have been writing a checkpoint.
         clear_unfinished(self._folder.job / "checkpoints")
@@ -123,7 +124,10 @@ class LocalHandle:
         """How its process ended, as Popen says it, without reaping it; None while it runs."""
         if self._process is None or self._process.returncode is not None:
             return None if self._process is None else self._process.returncode
-        found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return self._process.wait()  # reaped by another thread just now
         if found is None:
             return None
         return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
