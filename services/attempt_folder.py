@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import asdict
@@ -22,6 +23,15 @@ from gradwire.workers.process_limits import ProcessLimits
 from gradwire.workers.reports import OptionsChanged
 
 POLL_S = 0.01
+ELSEWHERE_S = 5.0
+
+
+class LateAttemptError(Exception):
+    """A newer attempt of the job was begun: this one must not run."""
+
+
+class ElsewhereError(OSError):
+    """The job's process is on another host, where this one can't end it."""
 
 
 class AttemptFolder:
@@ -47,7 +57,11 @@ class AttemptFolder:
         return self.path / "output.log"
 
     def prepare(self, launch: Launch) -> None:
-        """Makes the folder and says that this attempt is the newest."""
+        """Makes the folder and says that this attempt is the newest. Raises LateAttemptError where a newer one was prepared."""
+        # A front end that stood still may launch what another one has long followed by a newer attempt.
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            if (newest := int((self.job / "newest").read_text())) > self.attempt:
+                raise LateAttemptError(f"attempt {newest} was begun already, after attempt {self.attempt}")
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         fields = {**asdict(launch), "directory": str(launch.directory)}
         (self.path / "launch.json").write_text(json.dumps(fields))
@@ -81,7 +95,7 @@ class AttemptFolder:
             if not self.newest:
                 break
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()} {self.attempt}".encode(), 0)
+            os.pwrite(descriptor, f"{os.getpid()} {self.attempt} {socket.gethostname()}".encode(), 0)
             return True
         os.close(descriptor)
         return False
@@ -99,7 +113,7 @@ def holder(job: Path) -> tuple[int, int] | None:
     except BlockingIOError:
         words = os.pread(descriptor, 100, 0).split()
         # Between taking the lock and writing its pid there is an instant; the caller looks again.
-        return (int(words[0]), int(words[1])) if len(words) == 2 else (0, 0)
+        return (int(words[0]), int(words[1])) if len(words) >= 2 else (0, 0)
     finally:
         os.close(descriptor)
 
@@ -107,16 +121,21 @@ def holder(job: Path) -> tuple[int, int] | None:
 def end_holder(job: Path, grace_s: float) -> None:
     """Ends the process that runs the job, with its children: asked first, killed after `grace_s` seconds.
 
-    What it wrote into its lock is believed only where the process it names is of the lock's own user.
+    Raises ElsewhereError where it runs on another host. What it wrote into its lock is believed only where the process it names is of the lock's own user.
     """
     deadline = time.monotonic() + grace_s
     asked = False
     while (found := holder(job)) is not None:
         pid = found[0]
         late = time.monotonic() > deadline
-        if late and (uid := (job / "running.lock").stat().st_uid) != os.geteuid():
+        host, uid = _host_of(job), (job / "running.lock").stat().st_uid
+        here = host == socket.gethostname()
+        # What another user's process says of its host is believed only when killing all of that user's did not end it.
+        if not here and time.monotonic() > deadline + (0.0 if uid == os.geteuid() else ELSEWHERE_S):
+            raise ElsewhereError(f"a process on {host} runs the job still: end it there")
+        if late and uid != os.geteuid():
             kill_all_of(uid)
-        elif pid and (late or not asked) and _same_user(pid, job / "running.lock"):
+        elif pid and here and (late or not asked) and _same_user(pid, job / "running.lock"):
             if late:
                 end_session(pid)
             else:
@@ -124,6 +143,12 @@ def end_holder(job: Path, grace_s: float) -> None:
                     os.kill(pid, signal.SIGTERM)
             asked = True
         time.sleep(POLL_S)
+
+
+def _host_of(job: Path) -> str:
+    """The host of the process that runs the job, as far as it has said; this one where it has not."""
+    words = (job / "running.lock").read_text(errors="replace").split()
+    return words[2] if len(words) == 3 else socket.gethostname()
 
 
 def end_session(session: int) -> None:

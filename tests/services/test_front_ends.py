@@ -1,7 +1,9 @@
 """Several front ends on one PostgreSQL: any answers, one schedules, and another takes over when that one is gone."""
 
+import fcntl
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +15,16 @@ from serving_harness import code
 from sqlalchemy import URL
 
 from gradwire.services import records as r
-from gradwire.services.attempt_folder import end_holder, holder
+from gradwire.services.attempt_folder import (
+    AttemptFolder,
+    ElsewhereError,
+    LateAttemptError,
+    end_holder,
+    holder,
+)
 from gradwire.services.client import Client
 from gradwire.services.connections import open_engine
+from gradwire.services.launcher import Launch
 from gradwire.services.lease import lease_holder
 from gradwire.services.states import JobState
 
@@ -164,3 +173,28 @@ def test_a_front_end_that_is_started_again_need_not_wait_for_the_end_of_its_own_
         start("a", 600.0, first.port)
         assert job.wait().state == JobState.SUCCEEDED
         assert job.get().attempt == 1
+
+
+def test_a_late_launch_does_not_take_the_place_of_a_newer_attempt(tmp_path: Path) -> None:
+    def launch(attempt: int) -> Launch:
+        return Launch("job", attempt, tmp_path, "job.py", {}, 1, 1, "cpu", 1)
+
+    AttemptFolder(tmp_path, 3).prepare(launch(3))
+    AttemptFolder(tmp_path, 3).prepare(launch(3))
+    with pytest.raises(LateAttemptError, match="attempt 3 was begun already, after attempt 2"):
+        AttemptFolder(tmp_path, 2).prepare(launch(2))
+    assert AttemptFolder(tmp_path, 3).newest
+
+
+def test_a_process_of_another_host_is_not_taken_for_one_of_this(tmp_path: Path) -> None:
+    AttemptFolder(tmp_path, 1).prepare(Launch("job", 1, tmp_path, "job.py", {}, 1, 1, "cpu", 1))
+    with open(tmp_path / "running.lock", "w+") as lock, subprocess.Popen(["sleep", "60"]) as here:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # A number that is this host's too.
+        lock.write(f"{here.pid} 1 another-host")
+        lock.flush()
+        assert holder(tmp_path) == (here.pid, 1)
+        with pytest.raises(ElsewhereError, match="a process on another-host runs the job still"):
+            end_holder(tmp_path, 0.1)
+        assert here.poll() is None
+        here.kill()
