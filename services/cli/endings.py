@@ -89,6 +89,7 @@ _OPTIONS = {
     "spec.device": "--device",
     "spec.threads_per_worker": "--threads",
     "spec.overrides": "--set",
+    "spec.labels": "--label",
     "spec.data": "--data",
     "spec.name": "--name",
     "spec.code_archive": "--archive",

@@ -69,6 +69,9 @@ def submit(
     limit: o.WorkerLimits = None,
     name: o.Name = "",
     priority: o.Priority = 0,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="A label; may be repeated.")
+    ] = None,
     time_limit: o.TimeLimit = 0.0,
     attempt_time_limit: o.AttemptTimeLimit = 0.0,
     retries: o.Retries = None,
@@ -85,6 +88,7 @@ def submit(
     """
     program = _program(file, archive, entry)
     overrides = o.parse_overrides(set_)
+    labels = o.parse_pairs(label, "--label", "team=vision")
     urls = o.parse_data(data)
     worker_limits = o.parse_worker_limits(limit)
     limits = r.JobLimits(attempt_time_limit, time_limit, o.parse_retries(retries))
@@ -101,6 +105,7 @@ def submit(
             device=device.value,
             threads_per_worker=threads,
             priority=priority,
+            labels=labels,
             data=urls,
             process_limits=worker_limits,
             limits=limits,

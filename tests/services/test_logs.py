@@ -55,6 +55,12 @@ def test_output_is_followed_from_before_the_job_has_started(client: Client) -> N
     assert b"".join(got) == b"".join(b"line %d of [bold]text[/bold]\n" % k for k in range(3))
 
 
+def test_a_new_attempt_prints_after_the_one_that_was_lost(client: Client) -> None:
+    job = client.submit(code(), overrides={"say": "begins\n", "steps": "4", "die_at": "3"})
+    assert b"".join(job.read_logs(follow=True)) == b"begins\nbegins\n"
+    assert job.get().attempt == 2
+
+
 PRINTING = """
 import os, time
 import gradwire as torch

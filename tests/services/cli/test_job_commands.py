@@ -231,3 +231,26 @@ def test_serve_keeps_deleted_jobs_as_long_as_it_is_told(tmp_path: Path) -> None:
     process.terminate()
     assert process.wait(60) == 0
     process.stdout.close()
+
+
+def test_a_job_is_submitted_with_labels_and_shown_as_it_was_written(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("pass\n")
+    arguments = (
+        "submit",
+        str(tmp_path / "job.py"),
+        "--detach",
+        "--name",
+        "[red]x[/red]",
+        "--label",
+        "team=[bold]a",
+    )
+    done = cli(*arguments)
+    assert done.returncode == 0, done.stderr
+    job = done.stdout.strip()
+    shown = cli("show", job).stdout
+    assert "[red]x[/red]" in shown and "team=[bold]a" in shown
+    (found,) = json.loads(cli("jobs", "--label", "team=[bold]a", "--json").stdout)
+    assert (found["job"], found["labels"]) == (job, {"team": "[bold]a"})
+    wrong = cli(*arguments, "--label", "-x=1")
+    assert wrong.returncode == 2
+    assert "--label: " in wrong.stderr

@@ -13,6 +13,7 @@ from gradwire.services import records as r
 from gradwire.services.client import AsyncClient, AsyncRemoteJob, Client, DownloadError, RemoteJob
 from gradwire.services.errors import (
     ClosedError,
+    EtagError,
     InvalidRequestError,
     JobNotFoundError,
     NoAnswerError,
@@ -207,5 +208,31 @@ def test_a_service_that_hangs_or_is_not_there_is_said_within_its_time(serve: Sta
                         await client.submit(code())
             finally:
                 server.process.send_signal(signal.SIGCONT)
+
+    asyncio.run(run())
+
+
+def test_metrics_output_repetition_and_deletion_are_there(serve: Start) -> None:
+    server = serve()
+
+    async def run() -> None:
+        async with AsyncClient(server.address) as client:
+            job = await client.submit(code(), overrides={"steps": "4", "say": "é\n"})
+            said = [data async for data in job.read_logs(follow=True)]
+            assert b"".join(said) == "é\n".encode()
+            (loss,) = await job.metrics(["loss"], first_step=2)
+            assert [point.step for point in loss.points] == [2, 3, 4]
+            again = await job.replay(2)
+            await again.wait()
+            verdict = await job.verify()
+            assert (verdict.against, verdict.same, verdict.compared_steps) == (again.id, True, 4)
+            seen = await job.get()
+            await job.delete(etag=seen.etag)
+            with pytest.raises(EtagError):
+                await job.update(labels={"a": "b"}, etag=seen.etag)
+            assert [each.id async for each in client.jobs()] == [again.id]
+            found = [each.id async for each in client.jobs(filter="step = 4", show_deleted=True)]
+            assert found == [again.id, job.id]
+            assert (await job.undelete()).delete_time is None
 
     asyncio.run(run())
