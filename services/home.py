@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from gradwire.services.records import Code
 from gradwire.services.security.secret_files import replace_file
 
 SERVING = "serving.json"
+PATIENCE_S = 1.0
 
 
 class HomeInUseError(Exception):
@@ -84,14 +86,17 @@ class Home:
     def _take(self, name: str, how: int, what: str) -> int:
         lock = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._locks.append(lock)
-        try:
-            fcntl.flock(lock, how | fcntl.LOCK_NB)
-        except BlockingIOError:
+        # A child that a killed service was just starting holds its lock until it has become another program.
+        deadline = time.monotonic() + PATIENCE_S
+        while not _locked(lock, how):
+            if time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
             holder = os.pread(lock, 400, 0).decode(errors="replace").partition("\n")[0].strip()
             raise HomeInUseError(
                 f"another gradwire service{f' ({holder})' * bool(holder)} holds {what}: use that one, stop it, or name another "
                 f"{'name with --front-end' if self.front_end and how == fcntl.LOCK_EX else 'folder with --home'}"
-            ) from None
+            )
         return lock
 
     @property
@@ -144,3 +149,11 @@ class Home:
             if not target.is_dir():
                 raise
             shutil.rmtree(aside)
+
+
+def _locked(lock: int, how: int) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
