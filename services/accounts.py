@@ -93,15 +93,13 @@ class Accounts:
             audit.note(connection, now, by, "UpdateAccount", owner)
         return account
 
-    def charge(self, usages: Mapping[str, float], at: float) -> None:
-        """Keeps what owners have used up to a time."""
-        with transaction(self._engine) as connection:
-            now = datetime.fromtimestamp(at, UTC)
-            for owner in sorted(usages):
-                _known(connection, owner, now)
-                connection.execute(
-                    _CHARGE, {"which": owner, "usage": usages[owner], "usage_time_us": to_us(now)}
-                )
+
+def charge(connection: Connection, usages: Mapping[str, float], at: float) -> None:
+    """Keeps what owners have used up to a time. Called by the scheduler alone, in a transaction that says that it is that."""
+    now = datetime.fromtimestamp(at, UTC)
+    for owner in sorted(usages):
+        _known(connection, owner, now)
+        connection.execute(_CHARGE, {"which": owner, "usage": usages[owner], "usage_time_us": to_us(now)})
 
 
 def check_storage(connection: Connection, owner: str, more: int) -> None:

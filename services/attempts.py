@@ -258,7 +258,10 @@ class Attempts:
         except ArchiveError as error:
             damage = f"its code archive {error}"
         started = self._store.begin_attempt(self.job.id, reason, len(self.nodes), self.level)
-        self.job, self._begun = started.result().job, True
+        self.job = started.result().job
+        if self.job.last_event >= self._newest.last_event:
+            self._newest = self.job  # a shared store tells its changes a moment later
+        self._begun = True
         if not self.job.state.holds_workers:
             return None
         if damage:

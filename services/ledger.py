@@ -4,12 +4,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gradwire.services.accounts import Accounts, limits_storage
+from gradwire.services.accounts import Accounts, charge, limits_storage
 from gradwire.services.scheduling import Account, Inventory, Node, Policy, Running, Shape, Wait, Waiting
 from gradwire.services.scheduling.books import Books
 from gradwire.services.scheduling.decisions import Code
 from gradwire.services.scheduling.reasons import Reasons
 from gradwire.services.scheduling.shares import charged, decayed, dominant_share
+from gradwire.services.store import Store
 
 CHARGE_S = 60.0
 """Usage is stored so often: a service that is killed forgets that much."""
@@ -65,9 +66,10 @@ class Holding:
 class Ledger:
     """Accounts as the scheduler sees them. `look` is called by the runner's thread, the rest by any."""
 
-    def __init__(self, accounts: Accounts, policy: Policy, look_soon: Callable[[], None]) -> None:
+    def __init__(self, store: Store, policy: Policy, look_soon: Callable[[], None]) -> None:
         """`look_soon` makes the runner make a pass: accounts have changed."""
-        self.look_soon = look_soon
+        self.look_soon, self._store = look_soon, store
+        accounts = Accounts(store.engine)
         self._accounts, self._policy = accounts, policy
         self._lock = threading.Lock()
         self._usage: dict[str, tuple[float, float]] = {}
@@ -135,7 +137,7 @@ class Ledger:
             usages, self._charged_at = {owner: usage for owner, (usage, _) in self._usage.items()}, now
             unstored, self._unstored = self._unstored, False
         if unstored:
-            self._accounts.charge(usages, now)
+            self._store.write_leading(lambda connection: charge(connection, usages, now)).result()
 
     def holding(self, owner: str) -> Holding:
         """What an owner's running jobs held at the last pass."""

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 
-from gradwire.services.accounts import Accounts
 from gradwire.services.attempts import STORAGE_RETRY_S, Attempts, Means
 from gradwire.services.demand import shape_of, waiting_of, worker_range
 from gradwire.services.errors import ServiceError, StorageError
@@ -36,7 +35,7 @@ from gradwire.services.scheduling import (
 )
 from gradwire.services.security.callers import Caller
 from gradwire.services.states import JobState
-from gradwire.services.store import Change, Store
+from gradwire.services.store import Change, StaleLeaseError, Store
 
 log = logging.getLogger(__name__)
 LOOK_S = 5.0
@@ -51,7 +50,7 @@ class Runner:
     def __init__(self, store: Store, home: Home, launcher: Launcher, policy: Policy | None = None) -> None:
         self.policy = policy or Policy()
         self._wake = threading.Event()
-        self.ledger = Ledger(Accounts(store.engine), self.policy, self._wake.set)
+        self.ledger = Ledger(store, self.policy, self._wake.set)
         self._store = store
         self._launcher = launcher
         self._stopping = threading.Event()
@@ -167,7 +166,7 @@ class Runner:
                 continue
             self._stopping.wait(SHARE_OF_TIME * (time.monotonic() - began))
             self._wake.wait(min(max(due - time.time(), 0.0), LOOK_S))
-        with suppress(StorageError):
+        with suppress(StorageError, StaleLeaseError):
             self.ledger.close(time.time())
 
     def _decide(self, now: float) -> float:

@@ -345,6 +345,15 @@ class Store:
         """Any other change, in the writer's transaction; listeners hear nothing of it."""
         return self._writer.submit(apply)
 
+    def write_leading(self, apply: Callable[[Connection], T]) -> "Future[T]":
+        """The same for the scheduler: the future raises StaleLeaseError once another has the lease."""
+
+        def checked(connection: Connection) -> T:
+            self._check_lease(connection)
+            return apply(connection)
+
+        return self._writer.submit(checked)
+
     def _update(self, connection: Connection, before: StoredJob, after: StoredJob) -> None:
         known = {"which": before.sequence, "fence": self.fence}
         known |= {"state_before": int(before.job.state), "last_event_before": before.job.last_event}

@@ -12,7 +12,7 @@ from serving_harness import code, run_cli
 from waiting import wait_until
 
 from gradwire.services import policy_file
-from gradwire.services.accounts import AccountChange, Accounts
+from gradwire.services.accounts import AccountChange, Accounts, charge
 from gradwire.services.client import Client
 from gradwire.services.connections import Where
 from gradwire.services.errors import ForbiddenError, InvalidRequestError, StorageQuotaError
@@ -21,7 +21,7 @@ from gradwire.services.scheduling import Account, Policy, Quota
 from gradwire.services.security.callers import LOCAL
 from gradwire.services.service import Service
 from gradwire.services.states import JobState
-from gradwire.services.store import Store
+from gradwire.services.store import StaleLeaseError, Store
 
 
 @pytest.fixture
@@ -97,12 +97,16 @@ def test_accounts_are_kept_and_charged_in_the_store(where: Where) -> None:
     store = Store(where)
     accounts = Accounts(store.engine)
     accounts.change("ann", AccountChange(weight=2.0, quota=Quota(gpus=3)), LOCAL)
-    accounts.charge({"ann": 0.25, "bob": 0.5}, 1000.0)
+    store.write_leading(lambda connection: charge(connection, {"ann": 0.25, "bob": 0.5}, 1000.0)).result()
     rows = accounts.rows()
     assert rows["ann"] == Account(2.0, Quota(gpus=3), 0.25, 1000.0)
     assert rows["bob"] == Account(1.0, Quota(), 0.5, 1000.0)
     assert accounts.change("ann", AccountChange(quota=Quota()), LOCAL) == Account(2.0, Quota(), 0.25, 1000.0)
     assert accounts.owners() == ["ann", "bob"]
+    # Whoever lost the lease of the scheduler charges nobody.
+    with pytest.raises(StaleLeaseError):
+        store.under(7).write_leading(lambda connection: charge(connection, {"bob": 1.0}, 2000.0)).result()
+    assert accounts.rows()["bob"].usage == 0.5
     store.close()
 
 
