@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..backends import module_of
 from ..node import Op
+from .matrix import column_sums, ones
 from .reduction import total
 from .registry import register
 
@@ -95,15 +98,19 @@ class CrossEntropy(Op):
 
     @staticmethod
     def forward(x: Any, target: Any, mean: bool) -> tuple[Any, Any]:
-        xp = module_of(x)
-        shares = x - x.max(axis=1, keepdims=True)
-        rows = xp.arange(len(target))
-        chosen = shares[rows, target]
+        xp, n, short = module_of(x), len(target), x.__class__ is np.ndarray and x.shape[1] <= 256
+        shares = x - (np.maximum.reduce(x, axis=1, keepdims=True) if short else x.max(axis=1, keepdims=True))
+        chosen = shares[xp.arange(n), target]
         xp.exp(shares, out=shares)
-        sums = total(shares, (1,), True)
-        loss = xp.log(sums[:, 0]) - chosen
+        # 32 x 10 takes a fifth of the time as a product with ones
+        sums = shares.dot(ones(x.shape[1], x.dtype))[:, None] if short else total(shares, (1,), True)
+        loss = xp.log(sums[:, 0])
+        loss -= chosen
         shares /= sums
-        return (total(loss, (0,), False) / loss.dtype.type(len(target)) if mean else loss), shares
+        if not mean:
+            return loss, shares
+        found = column_sums(loss[:, None])[0] if short else total(loss, (0,), False)
+        return xp.asarray(found / loss.dtype.type(n)), shares
 
     def backward(self, m: Any, g: Any, x: Any, _: Any, shares: Any) -> Any:
         target, mean = self.attrs
@@ -114,8 +121,9 @@ class CrossEntropy(Op):
             classes = (target[:, None] == xp.arange(x.shape[1])).astype(x._array.dtype)
             return ((shares - type(x)._wrap(classes)) * (g / len(target) if mean else m.reshape(g, (-1, 1))),)
         xp = module_of(shares)
-        result = shares * (g / len(target) if mean else g[:, None])
-        result[xp.arange(len(target)), target] -= g / len(target) if mean else g
+        share = g / len(target) if mean else g
+        result = shares * (share if mean else g[:, None])
+        result[xp.arange(len(target)), target] -= share
         return (result,)
 
     def name(self) -> str:

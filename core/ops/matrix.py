@@ -13,7 +13,7 @@ from ..backends.products import host_product
 from ..node import Op
 from .registry import register
 
-__all__ = ["column_sums", "product"]
+__all__ = ["column_sums", "ones", "product"]
 
 
 def product(a: Any, b: Any) -> Any:
@@ -28,7 +28,8 @@ def product(a: Any, b: Any) -> Any:
 
 
 @lru_cache(64)
-def _ones(n: int, dtype: Any) -> Any:
+def ones(n: int, dtype: Any) -> Any:
+    """That many, in memory that is kept: to be read alone."""
     return np.ones(n, dtype)
 
 
@@ -41,10 +42,10 @@ def column_sums(g: Any) -> Any:
         return g.sum(axis=0)
     rows = g.shape[0]
     if rows <= _IN_A_ROW:
-        return _ones(rows, g.dtype).dot(g)
+        return ones(rows, g.dtype).dot(g)
     blocks, rest = divmod(rows, _IN_A_ROW)
     head = g[: rows - rest].reshape(blocks, _IN_A_ROW, g.shape[1])
-    found = column_sums(np.matmul(_ones(_IN_A_ROW, g.dtype), head))
+    found = column_sums(np.matmul(ones(_IN_A_ROW, g.dtype), head))
     if rest:
         found += column_sums(g[rows - rest :])
     return found

@@ -124,8 +124,10 @@ def _ordinary(input: Any, target: Any, ignore_index: int, reduction: str) -> Ten
         return None
     if x.dtype not in FULL or x.__class__ is not classes.__class__:
         return None
-    least, largest = int(classes.min()), int(classes.max())
-    if least < 0 or largest >= x.shape[1] or least <= ignore_index <= largest:
+    # read without sign, negative ones are the largest; one reduction then tells both ends
+    if int(classes.view(np.uint64).max()) >= x.shape[1]:
+        return None
+    if ignore_index >= 0 and bool((classes == ignore_index).any()):
         return None
     return apply_several(_losses.CrossEntropy, (input,), (classes, reduction == "mean"))[0]
 
