@@ -78,15 +78,17 @@ class Accounts:
             return sorted(having | {row.owner for row in connection.execute(_SELECT).all()})
 
     def change(self, owner: str, wanted: AccountChange, by: Caller) -> Account:
-        """Changes an account, which is made where there is none, and returns it."""
+        """Changes an account, which is made where there is none, and returns it. What is so already is no change."""
         now = datetime.now(UTC)
         with transaction(self._engine) as connection:
-            account = _known(connection, owner, now)
+            before = _known(connection, owner, now)
             account = replace(
-                account,
-                weight=account.weight if wanted.weight is None else wanted.weight,
-                quota=account.quota if wanted.quota is None else wanted.quota,
+                before,
+                weight=before.weight if wanted.weight is None else wanted.weight,
+                quota=before.quota if wanted.quota is None else wanted.quota,
             )
+            if account == before:
+                return account
             quota = account.quota
             values = {"which": owner, "weight": account.weight, "gpus": quota.gpus, "cpus": quota.cpus}
             connection.execute(_UPDATE, {**values, "jobs": quota.jobs, "storage_bytes": quota.storage_bytes})
