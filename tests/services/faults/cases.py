@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,11 @@ from waiting import wait_until
 import gradwire.proto.v1
 from gradwire.services import records as r
 from gradwire.services.client import Client, RemoteJob
-from gradwire.services.errors import BlobNotFoundError, ForbiddenError
+from gradwire.services.errors import BlobNotFoundError
+from gradwire.services.scheduling import Quota
+from gradwire.services.security.access import Access
+from gradwire.services.security.callers import LOCAL, Scope
+from gradwire.services.security.token_store import TokenStore
 from gradwire.services.states import JobState
 
 # RPCs that the service does not serve yet: this only shrinks.
@@ -61,6 +65,11 @@ class Bench:
 
     def queued(self, **fields: Any) -> RemoteJob:
         return self.client.submit(code(), **{"workers": 8, **fields})
+
+    def administrator(self) -> Access:
+        """Access with a token of scope admin."""
+        with closing(TokenStore.of_home(self.home)) as tokens:
+            return Access(tokens.create("root", Scope.ADMIN, None, LOCAL)[1])
 
     def cancelled(self) -> RemoteJob:
         job = self.queued()
@@ -181,13 +190,15 @@ def _deleted(bench: Bench, sha256: str, answer: bool) -> None:
     assert not (bench.home / "blobs" / sha256[:2] / sha256).exists()
 
 
-def _refused_weight(client: Client) -> str:
-    """What whoever calls a service without tokens is answered."""
-    try:
-        client.update_account("local", weight=2.0)
-    except ForbiddenError as error:
-        return error.message
-    return "done"
+def _account(client: Client, new: tuple[Access, str]) -> tuple[float, Quota]:
+    access, owner = new
+    with Client(client.address, retry_for_s=20, access=access) as administrator:
+        account = administrator.update_account(owner, weight=2.5, quota=Quota(cpus=3))
+        return account.weight, account.quota
+
+
+def _account_once(bench: Bench, owner: str) -> None:
+    assert bench.audited("UpdateAccount", owner) == 1
 
 
 def _resumed(bench: Bench, job: RemoteJob, answer: r.Job) -> None:
@@ -306,7 +317,12 @@ CASES: dict[str, Case] = {
         prepare=lambda bench: bench.ended.id,
         call=lambda client, job_id: client.job(job_id).explain(),
     ),
-    "Accounts/UpdateAccount": Case(call=lambda client, _: _refused_weight(client)),
+    "Accounts/UpdateAccount": Case(
+        prepare=lambda bench: (bench.administrator(), f"owner-{uuid.uuid4()}"),
+        call=_account,
+        check=lambda bench, new, answer: _account_once(bench, new[1]),
+        changes=True,
+    ),
     "Accounts/GetAccount": Case(call=lambda client, _: client.account().quota),
     "Accounts/ListAccounts": Case(call=lambda client, _: [each.owner for each in client.accounts()]),
     "Blobs/ReadBlob": Case(
