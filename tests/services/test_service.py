@@ -20,6 +20,7 @@ from gradwire.services import records as r
 from gradwire.services.client import Client, DownloadError, RemoteJob
 from gradwire.services.errors import (
     CursorAheadError,
+    DrainingError,
     InvalidRequestError,
     JobNotFoundError,
     RequestReusedError,
@@ -276,7 +277,7 @@ def test_watchers_of_a_service_that_stops_are_told_where_to_go_on(tmp_path: Path
         until(job, JobState.RUNNING)
 
         def watch() -> None:
-            with pytest.raises(UnreachableError):
+            with pytest.raises((UnreachableError, DrainingError)):
                 list(job.watch(reconnect_for_s=0.5, interrupted=told.append))
 
         thread = threading.Thread(target=watch)
