@@ -21,6 +21,8 @@ from gradwire.services import records as r
 from gradwire.services.blobs import rows
 from gradwire.services.blobs.naming import blobs_of
 from gradwire.services.code_hash import encode_code as encode_code
+from gradwire.services.commits import Change as Change
+from gradwire.services.commits import changes_after, position_now
 from gradwire.services.connections import Where, open_engine, to_us
 from gradwire.services.errors import (
     CursorAheadError,
@@ -32,7 +34,7 @@ from gradwire.services.errors import (
 from gradwire.services.etags import check_etag
 from gradwire.services.event_rows import StoredEvent as StoredEvent
 from gradwire.services.event_rows import add_events
-from gradwire.services.follower import News, Position
+from gradwire.services.follower import News
 from gradwire.services.history import History, StoredJob, check_path
 from gradwire.services.job_rows import add_labels, row_of, stored_in
 from gradwire.services.launcher import Capacity
@@ -49,7 +51,6 @@ from gradwire.workers.reports import Report
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 EVENTS_PAGE = 512
-CHANGES_PAGE = 512
 
 
 class StaleAttemptError(Exception):
@@ -58,14 +59,6 @@ class StaleAttemptError(Exception):
 
 class StaleLeaseError(StaleAttemptError):
     """A write of a scheduler that is none any more: another front end schedules now, and follows this attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What one committed change did to one job. Listeners get these in order of commit."""
-
-    job: r.Job
-    events: tuple[StoredEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +104,7 @@ class Store:
         except BaseException:
             self.engine.dispose()
             raise
-        self._news: News[Change] = News(self.engine, _position, _changes_after)
+        self._news: News[Change] = News(self.engine, position_now, changes_after)
         self.writer = self._writer = Writer(self.engine, self._committed)
 
     def under(self, fence: int) -> "Store":
@@ -462,26 +455,6 @@ def _earlier(connection: Connection, owner: str, request_id: str, request_sha256
             {"request_id": request_id, "job": row.id},
         )
     return stored_in(row).job
-
-
-def _position(connection: Connection) -> Position:
-    return tuple(schema.SELECT_POSITION(connection, {}).one())  # type: ignore[return-value]
-
-
-def _changes_after(connection: Connection, position: Position) -> tuple[list[Change], Position]:
-    """What was committed after a position: each job as it is now, with its new events, in order of their last change."""
-    revision, sequence = position
-    rows = schema.SELECT_CHANGED(connection, {"revision": revision, "size": CHANGES_PAGE}).all()
-    found = schema.SELECT_NEWS(connection, {"after": sequence, "size": EVENTS_PAGE}).all()
-    added: dict[int, list[StoredEvent]] = {}
-    for event in found:
-        added.setdefault(event.job, []).append(StoredEvent(event.number, event.body))
-    jobs = {row.sequence: stored_in(row).job for row in rows}
-    for key in added.keys() - jobs.keys():
-        # Its row came with an earlier page, or comes with a later one.
-        jobs[key] = stored_in(schema.SELECT_JOB_BY_SEQUENCE(connection, {"which": key}).one()).job
-    changes = [Change(job, tuple(added.get(key, ()))) for key, job in jobs.items()]
-    return changes, (rows[-1].revision if rows else revision, found[-1].sequence if found else sequence)
 
 
 def _key(job_id: str) -> dict[str, str]:

@@ -34,10 +34,11 @@ def doctor(
     context: o.ContextName = "",
     tls_ca: o.TlsCa = "",
     home: o.HomeFolder = o.DEFAULT_HOME,
+    store: o.StoreUrl = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Say what is installed, which devices there are, and whether the service answers."""
-    running = doctor_service.serving(home)
+    url, running = o.read_store(store), doctor_service.serving(home)
     found: dict[str, Any] = {
         "gradwire": gradwire.__version__,
         "python": platform.python_version(),
@@ -48,12 +49,16 @@ def doctor(
         "cuda": _cuda(),
         "shared_memory": _shared_memory(),
         "home": _home(home),
-        "store": doctor_service.store(home, running),
+        "store": doctor_service.store(home, running) if url is None else doctor_service.database(url),
         "worker_limits": doctor_service.limits(running),
         "metrics": doctor_service.metrics(running),
         "service": _service(address, context, tls_ca),
     }
-    well = bool(found["home"]["writable"]) and found["service"]["answers"] is not False
+    well = (
+        bool(found["home"]["writable"])
+        and found["store"].get("answers") is not False
+        and found["service"]["answers"] is not False
+    )
     if as_json:
         print_json({**found, "well": well})
     else:

@@ -10,7 +10,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import URL, inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+from gradwire.services.connections import open_engine, shown
+from gradwire.services.errors import StorageError
 from gradwire.services.home import SERVING
+from gradwire.services.lease import lease_holder
+from gradwire.services.schema import leases
 from gradwire.services.security.access import SYSTEM, Access, AccessError, find_access
 from gradwire.services.security.contexts import ContextError
 from gradwire.services.security.secret_files import SecretFileError
@@ -44,6 +51,24 @@ def store(home: Path, running: list[dict[str, Any]]) -> dict[str, Any]:
     except OSError:
         return {"kind": None, "message": f"none yet at {file}; --store postgresql://… names another kind"}
     return {"kind": "SQLite", "message": f"SQLite at {file}, {size / 2**20:,.1f} MiB"}
+
+
+def database(url: URL) -> dict[str, Any]:
+    """Whether a store on PostgreSQL answers, and who schedules on it; a password is masked."""
+    at = shown(url)
+    try:
+        engine = open_engine(url)
+        try:
+            holder = lease_holder(engine) if inspect(engine).has_table(leases.name) else None
+        finally:
+            engine.dispose()
+    except (StorageError, SQLAlchemyError) as error:
+        told = f"{at}: {error}"
+        return {"kind": "PostgreSQL", "at": at, "answers": False, "scheduler": None, "message": told}
+    who = "no front end schedules" if holder is None else f"the front end at {holder.address} schedules"
+    address = None if holder is None else holder.address
+    told = f"PostgreSQL at {at} answers; {who}"
+    return {"kind": "PostgreSQL", "at": at, "answers": True, "scheduler": address, "message": told}
 
 
 def limits(running: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Several front ends on one PostgreSQL: any answers, one schedules, and another takes over when that one is gone."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from nursery import Server
-from serving_harness import code
+from serving_harness import code, run_cli
 from sqlalchemy import URL
 
 from gradwire.services import records as r
@@ -173,6 +174,18 @@ def test_a_front_end_that_is_started_again_need_not_wait_for_the_end_of_its_own_
         start("a", 600.0, first.port)
         assert job.wait().state == JobState.SUCCEEDED
         assert job.get().attempt == 1
+
+
+def test_doctor_says_who_schedules_and_shows_no_password(start: Start, database: URL, tmp_path: Path) -> None:
+    url = database.set(password="s3cr3t", drivername="postgresql").render_as_string(hide_password=False)
+    ask = ("doctor", "--home", str(tmp_path), "--json")
+    told = [json.loads(run_cli(*ask, environment={"GRADWIRE_STORE": url}).stdout)["store"]]
+    first = start("a")
+    told.append(json.loads(run_cli(*ask, environment={"GRADWIRE_STORE": url}).stdout)["store"])
+    assert [each["answers"] for each in told] == [True, True]
+    assert [each["scheduler"] for each in told] == [None, first.address]
+    assert "s3cr3t" not in json.dumps(told)
+    assert "gradwire:***@" in told[1]["at"]
 
 
 def test_a_late_launch_does_not_take_the_place_of_a_newer_attempt(tmp_path: Path) -> None:
