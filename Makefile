@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo parity chaos test test-fast test-slow test-long lint format types generated api names typings wheel gpu-check bench clean
+.PHONY: help demo parity chaos soak test test-fast test-slow test-long lint format types generated api names typings wheel gpu-check bench clean
 .DEFAULT_GOAL := help
 
 help: ## Lists what make can do
@@ -33,6 +33,10 @@ test-long: $(VENV)/.installed-dev ## Runs the tests that take from minutes to ho
 
 chaos: $(VENV)/.installed-dev ## Runs jobs under random kill -9, SIGSTOP, resizes and restarts (ARGS="processes --minutes 30", "threads --seed 7")
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.installed-dev ## Five minutes of jobs, watchers and kills on one service, then thousands of kills in submits and 50 restarts under 100 watchers
+	$(PYTEST) -m long --timeout 36000 tests/services/faults/test_soak.py tests/services/faults/test_restarts_under_watchers.py \
+	  tests/services/faults/test_kills_in_submit.py $(ARGS)
 
 parity: $(VENV)/.installed-dev ## Runs whole programs under gradwire and PyTorch, prints their losses side by side (ARGS="vae --steps 200")
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.parity $(ARGS)
