@@ -50,7 +50,7 @@ def train(
     limits = o.parse_worker_limits(limit)
     if by_reference and (workers != 1 or min_workers or max_workers or limit):
         raise typer.BadParameter(
-            "it has no workers: leave their number and limits out", param_hint="--reference"
+            "it has no workers: leave their number out, and their limits", param_hint="--reference"
         )
     with endings():
         interrupt_on_signals()
