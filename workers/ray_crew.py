@@ -28,6 +28,7 @@ __all__ = ["RayCrew", "Slots"]
 
 REPORTS_S = 2.0
 BEGIN_S = 120.0
+JOIN_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ class RayCrew:
         bundle = bundle_of(self._spec.device, self._slots)
         together = min(self._gang or count, count) if not self._places else 0
         sizes = [together] * (together > 0) + [1] * (count - together)
-        deadline = time.monotonic() + self._place_within_s
+        # Who joins is waited for while others train: nobody looks after them meanwhile.
+        within_s = min(self._place_within_s, JOIN_WITHIN_S) if self._places else self._place_within_s
+        deadline = time.monotonic() + within_s
         groups = [self._new_group(bundle, size) for size in sizes]
         places: list[_Place] = []
         for group, size in zip(groups, sizes, strict=True):
@@ -106,7 +109,7 @@ class RayCrew:
                         remove_placement_group(each)
                 words = " and ".join(f"{amount:g} {kind}" for kind, amount in bundle.items())
                 raise NoRoomError(
-                    f"the cluster had no room for {count} workers ({words} each) within {self._place_within_s:.0f} s"
+                    f"the cluster had no room for {count} workers ({words} each) within {within_s:.0f} s"
                 )
             lent = together == 0 or group is not groups[0]
             places += [_Place(group, k, lent) for k in range(size)]
