@@ -147,6 +147,27 @@ def _to_first_maxima(g: Any, levels: list[Any], windows: Windows) -> Any:
     return bits.view(g.dtype)
 
 
+_PART = (
+    1 << 18
+)  # elements of a part of a batch: what is between its images and their maxima stays in the cache
+
+
+def _in_parts(g: Any, x: Any, windows: Windows) -> Any:
+    """`_to_first_maxima` of a whole batch; None where there are NaN."""
+    step = max(1, _PART * len(x) // max(1, x.size)) if x.__class__ is np.ndarray else max(1, len(x))
+    if step >= len(x):
+        levels = _maxima(x, windows)
+        return None if bool((levels[-1] != levels[-1]).any()) else _to_first_maxima(g, levels, windows)
+    out = np.empty(x.shape, g.dtype)
+    for start in range(0, len(x), step):
+        part = slice(start, start + step)
+        levels = _maxima(x[part], windows)
+        if bool((levels[-1] != levels[-1]).any()):
+            return None
+        out[part] = _to_first_maxima(g[part], levels, windows)
+    return out
+
+
 @register("max_pool")
 class MaxPool(Op):
     """max_pool(x, windows): the first of equal maxima gets the gradient."""
@@ -164,9 +185,9 @@ class MaxPool(Op):
         (windows,) = self.attrs
         raw = x._array if hasattr(x, "_array") else x
         if raw is x and not any(windows.low + windows.high) and _apart(windows):
-            levels = _maxima(x, windows)
-            if not bool((levels[-1] != levels[-1]).any()):
-                return (_to_first_maxima(g, levels, windows),)
+            found = _in_parts(g, x, windows)
+            if found is not None:
+                return (found,)
         return (m.put_windows(g, largest(raw, windows), windows, tuple(x.shape)),)
 
     def name(self) -> str:

@@ -48,6 +48,7 @@ def test_a_convolution_and_its_gradients_are_pytorchs(x, w, options, dtype, tole
 
 POOLS = [
     ((2, 3, 8, 6), {"kernel_size": 2}),
+    ((40, 8, 32, 40), {"kernel_size": 2}),
     ((2, 3, 9, 7), {"kernel_size": 2}),
     ((2, 3, 9, 9), {"kernel_size": 3}),
     ((2, 3, 9, 8), {"kernel_size": (3, 2)}),
