@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +23,14 @@ WATCHERS = 3
 MEMORY_BYTES = 24 * 1024 * 1024
 """Growth of a service's memory while it serves: what allocators and caches keep of hundreds of jobs."""
 SPARE = 6
-"""Descriptors and threads: connections of the store and readers are opened when they are first needed."""
+"""Descriptors and threads: connections and readers are opened when they are first needed."""
+POOL = 16
+"""Connections to the store at most, each with two files, which the pool opens as more readers meet."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a process holds."""
+    """What a service's process holds; descriptors but for those of the store's pool."""
 
     memory: int
     descriptors: int
@@ -37,7 +40,13 @@ class Size:
     def of(cls, server: Server) -> "Size":
         proc = Path(f"/proc/{server.pid}")
         memory = int((proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        return cls(memory, len(list((proc / "fd").iterdir())), len(list((proc / "task").iterdir())))
+        files = []
+        for each in (proc / "fd").iterdir():
+            with suppress(FileNotFoundError):
+                files.append(os.readlink(each))
+        of_store = sum("jobs.db" in name for name in files)
+        assert of_store <= 2 * POOL + 1
+        return cls(memory, len(files) - of_store, len(list((proc / "task").iterdir())))
 
     @classmethod
     def settled(cls, server: Server, before: "Size") -> "Size":
