@@ -1,4 +1,7 @@
-"""A whole job gives the CPU's bits on the stand-in: nothing on the way depends on where the arrays are."""
+"""A whole job gives the CPU's bits on the stand-in: nothing on the way depends on where the arrays are.
+
+Operations may have steps of their own for NumPy's memory (layer norm has): then the last bits differ, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +48,14 @@ class SmallConvNet(gradwire.Job):
 
 
 class ClippedPerceptron(gradwire.Job):
-    """Adam, clipping, a schedule, layer norm, and metrics beside the loss."""
+    """Adam, clipping, a schedule, normalized rows, and metrics beside the loss."""
 
     epochs = 2
     batch_size = 10
     clip_grad_norm = 0.05
 
     def model(self):
-        return nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 2))
+        return nn.Sequential(nn.Linear(6, 8), nn.RMSNorm(8), nn.GELU(), nn.Linear(8, 2))
 
     def train_data(self):
         return _data(23, 6)
@@ -76,6 +79,21 @@ def test_a_job_ends_with_the_same_sha256_on_every_device(job, device):
     assert here.history == on_cpu.history
     assert here.evaluation == on_cpu.evaluation
     assert {str(p.device.type) for p in here.model.parameters()} == {device}
+
+
+class LayerNormed(ClippedPerceptron):
+    """Layer norm, which goes block by block through NumPy's memory."""
+
+    def model(self):
+        return nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 2))
+
+
+def test_a_job_with_layer_norm_differs_in_its_last_bits_alone(device):
+    here, on_cpu = train_solo(LayerNormed(), shards=4, device=device), train_solo(LayerNormed(), shards=4)
+    losses = [[h["loss"] for h in run.history] for run in (here, on_cpu)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    again = train_solo(LayerNormed(), shards=4, device=device)
+    assert again.parameters_sha256 == here.parameters_sha256
 
 
 class Overflowing(ClippedPerceptron):
