@@ -5,7 +5,6 @@ in the same run, what the same bytes take over a plain socket into a process tha
 user waits for, the client's own hashing of the file included; `stream` leaves that out. Prints one line of JSON.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -13,24 +12,14 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+
+from harness.served import arguments, machine, new_home, served
 
 from gradwire.services.client import Client
 from gradwire.services.security.access import Access
 
-SERVER = """
-import sys, threading
-from pathlib import Path
-from gradwire.services.launcher import Capacity
-from gradwire.services.local_launcher import LocalLauncher
-from gradwire.services.service import Address, Service
-launcher = lambda home: LocalLauncher(Capacity(8, 0), (sys.executable, "-c", ""), outlive=False)
-service = Service(Path(sys.argv[1]), launcher, Address("127.0.0.1", 0))
-print(service.start(), flush=True)
-threading.Event().wait()
-"""
 SOCKET = """
 import hashlib, os, socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
@@ -59,22 +48,21 @@ def over_socket(port: int, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--folder", type=Path, default=None, help="where the blobs lie")
     options = parser.parse_args()
     size = options.megabytes * 1_000_000
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        source = Path(folder) / "source"
-        run = {"stdout": subprocess.PIPE, "text": True}
-        server = subprocess.Popen([sys.executable, "-c", SERVER, f"{folder}/home"], **run)
-        plain = subprocess.Popen([sys.executable, "-c", SOCKET, folder], **run)
-        uploads, streams, peers = [], [], []
+    uploads, streams, peers = [], [], []
+    with new_home(options) as folder, served(folder / "home") as service:
+        source = folder / "source"
+        plain = subprocess.Popen(
+            [sys.executable, "-c", SOCKET, str(folder)], stdout=subprocess.PIPE, text=True
+        )
         try:
-            assert server.stdout is not None and plain.stdout is not None
-            address, port = server.stdout.readline().strip(), int(plain.stdout.readline())
-            with Client(address, access=Access()) as client:
+            assert plain.stdout is not None
+            port = int(plain.stdout.readline())
+            with Client(service.address, access=Access()) as client:
                 for _ in range(options.repeats):
                     source.write_bytes(os.urandom(size))
                     began = time.perf_counter()
@@ -89,10 +77,9 @@ def main() -> None:
                     over_socket(port, source)
                     peers.append(time.perf_counter() - began)
         finally:
-            for process in (server, plain):
-                process.kill()
-                process.wait()
-        disk = subprocess.run(["df", "--output=source,fstype", folder], capture_output=True, text=True)
+            plain.kill()
+            plain.wait()
+        where = machine(folder)
     speeds = {
         name: round(size / 1e6 / statistics.median(seconds), 1)
         for name, seconds in (("upload", uploads), ("stream", streams), ("socket", peers))
@@ -102,10 +89,8 @@ def main() -> None:
         **{f"{name}_mb_per_s": speed for name, speed in speeds.items()},
         "of_socket": round(speeds["stream"] / speeds["socket"], 2),
         "slowest_upload_mb_per_s": round(size / 1e6 / max(uploads), 1),
-        "disk": disk.stdout.splitlines()[-1].split(),
-        "cpus": len(os.sched_getaffinity(0)),
     }
-    print(json.dumps(told))
+    print(json.dumps({**told, **where}))
 
 
 if __name__ == "__main__":
