@@ -47,7 +47,7 @@ def seconds(workers: int) -> float:
 
 
 def main() -> None:
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     seconds(1)
     told = {}
     for workers in (1, 2):
