@@ -6,6 +6,7 @@ import bisect
 import itertools
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -40,12 +41,12 @@ class IterableDataset(Dataset):
         return ChainDataset([self, other])
 
 
-class Batched(Dataset):
+class Batched(Dataset, ABC):
     """A data set that makes whole batches by itself."""
 
+    @abstractmethod
     def batch(self, rows: Any) -> Any:
         """What default_collate makes of the samples at `rows`."""
-        raise NotImplementedError
 
     def fetch(self, rows: Any) -> None:
         """Is told of rows that will be asked for soon, in several batches."""

@@ -1,7 +1,6 @@
 """Message sizes, compression, pings and ports of the gRPC server, with clients that set their own options."""
 
 import threading
-import time
 from typing import Any
 
 import grpc
@@ -92,10 +91,10 @@ def test_pings_of_an_idle_watch_are_borne_and_a_flood_of_them_is_not(service: Se
 
         borne: list[grpc.StatusCode] = []
         flood: list[grpc.StatusCode] = []
-        watched(6000, borne)
-        watched(200, flood)
-        time.sleep(20)  # three pings of the first, and what the server does about the second
-        assert borne == []
+        patient, hasty = watched(6000, borne), watched(200, flood)
+        hasty.join(20)
+        patient.join(20)  # three pings
+        assert patient.is_alive() and borne == []
         assert flood == [grpc.StatusCode.UNAVAILABLE]
         job.cancel()
 

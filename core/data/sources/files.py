@@ -10,6 +10,7 @@ import os
 import random
 import stat
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -44,7 +45,7 @@ _IDENTITY = ("ETag", "etag", "md5Hash", "Content-MD5", "content_md5", "Digest", 
 _TIMES = ("Last-Modified", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
-class File:
+class File(ABC):
     """A file. told: its URL without secrets; size: in bytes; fetched: bytes that were read from it here."""
 
     _version = ""
@@ -72,8 +73,9 @@ class File:
                 )
         return found
 
+    @abstractmethod
     def _read_many(self, ranges: Sequence[Range]) -> list[bytes]:
-        raise NotImplementedError
+        """The bytes of several ranges, which lie within the file."""
 
     def whole(self, why: str) -> bytes:
         """All of it, where it can't be read by ranges. Raises DataError for more than LOAD_LIMIT bytes."""
@@ -88,9 +90,9 @@ class File:
         for start in range(0, self.size, CHUNK):
             yield self.read(start, min(start + CHUNK, self.size))
 
+    @abstractmethod
     def version(self) -> str:
         """What the storage tells of its content, now, without reading it."""
-        raise NotImplementedError
 
     @property
     def changed(self) -> bool:
